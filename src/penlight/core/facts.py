@@ -1,0 +1,372 @@
+"""What was seen once, as typed values: the structure of a run rather than its curves.
+
+The probe writes each fact as one JSON event `{"fact": <kind>, ...fields}`; `decode` turns an
+event back into the value. Unknown fields are ignored and missing ones take their default, so
+that runs of other versions stay readable. Shapes are tuples of ints; steps count the optimiser
+steps of the whole run from 0.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, ClassVar, TypeVar
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """Base of all facts; `kind` is the name in the store."""
+
+    kind: ClassVar[str] = ""
+
+    def to_event(self) -> dict[str, Any]:
+        """Return the JSON event that `decode` reads back."""
+        return {"fact": self.kind, **asdict(self)}
+
+
+@dataclass(frozen=True, slots=True)
+class Header(Fact):
+    """Who ran what, when, with which versions."""
+
+    kind: ClassVar[str] = "header"
+    penlight: str = ""
+    script: str = ""
+    argv: tuple[str, ...] = ()
+    started: float = 0.0
+    mode: str = "run"  # run, watch, check
+    torch: str = ""
+    python: str = ""
+    device: str = "cpu"
+    rank: int = 0
+    world: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Module(Fact):
+    """One leaf module that ran in a training forward pass, in order of first execution."""
+
+    kind: ClassVar[str] = "module"
+    name: str = ""
+    type: str = ""  # class name, e.g. Linear
+    order: int = 0
+    root: str = ""  # class name of the model it belongs to
+    output_shape: tuple[int, ...] = ()
+    calls: int = 1  # calls in one forward pass
+    settings: dict[str, Any] = field(default_factory=dict)  # e.g. p, momentum, dim
+    source: str = ""  # file:line where it was built, when known
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter(Fact):
+    """One trainable or frozen tensor of a watched model, or a leaf the loss reaches outside it."""
+
+    kind: ClassVar[str] = "parameter"
+    name: str = ""
+    shape: tuple[int, ...] = ()
+    requires_grad: bool = True
+    registered: bool = True  # in some model's parameters()
+    optimised: bool = True  # in some optimiser's groups
+    reached: bool | None = None  # by the graph of a training loss; None: never looked at
+    used: bool | None = None  # its module ran in a training forward pass; None: unknown
+    module: str = ""
+    module_type: str = ""
+    root: str = ""
+    equal_rows: bool = False  # a weight whose rows (units) were all identical at the start
+    mean: float = 0.0  # of the values at the start
+    std: float = 0.0
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Optimizer(Fact):
+    """One optimiser as it stood at its first step."""
+
+    kind: ClassVar[str] = "optimizer"
+    index: int = 0
+    type: str = ""
+    lr: float = 0.0
+    momentum: float = 0.0
+    weight_decay: float = 0.0
+    betas: tuple[float, ...] = ()
+    eps: float = 0.0
+    maximize: bool = False
+    groups: int = 1
+    parameters: int = 0  # tensors
+    frozen: int = 0  # tensors with requires_grad=False among them
+    source: str = ""
+
+    @property
+    def adaptive(self) -> bool:
+        """Whether the optimiser divides the gradient's scale out (Adam and its relatives)."""
+        return any(
+            word in self.type.lower()
+            for word in ("adam", "rmsprop", "adagrad", "adadelta", "lion", "rprop", "radam", "nadam")
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Op:
+    """One node of the autograd graph: operation, output shape, inputs (indices into the graph)."""
+
+    name: str  # without the 'Backward0'
+    shape: tuple[int, ...] = ()
+    inputs: tuple[int, ...] = ()
+    parameter: str = ""  # the leaf's name, for AccumulateGrad nodes
+    module: str = ""  # leaf module that produced this output, when known
+
+
+@dataclass(frozen=True, slots=True)
+class Graph(Fact):
+    """The autograd graph behind one training loss, nodes in order from the loss backwards.
+
+    `ops[0]` is the loss. Inputs come after their users. `truncated` says that the walk stopped
+    at the size limit.
+    """
+
+    kind: ClassVar[str] = "graph"
+    step: int = 0
+    optimizer: int = 0
+    ops: tuple[Op, ...] = ()
+    truncated: bool = False
+
+    @classmethod
+    def revive(cls, event: dict[str, Any]) -> Graph:
+        """Build from an event whose ops are plain lists or dicts."""
+        ops = tuple(
+            Op(
+                name=o["name"],
+                shape=tuple(o.get("shape", ())),
+                inputs=tuple(o.get("inputs", ())),
+                parameter=o.get("parameter", ""),
+                module=o.get("module", ""),
+            )
+            for o in event.get("ops", ())
+        )
+        return cls(
+            step=int(event.get("step", 0)),
+            optimizer=int(event.get("optimizer", 0)),
+            ops=ops,
+            truncated=bool(event.get("truncated", False)),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Objective(Fact):
+    """One loss function as called from one place, with what went into it.
+
+    Written on first sight and again when the run ends; the last one counts. Extremes are over
+    the calls that were looked at (`looked`), in the phase named by `phase`.
+    """
+
+    kind: ClassVar[str] = "objective"
+    site: str = ""  # e.g. "cross_entropy@train.py:31"
+    function: str = ""  # cross_entropy, nll_loss, mse_loss, ..., "handwritten"
+    phase: str = "train"
+    source: str = ""
+    input_shape: tuple[int, ...] = ()
+    target_shape: tuple[int, ...] = ()
+    target_dtype: str = ""
+    reduction: str = "mean"
+    weighted: bool = False
+    label_smoothing: float = 0.0
+    ignore_index: int | None = None
+    expansion: float = 1.0  # elements compared / elements of the larger tensor
+    input_min: float | None = None
+    input_max: float | None = None
+    row_sum_error: float | None = None  # max |sum_c input - 1| along the class dimension
+    logsumexp_error: float | None = None  # max |logsumexp_c input| along the class dimension
+    input_op: str = ""  # graph op that made the input, e.g. Softmax, Relu, Sigmoid
+    first_loss: float | None = None  # per target, at the first training call
+    first_logit_var: float | None = None  # mean over rows of the variance across classes
+    calls: int = 0
+    looked: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs(Fact):
+    """Statistics of what the model is fed in training, over the first batches.
+
+    Features are the last dimension of a matrix or a sequence, the channels of an image.
+    """
+
+    kind: ClassVar[str] = "inputs"
+    root: str = ""
+    shape: tuple[int, ...] = ()
+    dtype: str = ""
+    samples: int = 0
+    features: int = 0
+    min: float = 0.0
+    max: float = 0.0
+    mean: float = 0.0
+    std: float = 0.0
+    integral: bool = False  # all values are whole numbers
+    constant_features: int = 0
+    std_ratio: float | None = None  # largest / smallest std of the non-constant features
+    max_offset: float | None = None  # largest |mean| / std of the non-constant features
+    largest_feature_std: float | None = None
+    largest_feature_rms: float | None = None
+    condition: float | None = None  # lambda_max / lambda_min of X^T X / N, columns not constant
+    nonfinite: int = 0
+    zero_share: float = 0.0
+    normalised_first: bool = False  # the first module with parameters is a normalisation
+    embedded: bool = False  # the input goes into an Embedding: values are ids
+    repeated_rows: float = 0.0  # share of rows equal to an earlier row
+
+
+@dataclass(frozen=True, slots=True)
+class Targets(Fact):
+    """Statistics of the training targets given to one loss function, over the first batches."""
+
+    kind: ClassVar[str] = "targets"
+    objective: str = ""
+    samples: int = 0
+    dtype: str = ""
+    integral: bool = False
+    min: float = 0.0
+    max: float = 0.0
+    mean: tuple[float, ...] = ()  # per target column (at most 64)
+    std: tuple[float, ...] = ()
+    classes: tuple[int, ...] = ()  # count of each class index from 0, classification only
+    distinct: int | None = None  # distinct values, None when more than 1000
+    sorted_share: float | None = None  # share of batches holding one class only, multi-class data
+    entropy: float | None = None  # H(y) in nats, classification only
+
+
+@dataclass(frozen=True, slots=True)
+class Predictions(Fact):
+    """Train or evaluation predictions against targets, over one window or evaluation pass.
+
+    For classification `labels`, `predicted` and `correct` are counts per class. `loss` is per
+    target. `paired_t` compares per-sample losses with those of the best evaluation so far on
+    the same samples (positive: worse now).
+    """
+
+    kind: ClassVar[str] = "predictions"
+    phase: str = "eval"
+    objective: str = ""
+    step: int = 0  # training steps done when it was taken
+    samples: int = 0
+    loss: float | None = None
+    accuracy: float | None = None
+    explained: float | None = None
+    labels: tuple[int, ...] = ()
+    predicted: tuple[int, ...] = ()
+    correct: tuple[int, ...] = ()
+    output_std: float | None = None
+    paired_t: float | None = None
+    best_step: int | None = None
+    training_rows: float | None = None  # share of its input rows also seen in training
+    modules_training: int = 0  # dropout / batch-norm modules in training mode meanwhile
+
+
+@dataclass(frozen=True, slots=True)
+class Hygiene(Fact):
+    """Counts about the order of calls in the training loop; the last one written counts."""
+
+    kind: ClassVar[str] = "hygiene"
+    steps: int = 0
+    backwards: int = 0
+    stale_gradients: int = 0  # backward began on gradients that a step had already used
+    stale_checks: int = 0  # how often that was looked at
+    stale_first: int | None = None
+    empty_steps: int = 0  # optimiser steps in which every gradient was None
+    zeroed_steps: int = 0  # optimiser steps in which every gradient was exactly zero
+    eval_forwards: int = 0  # gradient-free forward passes of a trained model that were looked at
+    eval_training_mode: int = 0  # ... with dropout or batch norm still in training mode
+    eval_modules: tuple[str, ...] = ()  # those modules
+    eval_functional_dropout: int = 0  # F.dropout(training=True) during a gradient-free pass
+    train_eval_mode: int = 0  # training forwards whose dropout / batch norm was in eval mode
+    train_forwards: int = 0
+    train_modules: tuple[str, ...] = ()
+    clipped: int = 0
+    clip_calls: int = 0
+    clip_scaled: int = 0  # clipped while the gradients were still scaled by GradScaler
+    scaler_skips: int = 0
+    compiled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NonFinite(Fact):
+    """The first non-finite value and where it was born."""
+
+    kind: ClassVar[str] = "nonfinite"
+    step: int = 0
+    direction: str = "forward"  # forward, backward, update, input
+    module: str = ""
+    op: str = ""
+    reason: str = ""  # a sentence about what made it
+    batch: int | None = None  # training batches since the start
+    rows: tuple[int, ...] = ()  # sample indices inside that batch, at most 8
+    loss_before: float | None = None
+    weight_absmax: float | None = None
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Exam(Fact):
+    """One experiment on copies of the model and batches, outside the training's own path.
+
+    `name` tells which; `values` holds its numbers. See `penlight.probe.exam`.
+    """
+
+    kind: ClassVar[str] = "exam"
+    name: str = ""
+    step: int = 0
+    values: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Blind(Fact):
+    """Something the probe could not see, and why."""
+
+    kind: ClassVar[str] = "blind"
+    what: str = ""
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault(Fact):
+    """A fault of Penlight itself: the part named was switched off."""
+
+    kind: ClassVar[str] = "fault"
+    part: str = ""
+    error: str = ""
+    step: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class End(Fact):
+    """How the run ended and what watching it cost."""
+
+    kind: ClassVar[str] = "end"
+    script_exit: int | None = None
+    error: str = ""  # one line about the exception that ended the script
+    steps: int = 0
+    seconds: float = 0.0  # from the first to the last optimiser step
+    wall: float = 0.0  # whole script
+    cost: float = 0.0  # seconds spent inside Penlight
+    planned_steps: int | None = None
+
+
+KINDS: dict[str, type[Fact]] = {
+    cls.kind: cls
+    for cls in list(globals().values())
+    if isinstance(cls, type) and issubclass(cls, Fact) and cls is not Fact
+}
+
+F = TypeVar("F", bound=Fact)
+
+
+def decode(event: dict[str, Any]) -> Fact | None:
+    """Turn a stored event into its fact; None for a kind this version does not know."""
+    cls = KINDS.get(str(event.get("fact")))
+    if cls is None:
+        return None
+    if cls is Graph:
+        return Graph.revive(event)
+    known = {f.name for f in fields(cls)}
+    values = {
+        key: tuple(value) if isinstance(value, list) else value
+        for key, value in event.items()
+        if key in known
+    }
+    return cls(**values)

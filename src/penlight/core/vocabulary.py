@@ -1,0 +1,108 @@
+"""The words Penlight measures in: every signal, with its definition.
+
+A signal is a number that belongs to a step and a site. The measuring functions live in
+`penlight.signals`; this module holds only names and definitions, so that detectors, reports
+and docs can speak of a signal without importing torch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Site = Literal["optimizer", "parameter", "module", "activation", "objective", "run"]
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """One measurable quantity: its name in the store, its unit, what a site is, its definition."""
+
+    name: str
+    unit: str
+    per: Site
+    doc: str
+
+    def __str__(self) -> str:
+        return self.name
+
+
+LOSS = Signal(
+    "loss",
+    "loss",
+    "optimizer",
+    "The value handed to backward(), averaged over the backward passes since the last step.",
+)
+LR = Signal("lr", "1", "optimizer", "Learning rate of the optimiser's first parameter group.")
+BACKWARDS = Signal("backwards", "1", "optimizer", "Backward passes since the last optimiser step.")
+OBJECTIVE_LOSS = Signal(
+    "objective_loss",
+    "loss per target",
+    "objective",
+    "Training loss as returned by the loss function, per target: a sum reduction is divided out.",
+)
+ACCURACY = Signal("accuracy", "share", "objective", "Share of a training batch classified rightly.")
+EXPLAINED = Signal(
+    "explained",
+    "share",
+    "objective",
+    "1 - MSE / Var(target) on a training batch, each target column on its own, then averaged.",
+)
+OUTPUT_MEAN = Signal("output_mean", "1", "objective", "Mean of the predictions given to the loss.")
+OUTPUT_STD = Signal(
+    "output_std",
+    "1",
+    "objective",
+    "Standard deviation of the predictions over the samples of a batch, averaged over outputs.",
+)
+GRAD_NORM = Signal(
+    "grad_norm", "1", "parameter", "L2 norm of the gradient the optimiser is about to use."
+)
+WEIGHT_NORM = Signal("weight_norm", "1", "parameter", "L2 norm of the parameter before the step.")
+UPDATE_RATIO = Signal(
+    "update_ratio",
+    "1",
+    "parameter",
+    "||w_after - w_before|| / ||w_before|| of one optimiser step, on at most 64 blocks of 64.",
+)
+TRAVEL = Signal(
+    "travel",
+    "1",
+    "parameter",
+    "||w_now - w_start|| / ||w_start||: how far a parameter has moved since the first step.",
+)
+OUTPUT_GRAD = Signal(
+    "output_grad",
+    "1",
+    "module",
+    "Frobenius norm of dLoss/d(module output) over the batch. Its ratio to the site nearest to "
+    "the loss is the light left at that depth.",
+)
+ACT_RMS = Signal("act_rms", "1", "module", "Root mean square of a module's output.")
+ACT_ABSMAX = Signal("act_absmax", "1", "module", "Largest magnitude in a module's output.")
+DEPENDENCE = Signal(
+    "dependence",
+    "share",
+    "module",
+    "mean_j Var_i(z_ij) / mean_ij z_ij^2 over samples i and units j of a module's output: "
+    "0 when every input gives the same output.",
+)
+ZERO_SHARE = Signal("zero_share", "share", "activation", "Share of exact zeros in an activation.")
+DEAD_SHARE = Signal(
+    "dead_share",
+    "share",
+    "activation",
+    "Share of ReLU units (channels) that were positive on no sample of a window of batches.",
+)
+DEAD_SAMPLES = Signal(
+    "dead_samples", "samples", "activation", "Samples (with positions) behind a dead_share."
+)
+SATURATED_SHARE = Signal(
+    "saturated_share",
+    "share",
+    "activation",
+    "Share of sigmoid or tanh units whose mean slope over a batch is under 5% of its maximum.",
+)
+
+SIGNALS: dict[str, Signal] = {
+    value.name: value for value in list(globals().values()) if isinstance(value, Signal)
+}

@@ -1,0 +1,105 @@
+"""From findings to ranked root causes.
+
+Order of trust: structural proofs before statistics, causes before symptoms, earlier before later,
+severe before mild, surer before less sure. One root cause does not bury the user under its
+symptoms: a finding whose pitfall lists another found pitfall under `caused_by` (directly or
+through others) is kept, but as a symptom of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from penlight.catalogue import catalogue
+from penlight.core.facts import Blind, Fault
+from penlight.core.finding import Diagnosis, Finding
+from penlight.core.pitfall import Pitfall
+from penlight.core.run import Run
+
+SEVERITIES = {"critical": 0, "warning": 1, "note": 2}
+
+
+def diagnose(run: Run, pitfalls: Iterable[Pitfall] | None = None) -> Diagnosis:
+    """Run every detector over a run and rank what they say.
+
+    A detector that raises is skipped and told under `faults`; it never hides the others.
+    """
+    known = {p.name: p for p in pitfalls} if pitfalls is not None else catalogue()
+    findings: list[Finding] = []
+    faults = [f"{x.part} was switched off at step {x.step}: {x.error}" for x in run.all(Fault)]
+    for name, pitfall in known.items():
+        try:
+            findings += pitfall.detect(run)
+        except Exception as error:  # a broken detector must not cost the user the rest
+            faults.append(f"the {name} detector failed: {type(error).__name__}: {error}")
+    end = run.end
+    return Diagnosis(
+        findings=tuple(rank(findings, known)),
+        checked=tuple(known),
+        blind=tuple(f"{b.what}: {b.why}" for b in run.all(Blind)),
+        faults=tuple(faults),
+        meta={
+            "penlight": run.header.penlight,
+            "script": run.header.script,
+            "steps": run.steps,
+            "seconds": round(end.seconds, 3) if end else None,
+            "script_exit": end.script_exit if end else None,
+            "cost_seconds": round(end.cost, 3) if end else None,
+        },
+    )
+
+
+def rank(findings: Iterable[Finding], known: dict[str, Pitfall]) -> list[Finding]:
+    """Order findings, one a pitfall, and mark those that another one explains.
+
+    Several findings of one pitfall are merged into the worst of them.
+    """
+    best: dict[str, Finding] = {}
+    for finding in sorted(findings, key=_trust):
+        best.setdefault(finding.pitfall, finding)
+    explained = {
+        name: cause
+        for name in best
+        if (cause := _root(name, best, known)) is not None
+    }
+    causes = [x for x in best.values() if x.pitfall not in explained]
+    symptoms = [x for x in best.values() if x.pitfall in explained]
+    ordered = sorted(causes, key=_trust) + sorted(symptoms, key=_trust)
+    return [
+        finding.ranked(
+            place,
+            "symptom" if finding.pitfall in explained else "cause",
+            explained.get(finding.pitfall, ""),
+        )
+        for place, finding in enumerate(ordered, start=1)
+    ]
+
+
+def _trust(finding: Finding) -> tuple[object, ...]:
+    return (
+        SEVERITIES[finding.severity],
+        not finding.exact,
+        -finding.confidence,
+        finding.first_step if finding.first_step is not None else 1 << 60,
+        finding.pitfall,
+    )
+
+
+def _root(name: str, found: dict[str, Finding], known: dict[str, Pitfall]) -> str | None:
+    """The found pitfall at the far end of the `caused_by` chain of `name`, or None.
+
+    A note never explains an alarm, and a cycle explains nothing.
+    """
+    seen = {name}
+    current, cause = name, None
+    while True:
+        candidates = [
+            c
+            for c in (known[current].caused_by if current in known else ())
+            if c in found and c not in seen
+            and SEVERITIES[found[c].severity] <= max(1, SEVERITIES[found[name].severity])
+        ]
+        if not candidates:
+            return cause
+        cause = current = min(candidates, key=lambda c: _trust(found[c]))
+        seen.add(cause)

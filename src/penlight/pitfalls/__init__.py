@@ -1,0 +1,1 @@
+"""The catalogue: one pitfall, one file, found by walking this folder."""

@@ -1,0 +1,1 @@
+"""Keeps a run: one folder, append-only, readable while it is written."""
