@@ -1,0 +1,188 @@
+"""Reads a run back. A stored run is data from somewhere else: nothing in it is trusted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from penlight.core.facts import Blind, Fact, Header, decode
+from penlight.core.run import Run, Series
+from penlight.errors import PenlightError
+from penlight.store import schema
+
+ROW = np.dtype([("id", "<u4"), ("step", "<i8"), ("value", "<f8")])
+Points = npt.NDArray[np.void]
+Key = tuple[str, str]
+
+
+def load(path: Path | str) -> Run:
+    """Read a run from its folder or from one segment, also while it is being written.
+
+    Reading stops at the first damage, and a `Blind` fact says how many bytes were lost. Of
+    several ranks, rank 0 is the run; a `Blind` fact says when the others are not all there.
+
+    Raises:
+        PenlightError: nothing there, no run, a damaged header, or a newer Penlight's format.
+    """
+    path = Path(path)
+    segment = path / schema.segment_name(0) if path.is_dir() else path
+    try:
+        data = segment.read_bytes()
+    except FileNotFoundError:
+        raise _missing(path) from None
+    except OSError as error:
+        raise PenlightError(
+            f"{segment} cannot be read ({error.strerror}): check that the file is there and yours."
+        ) from None
+    series, facts = parse(data, str(segment))
+    if path.is_dir():
+        facts += _missing_ranks(facts, path)
+    return Run(series, facts)
+
+
+def parse(data: bytes, where: str) -> tuple[dict[Key, Series], list[Fact]]:
+    """Take the bytes of one segment apart; `where` names them in messages.
+
+    Raises:
+        PenlightError: no readable header, or a newer Penlight's format.
+    """
+    _check_header(data, where)
+    names: list[Key] = []
+    rows: list[memoryview] = []
+    facts: list[Fact] = []
+    bad_facts = good = 0
+    for kind, payload, after in schema.frames(data):
+        if kind == schema.POINTS:
+            if len(payload) % ROW.itemsize:
+                break
+            rows.append(payload)
+        elif kind == schema.NAME:
+            if not _add_name(names, payload):
+                break
+        elif kind == schema.EVENT:
+            fact, readable = _fact(payload)
+            if fact is not None:
+                facts.append(fact)
+            bad_facts += not readable
+        good = after
+    if good < len(data):
+        facts.append(
+            Blind(
+                what="the end of the recording",
+                why=f"{len(data) - good} of {len(data)} bytes of {where} are unreadable: "
+                "the run was killed, is still writing, or the file was damaged",
+            )
+        )
+    if bad_facts:
+        facts.append(Blind(what=f"{bad_facts} facts", why=f"they make no sense in {where}"))
+    points = np.frombuffer(b"".join(rows), ROW)
+    known = points["id"] < len(names)
+    if not known.all():
+        lost = int(len(points) - known.sum())
+        facts.append(Blind(what=f"{lost} values", why=f"{where} does not say what they measure"))
+        points = points[known]
+    return _series(names, points), facts
+
+
+def _missing(path: Path) -> PenlightError:
+    if path.is_dir():
+        return PenlightError(
+            f"{path} is not a run folder (it holds no {schema.segment_name(0)}): "
+            "name a folder that `penlight run` made."
+        )
+    return PenlightError(f"There is no run at {path}: check the path, or make one: penlight run.")
+
+
+def _check_header(data: bytes, where: str) -> None:
+    if not data:
+        raise PenlightError(
+            f"{where} is empty: the run died before it wrote anything; run the script again."
+        )
+    found = schema.frame_at(data, 0)
+    start = schema.SCHEMA.size
+    if found is None or found[0] != schema.HEADER or len(found[1]) < start:
+        raise PenlightError(
+            f"{where} is not a Penlight segment, or its header is damaged: "
+            "choose another run, or run the script again."
+        )
+    magic, version = schema.SCHEMA.unpack_from(found[1])
+    if magic != schema.MAGIC:
+        raise PenlightError(f"{where} is not a Penlight segment: name a folder of `penlight run`.")
+    if version > schema.VERSION:
+        raise PenlightError(
+            f"{where} was made by a newer Penlight (format {version}, this one reads up to "
+            f"{schema.VERSION}): upgrade with pip install -U penlight."
+        )
+
+
+def _add_name(names: list[Key], payload: memoryview) -> bool:
+    """Take a NAME frame; False when it contradicts the format."""
+    if len(payload) < schema.ID.size:
+        return False
+    (number,) = schema.ID.unpack_from(payload)
+    pair = schema.from_json(payload[schema.ID.size :])
+    if not (isinstance(pair, list) and len(pair) == 2 and all(isinstance(p, str) for p in pair)):
+        return False
+    key = (pair[0], pair[1])
+    if number < len(names):
+        return bool(names[number] == key)
+    if number > len(names) or key in names:
+        return False
+    names.append(key)
+    return True
+
+
+def _fact(payload: memoryview) -> tuple[Fact | None, bool]:
+    """The fact of an event, if this version knows its kind, and whether the event was readable."""
+    event: Any = schema.from_json(payload)
+    if not isinstance(event, dict):
+        return None, False
+    try:
+        return decode(event), True
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+        return None, False
+
+
+def _series(names: list[Key], points: Points) -> dict[Key, Series]:
+    # numpy sorts 16-bit integers in linear time, which is most of the speed of loading a run.
+    narrow = np.uint16 if len(names) <= 1 << 16 else np.uint32
+    ids = points["id"].astype(narrow)
+    order = np.argsort(ids, kind="stable")
+    steps = points["step"][order].astype(np.int64)
+    values = points["value"][order].astype(np.float64)
+    ends = np.cumsum(np.bincount(ids, minlength=len(names)))
+    result: dict[Key, Series] = {}
+    start = 0
+    for key, end in zip(names, ends.tolist(), strict=True):
+        if end > start:
+            result[key] = Series(*key, *_ascending(steps[start:end], values[start:end]))
+        start = end
+    return result
+
+
+def _ascending(
+    steps: npt.NDArray[np.int64], values: npt.NDArray[np.float64]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+    """Sort by step; of equal steps keep the one written last."""
+    if (steps[1:] > steps[:-1]).all():
+        return steps, values
+    order = np.argsort(steps, kind="stable")
+    steps, values = steps[order], values[order]
+    last = np.append(steps[1:] != steps[:-1], True)
+    return steps[last], values[last]
+
+
+def _missing_ranks(facts: list[Fact], folder: Path) -> list[Fact]:
+    world = next((fact.world for fact in facts if isinstance(fact, Header)), 1)
+    present = len(list(folder.glob(schema.segment_name("*"))))
+    if type(world) is not int or present >= world:  # whatever the file says
+        return []
+    return [
+        Blind(
+            what=f"{world - present} of {world} ranks",
+            why=f"their segments are missing in {folder}: other machines, or they died early",
+        )
+    ]
