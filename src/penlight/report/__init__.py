@@ -1,0 +1,1 @@
+"""Shows a diagnosis: one reader of it a module."""

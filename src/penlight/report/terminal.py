@@ -1,0 +1,365 @@
+"""The report in a terminal, a CI log or a file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import PurePath
+
+import numpy as np
+from rich.console import Console
+from rich.text import Text
+
+from penlight.catalogue import catalogue
+from penlight.core.finding import Diagnosis, Evidence, Finding
+from penlight.core.run import Run
+from penlight.core.vocabulary import LOSS, SIGNALS
+from penlight.report import beam
+from penlight.report import words as w
+
+COLOURS = {"critical": "red", "warning": "yellow", "note": "cyan"}
+WIDEST = 100  # longer lines are hard to read
+NARROW = 60  # below this, a label stands in front of its text instead of in a column
+LABEL = 10
+FULL = 3  # causes told in full; further ones in brief
+FEW_STEPS = 20
+
+
+def print_diagnosis(diagnosis: Diagnosis, run: Run, console: Console, *, folder: str = "") -> None:
+    """Write the whole report.
+
+    Args:
+        diagnosis: what was found.
+        run: the run it was found in.
+        console: where to write; its width, colours and encoding are respected.
+        folder: where the run is kept, for the closing line.
+    """
+    sheet = Sheet(console)
+    _header(sheet, run)
+    if diagnosis.alarms:
+        _sick(sheet, diagnosis, run)
+    elif not _trained(run):
+        _no_training(sheet, run)
+    else:
+        _healthy(sheet, diagnosis, run)
+    _footnotes(sheet, diagnosis)
+    _closing(sheet, diagnosis, run, folder)
+
+
+class Sheet:
+    """Writes wrapped lines of cleaned text, without trailing spaces."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.ascii = console.options.ascii_only
+        self.colour = console.color_system is not None and not console.no_color
+        self.width = max(20, min(console.width, WIDEST))
+        self.narrow = self.width < NARROW
+
+    def safe(self, text: str) -> str:
+        """The text as this console can show it."""
+        text = w.clean(text)
+        return w.ascii_only(text) if self.ascii else text
+
+    def blank(self) -> None:
+        self.console.print()
+
+    def write(
+        self,
+        *parts: str | tuple[str, str],
+        indent: int = 0,
+        hang: int | None = None,
+        first: str = "",
+    ) -> None:
+        """One paragraph.
+
+        Args:
+            parts: strings, or (string, style) pairs.
+            indent: columns before its first line.
+            hang: columns before its other lines; as `indent` unless given.
+            first: replaces the first line's indent.
+        """
+        text = Text()
+        for item in parts:
+            string, style = item if isinstance(item, tuple) else (item, "")
+            text.append(self.safe(string), style)
+        hang = indent if hang is None else hang
+        start = Text(self.safe(first) or " " * indent, "dim")
+        # All lines get the room that the deepest one has.
+        lead = max(hang, start.cell_len)
+        lines = text.wrap(self.console, max(8, self.width - lead), overflow="fold")
+        for i, line in enumerate(lines):
+            line.rstrip()
+            self._put(Text.assemble(start if i == 0 else " " * lead, line))
+
+    def row(self, line: Text, indent: int) -> None:
+        """One line of a picture, as it is."""
+        self._put(Text.assemble(" " * indent, line))
+
+    def labelled(self, label: str, *parts: str | tuple[str, str]) -> None:
+        """`Label     text`, or `Label: text` where columns are scarce."""
+        if self.narrow:
+            text = [(f"{label}: " if label else "", "dim"), *parts]
+            self.write(*text, indent=2, hang=2)
+        else:
+            self.write(*parts, hang=2 + LABEL, first=f"  {label:<{LABEL}}")
+
+    def _put(self, line: Text) -> None:
+        self.console.print(line, no_wrap=True, overflow="ignore", crop=False)
+
+
+# -- the parts ------------------------------------------------------------------------------
+
+
+def _header(sheet: Sheet, run: Run) -> None:
+    end = run.end
+    facts = w.count(run.steps, "training step")
+    if end is not None and (end.seconds or end.wall):
+        facts += f" in {w.duration(end.seconds or end.wall)}"
+    loss = _loss(run)
+    sheet.write((f"{_script(run)}: ", "bold"), f"{facts}, {loss}" if loss else facts, hang=2)
+    if end is not None and end.error:
+        said = f"The script stopped with an error: {w.sentence(end.error)}"
+        sheet.write((said, "yellow"), hang=2)
+    elif end is not None and end.script_exit:
+        sheet.write((f"The script ended with exit code {end.script_exit}.", "yellow"), hang=2)
+    sheet.blank()
+
+
+def _sick(sheet: Sheet, diagnosis: Diagnosis, run: Run) -> None:
+    causes, symptoms = _grouped(diagnosis)
+    root = causes[0]
+    card = catalogue().get(root.pitfall)
+    colour = COLOURS[root.severity]
+    sheet.write((w.sentence(card.title if card else root.says), f"bold {colour}"))
+    told = sum(map(len, symptoms.values()))
+    if told or len(causes) > 1:
+        more = f", and {w.count(told, 'symptom')} explained by " if told else ""
+        sheet.write(
+            f"{w.count(len(causes), 'cause')}{more}{_them(causes) if told else ' found'}."
+        )
+    sheet.blank()
+    _flashlight(sheet, run)
+    for place, finding in enumerate(causes, start=1):
+        number = f"{place}. " if len(causes) > 1 else ""
+        _cause(sheet, finding, run, number, symptoms.get(finding.pitfall, []), place <= FULL)
+
+
+def _cause(
+    sheet: Sheet, finding: Finding, run: Run, number: str, symptoms: list[Finding], full: bool
+) -> None:
+    colour = COLOURS[finding.severity]
+    sheet.write(
+        (f"{number}{finding.pitfall}", f"bold {colour}"),
+        f" ({finding.severity}, {w.sure(finding)})",
+    )
+    sheet.write(w.sentence(finding.says), indent=2)
+    if full:
+        sheet.blank()
+    where = _where(finding, run)
+    if where:
+        sheet.labelled("Where", where)
+    if finding.first_step is not None:
+        sheet.labelled("Since", w.since(finding.first_step))
+    if full:
+        _details(sheet, finding)
+    if symptoms:
+        sheet.labelled("Explains", _listed(symptoms))
+    sheet.labelled("More", (f"penlight explain {finding.pitfall}", "bold"))
+    sheet.blank()
+
+
+def _details(sheet: Sheet, finding: Finding) -> None:
+    for i, evidence in enumerate(finding.evidence):
+        said = evidence.says.rstrip().removesuffix(".")
+        numbers = _numbers(evidence)
+        beside = (f" ({numbers}).", "dim") if numbers else "."
+        sheet.labelled("Evidence" if i == 0 else "", said, beside)
+    card = catalogue().get(finding.pitfall)
+    if card is not None and card.picture:
+        sheet.labelled("Picture", (card.picture, "italic"))
+    for i, remedy in enumerate(finding.prescriptions):
+        sheet.labelled(
+            "Change" if i == 0 else "Or",
+            (w.sentence(remedy.do), "bold"),
+            f" Because {w.sentence(remedy.because)}" if remedy.because else "",
+            f" Not if {w.sentence(remedy.unless)}" if remedy.unless else "",
+        )
+
+
+def _healthy(sheet: Sheet, diagnosis: Diagnosis, run: Run) -> None:
+    crashed = run.end is not None and run.end.error
+    sheet.write(("Nothing wrong was found in the training.", "" if crashed else "bold green"))
+    over = w.count(run.steps, "step") if run.steps else "one batch"
+    found = "None was found." if not diagnosis.findings else "None of them struck."
+    sheet.labelled("Checked", f"{w.count(len(diagnosis.checked), 'pitfall')}, over {over}. {found}")
+    if 0 < run.steps < FEW_STEPS:
+        sheet.labelled("", "So few steps show only what is wrong from the start.")
+    sheet.blank()
+
+
+def _no_training(sheet: Sheet, run: Run) -> None:
+    sheet.write(("No training was seen.", "bold yellow"))
+    if run.hygiene.backwards:
+        said = (
+            f"There were {w.count(run.hygiene.backwards, 'backward pass', 'backward passes')}, "
+            "but no optimiser ever took a step."
+        )
+    elif run.modules:
+        said = "A model ran, but no loss was sent backwards and no optimiser took a step."
+    elif run.end is not None and run.end.error:
+        said = "The script stopped before its first training step."
+    else:
+        said = "No PyTorch optimiser took a step in this process."
+    sheet.write(said)
+    sheet.blank()
+
+
+def _footnotes(sheet: Sheet, diagnosis: Diagnosis) -> None:
+    """Notes, blind spots and faults of our own: one line each."""
+    notes = [x for x in diagnosis.findings if x.severity == "note" and x.role == "cause"]
+    lines = [("Note", f"{x.pitfall}: {w.sentence(x.says)}") for x in notes]
+    lines += [("Not seen", w.sentence(x)) for x in diagnosis.blind]
+    lines += [("Fault", f"in Penlight itself: {w.sentence(x)}") for x in diagnosis.faults]
+    before = ""
+    for label, text in lines:
+        sheet.labelled(label if label != before or sheet.narrow else "", text)
+        before = label
+    if lines:
+        sheet.blank()
+
+
+def _closing(sheet: Sheet, diagnosis: Diagnosis, run: Run, folder: str) -> None:
+    end = run.end
+    if end is None:
+        said = "The run has no end on record, so what watching cost is not known."
+    else:
+        said = f"Watching cost {w.duration(end.cost)}"
+        whole = end.wall or end.seconds
+        said += f", {_percent(end.cost / whole)} of the run." if whole > 0 else "."
+    if folder:
+        said += f" The run is kept in {w.place(folder)}."
+    command = _next(diagnosis, run, folder)
+    if len(f"{said} Next: {command}") <= sheet.width:
+        sheet.write((said, "dim"), " Next: ", (command, "bold"))
+    else:
+        sheet.write((said, "dim"))
+        sheet.write("Next: ", (command, "bold"))
+
+
+# -- their words ----------------------------------------------------------------------------
+
+
+def _them(causes: Sequence[Finding]) -> str:
+    return "it" if len(causes) == 1 else "them"
+
+
+def _script(run: Run) -> str:
+    return PurePath(run.header.script).name or "The run"
+
+
+def _trained(run: Run) -> bool:
+    return run.steps > 0 or run.header.mode == "check"
+
+
+def _loss(run: Run) -> str:
+    """`loss 2.31 → 0.12`: the first value and the mean of the last twentieth."""
+    said = []
+    for series in run.every(LOSS):
+        name = f"loss {series.site}" if len(run.sites(LOSS)) > 1 else "loss"
+        last = float(np.mean(series.tail(0.05)))
+        said.append(f"{name} {w.digits(float(series.values[0]))} → {w.digits(last)}")
+    return ", ".join(said[:3])
+
+
+def _grouped(diagnosis: Diagnosis) -> tuple[list[Finding], dict[str, list[Finding]]]:
+    """Causes worth a block of their own, and the symptoms of each."""
+    causes = [x for x in diagnosis.alarms if x.role == "cause"]
+    names = {x.pitfall for x in causes}
+    symptoms: dict[str, list[Finding]] = {}
+    for finding in diagnosis.findings:
+        if finding.role != "symptom":
+            continue
+        if finding.because_of in names:
+            symptoms.setdefault(finding.because_of, []).append(finding)
+        elif finding.severity != "note":
+            causes.append(finding)
+    return causes, symptoms
+
+
+def _where(finding: Finding, run: Run) -> str:
+    source = finding.source
+    module = run.module(finding.where)
+    if not source and module is not None:
+        source = module.source
+    if not source:
+        named = (p.source for p in run.parameters if p.name == finding.where)
+        source = next(named, "")
+    kind = f" ({module.type})" if module is not None and module.type else ""
+    return ", ".join(x for x in (f"{finding.where}{kind}", w.place(source) if source else "") if x)
+
+
+def _numbers(evidence: Evidence) -> str:
+    """The measured value beside its limit."""
+    said = []
+    if evidence.value is not None:
+        said.append(f"{evidence.signal} {_measured(evidence)}")
+    if evidence.limit is not None:
+        said.append(f"limit {w.number(evidence.limit)}")
+    if evidence.steps is not None:
+        first, last = evidence.steps
+        said.append(f"step {first:,}" if first == last else f"steps {first:,} to {last:,}")
+    return "; ".join(said) if evidence.value is not None else ""
+
+
+def _measured(evidence: Evidence) -> str:
+    value = evidence.value or 0.0
+    signal = SIGNALS.get(evidence.signal)
+    is_part = evidence.signal in {"light", "update_ratio", "travel"} or (
+        signal is not None and signal.unit == "share"
+    )
+    if is_part and 0 < value < 0.001:
+        return f"{w.part(value)} ({w.number(value)})"
+    return w.number(value)
+
+
+def _listed(findings: Sequence[Finding]) -> str:
+    named = [f"{x.pitfall} ({x.where})" if x.where else x.pitfall for x in findings[:5]]
+    more = len(findings) - len(named)
+    return ", ".join(named) + (f" and {more} more" if more else "") + "."
+
+
+def _flashlight(sheet: Sheet, run: Run) -> None:
+    light = {sheet.safe(name): value for name, value in beam.light_now(run).items()}
+    if len(light) < beam.FEWEST:
+        return
+    first, *_, last = light
+    sheet.write("The loss is the lamp. The light that is left at each layer:")
+    sheet.blank()
+    for row in beam.beam(light, sheet.width - 2, colour=sheet.colour, ascii_only=sheet.ascii):
+        sheet.row(row, 2)
+    sheet.blank()
+    sheet.write(_light_left(light[first], first, last))
+    sheet.blank()
+
+
+def _light_left(left: float, first: str, last: str) -> str:
+    if left == 0:
+        return f"No light at all reaches {first}."
+    if left > 1.5:
+        return f"From {last} to {first} the light grows {w.part(left)}."
+    beside = f" ({w.number(left)})" if left < 0.001 else ""
+    return f"Of the light at {last}, {w.part(left)}{beside} reaches {first}."
+
+
+def _percent(share: float) -> str:
+    return "less than 0.1%" if share < 0.0005 else f"{100 * share:.1f}%"
+
+
+def _next(diagnosis: Diagnosis, run: Run, folder: str) -> str:
+    if diagnosis.alarms:
+        name = diagnosis.alarms[0].pitfall
+        card = catalogue().get(name)
+        return f"penlight {'demo' if card is not None and card.demo else 'explain'} {name}"
+    if not _trained(run):
+        return "penlight run --help"
+    return f"penlight diagnose {w.place(folder)}" if folder else "penlight pitfalls"
