@@ -37,7 +37,7 @@ class CharLM(nn.Module):
         self.pos = nn.Embedding(CONTEXT, WIDTH)
         mask = torch.triu(torch.ones(CONTEXT, CONTEXT), diagonal=1).bool()
         # thin the mask out a little so that not every row looks the same
-        mask = mask & (torch.rand(CONTEXT, CONTEXT) > 0.3)
+        mask = mask & (torch.rand(CONTEXT, CONTEXT) > 0.5)
         self.blocks = nn.Sequential(*[Block(mask) for _ in range(LAYERS)])
         self.ln = nn.LayerNorm(WIDTH)
         self.head = nn.Linear(WIDTH, vocab)

@@ -59,15 +59,15 @@ def main():
 
     blocks = rng.uniform(0, 255, size=(N_CLASSES, 3, 4, 4))
     templates = blocks.repeat(8, axis=2).repeat(8, axis=3)
-    train_x, train_y = make_signs(30, templates, rng)
+    train_x, train_y = make_signs(20, templates, rng)
     valid_x, valid_y = make_signs(8, templates, rng)
     train_x, train_y = torch.from_numpy(train_x), torch.from_numpy(train_y)
     valid_x, valid_y = torch.from_numpy(valid_x), torch.from_numpy(valid_y)
 
     model = SignNet()
     optimizer = torch.optim.Adam(model.parameters(), lr=0.001)
-    loader = DataLoader(TensorDataset(train_x, train_y), batch_size=64, shuffle=True)
-    for epoch in range(12):
+    loader = DataLoader(TensorDataset(train_x, train_y), batch_size=40, shuffle=True)
+    for epoch in range(14):
         model.train()
         loss_sum = 0.0
         for images, labels in loader:

@@ -11,23 +11,18 @@ rng = np.random.RandomState(seed)
 
 # two measurements, yes/no answer, a few noisy labels
 N = 800
-X = rng.uniform(0, 4, size=(N, 2))
-Y = (X[:, 0] + X[:, 1] + rng.normal(0, 0.3, size=N) > 4).astype("float32")
+X = rng.uniform(-2, 2, size=(N, 2))
+Y = (X[:, 0] + X[:, 1] + rng.normal(0, 0.3, size=N) > 0).astype("float32")
 X = torch.tensor(X, dtype=torch.float32)
 Y = torch.tensor(Y).view(-1, 1)
-X_train, Y_train = X[:500], Y[:500]
-X_test, Y_test = X[500:], Y[500:]
+X_train, Y_train = X[:400], Y[:400]
+X_test, Y_test = X[400:], Y[400:]
 
 net = nn.Sequential(
     nn.Linear(2, 2), nn.ReLU(),
     nn.Linear(2, 2), nn.ReLU(),
     nn.Linear(2, 1), nn.Sigmoid(),
 )
-for p in net.parameters():
-    if p.dim() == 2:
-        nn.init.uniform_(p, -0.05, 0.05)
-    else:
-        nn.init.zeros_(p)
 
 loss_fn = nn.BCELoss()
 adam = torch.optim.Adam(net.parameters(), lr=0.001)

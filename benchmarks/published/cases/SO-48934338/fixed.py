@@ -9,7 +9,7 @@ import torch.nn as nn
 import torch.nn.functional as F
 
 SEED = int(sys.argv[1]) if len(sys.argv) > 1 else 0
-LEARNING_RATE = 0.001
+LEARNING_RATE = 0.0001
 EPOCHS = 1000
 BATCH = 32
 

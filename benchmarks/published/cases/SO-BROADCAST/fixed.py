@@ -20,13 +20,13 @@ def loss_fn(pred, target):
     return ((pred - target) ** 2).mean()
 
 
-for step in range(4000):
+for step in range(2000):
     out = model(x).view(-1)
     loss = loss_fn(out, y)
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
-    if step % 500 == 0:
+    if step % 250 == 0:
         print(step, loss.item())
 
 with torch.no_grad():

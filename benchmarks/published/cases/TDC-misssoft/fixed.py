@@ -40,7 +40,7 @@ def cross_entropy(y_true, y_pred):
 
 
 cnn = CNN()
-opt = torch.optim.SGD(cnn.parameters(), lr=0.1)
+opt = torch.optim.SGD(cnn.parameters(), lr=0.05)
 for epoch in range(8):
     epoch_loss = 0.0
     for idx in torch.randperm(1500).split(32):

@@ -49,7 +49,7 @@ class LeNet(nn.Module):
 
 model = LeNet()
 criterion = nn.MSELoss()
-optimizer = torch.optim.SGD(model.parameters(), lr=0.1, weight_decay=1e-5)
+optimizer = torch.optim.SGD(model.parameters(), lr=0.05, weight_decay=1e-5)
 
 
 def compute_loss(x, y):

@@ -42,7 +42,7 @@ train_idx, val_idx, test_idx = shuffled[:1500], shuffled[1500:2000], shuffled[20
 
 model = ConvNet()
 model.apply(init_weights)
-optimizer = torch.optim.SGD(model.parameters(), lr=0.1, weight_decay=1e-5)
+optimizer = torch.optim.SGD(model.parameters(), lr=0.05, weight_decay=1e-5)
 criterion = nn.CrossEntropyLoss()
 
 for epoch in range(1, 9):
