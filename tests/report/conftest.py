@@ -49,7 +49,7 @@ RELU = Prescription(
     because="a sigmoid passes at most a quarter of the slope, ReLU passes all of it",
     unless="the sigmoids are gates, as in an LSTM",
 )
-RATE = Prescription("Use Adam, which divides the dim light out", because="its step has a fixed size")
+RATE = Prescription("Use Adam instead of SGD", because="Adam divides a dim light out")
 
 
 def _header(script: str = "/home/ada/project/train.py") -> Header:
@@ -155,8 +155,14 @@ def crash() -> Case:
         0.84,
         first_step=1,
         evidence=(
-            Evidence("update_ratio", "Each step changed the weights by more than their own size",
-                     "head", (1, 3), 1.7, 0.1),
+            Evidence(
+                "update_ratio",
+                "Each step changed the weights by more than their own size",
+                "head",
+                (1, 3),
+                1.7,
+                0.1,
+            ),
         ),
         prescriptions=(Prescription("Divide the learning rate by 100, from 5 to 0.05"),),
     )
@@ -203,7 +209,11 @@ def show() -> Callable[..., str]:
     """Print a case to a string."""
 
     def shown(
-        case: Case, width: int = 80, encoding: str = "utf-8", folder: str = ".penlight/3f2a", **kw: object
+        case: Case,
+        width: int = 80,
+        encoding: str = "utf-8",
+        folder: str = ".penlight/3f2a",
+        **kw: object,
     ) -> str:
         raw = io.BytesIO()
         out = io.TextIOWrapper(raw, encoding=encoding, newline="\n")

@@ -15,7 +15,7 @@ from penlight.report.words import tiny
 
 FEWEST = 4  # layers that make a picture worth looking at
 RECENT = 20  # the picture shows the median over so many of the last samples
-DECADES = 6.0  # from full light to darkness
+DECADES = 8.0  # from full light to darkness
 WIDEST, NARROWEST = 11, 2  # columns of one pane
 _SHADES = {True: " .-+#", False: " ░▒▓█"}
 _PALETTE = ((22, 16, 40), (87, 16, 110), (188, 55, 84), (249, 142, 9), (252, 246, 190))
@@ -33,7 +33,7 @@ def light_now(run: Run) -> dict[str, float]:
 def beam(light: Mapping[str, float], width: int, *, colour: bool, ascii_only: bool) -> list[Text]:
     """Draw the beam: names above, one pane a layer, numbers below, the lamp at the right.
 
-    Where the layers outnumber the columns, evenly spaced ones stand for all; the first and the
+    With colour the beam is two rows high. Where the layers outnumber the columns, evenly spaced ones stand for all; the first and the
     last are always among them.
     """
     lamp = "< loss" if ascii_only else "◄ loss"
@@ -41,17 +41,18 @@ def beam(light: Mapping[str, float], width: int, *, colour: bool, ascii_only: bo
     room = width - len(lamp) - 2
     names = _spaced(list(light), max(2, room // (NARROWEST + 1)))
     pane = min(WIDEST, room // len(names) - 1)
-    strip = Text(glass)
+    strip = Text(glass, "dim")
+    lit = colour and not ascii_only
     for name in names:
-        shade, style = _shade(light[name], colour=colour, ascii_only=ascii_only)
+        shade, style = _shade(light[name], lit=lit, ascii_only=ascii_only)
         strip.append(shade * pane, style)
         strip.append(glass, "dim")
-    strip.append(lamp, "bold")
     starts = [1 + i * (pane + 1) for i in range(len(names))]
     end = len(names) * (pane + 1)
     return [
         _labels(names, starts, end, ascii_only=ascii_only),
-        strip,
+        *([strip] if lit else []),
+        Text.assemble(strip, (lamp, "bold")),
         _labels([tiny(light[name]) for name in names], starts, end, ascii_only=ascii_only),
     ]
 
@@ -63,9 +64,9 @@ def brightness(value: float) -> float:
     return min(1.0, max(0.0, 1 + math.log10(value) / DECADES)) if math.isfinite(value) else 1.0
 
 
-def _shade(value: float, *, colour: bool, ascii_only: bool) -> tuple[str, Style | str]:
+def _shade(value: float, *, lit: bool, ascii_only: bool) -> tuple[str, Style | str]:
     bright = brightness(value)
-    if colour and not ascii_only:
+    if lit:
         return "█", Style.parse("rgb({},{},{})".format(*_mix(bright)))
     shades = _SHADES[ascii_only]
     level = sum(bright > edge for edge in (0.05, 0.35, 0.65, 0.9))

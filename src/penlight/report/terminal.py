@@ -21,7 +21,8 @@ WIDEST = 100  # longer lines are hard to read
 NARROW = 60  # below this, a label stands in front of its text instead of in a column
 LABEL = 10
 FULL = 3  # causes told in full; further ones in brief
-FEW_STEPS = 20
+FEW_STEPS = 20  # under this, what takes time to show cannot be ruled out
+PARTS = frozenset({"light", "travel", "update_ratio"})  # parts of a whole, whatever their unit
 
 
 def print_diagnosis(diagnosis: Diagnosis, run: Run, console: Console, *, folder: str = "") -> None:
@@ -134,9 +135,7 @@ def _sick(sheet: Sheet, diagnosis: Diagnosis, run: Run) -> None:
     told = sum(map(len, symptoms.values()))
     if told or len(causes) > 1:
         more = f", and {w.count(told, 'symptom')} explained by " if told else ""
-        sheet.write(
-            f"{w.count(len(causes), 'cause')}{more}{_them(causes) if told else ' found'}."
-        )
+        sheet.write(f"{w.count(len(causes), 'cause')}{more}{_them(causes) if told else ' found'}.")
     sheet.blank()
     _flashlight(sheet, run)
     for place, finding in enumerate(causes, start=1):
@@ -170,17 +169,16 @@ def _cause(
 
 def _details(sheet: Sheet, finding: Finding) -> None:
     for i, evidence in enumerate(finding.evidence):
-        said = evidence.says.rstrip().removesuffix(".")
-        numbers = _numbers(evidence)
-        beside = (f" ({numbers}).", "dim") if numbers else "."
-        sheet.labelled("Evidence" if i == 0 else "", said, beside)
+        label = "Evidence" if i == 0 or sheet.narrow else ""
+        sheet.labelled(label, w.sentence(evidence.says), (_numbers(evidence), "dim"))
     card = catalogue().get(finding.pitfall)
     if card is not None and card.picture:
         sheet.labelled("Picture", (card.picture, "italic"))
     for i, remedy in enumerate(finding.prescriptions):
+        number = f"{i + 1}. " if len(finding.prescriptions) > 1 else ""
         sheet.labelled(
-            "Change" if i == 0 else "Or",
-            (w.sentence(remedy.do), "bold"),
+            "Change" if i == 0 or sheet.narrow else "",
+            (number + w.sentence(remedy.do), "bold"),
             f" Because {w.sentence(remedy.because)}" if remedy.because else "",
             f" Not if {w.sentence(remedy.unless)}" if remedy.unless else "",
         )
@@ -188,10 +186,13 @@ def _details(sheet: Sheet, finding: Finding) -> None:
 
 def _healthy(sheet: Sheet, diagnosis: Diagnosis, run: Run) -> None:
     crashed = run.end is not None and run.end.error
-    sheet.write(("Nothing wrong was found in the training.", "" if crashed else "bold green"))
+    sheet.write(
+        ("Penlight found nothing wrong with this training.", "" if crashed else "bold green")
+    )
     over = w.count(run.steps, "step") if run.steps else "one batch"
-    found = "None was found." if not diagnosis.findings else "None of them struck."
-    sheet.labelled("Checked", f"{w.count(len(diagnosis.checked), 'pitfall')}, over {over}. {found}")
+    found = "no alarm, see the note below" if diagnosis.findings else "none of them was found"
+    checked = w.count(len(diagnosis.checked), "pitfall")
+    sheet.labelled("Checked", f"{checked} over {over}: {found}.")
     if 0 < run.steps < FEW_STEPS:
         sheet.labelled("", "So few steps show only what is wrong from the start.")
     sheet.blank()
@@ -238,7 +239,7 @@ def _closing(sheet: Sheet, diagnosis: Diagnosis, run: Run, folder: str) -> None:
         said += f", {_percent(end.cost / whole)} of the run." if whole > 0 else "."
     if folder:
         said += f" The run is kept in {w.place(folder)}."
-    command = _next(diagnosis, run, folder)
+    command = _next(diagnosis, run)
     if len(f"{said} Next: {command}") <= sheet.width:
         sheet.write((said, "dim"), " Next: ", (command, "bold"))
     else:
@@ -299,27 +300,26 @@ def _where(finding: Finding, run: Run) -> str:
 
 
 def _numbers(evidence: Evidence) -> str:
-    """The measured value beside its limit."""
-    said = []
-    if evidence.value is not None:
-        said.append(f"{evidence.signal} {_measured(evidence)}")
+    """The measured value beside its limit, as one more sentence; '' when nothing was measured."""
+    if evidence.value is None:
+        return ""
+    signal = evidence.signal.replace("_", " ")
+    said = [f" {signal[:1].upper()}{signal[1:]} {_measured(evidence.signal, evidence.value)}"]
     if evidence.limit is not None:
         said.append(f"limit {w.number(evidence.limit)}")
     if evidence.steps is not None:
         first, last = evidence.steps
         said.append(f"step {first:,}" if first == last else f"steps {first:,} to {last:,}")
-    return "; ".join(said) if evidence.value is not None else ""
+    return ", ".join(said) + "."
 
 
-def _measured(evidence: Evidence) -> str:
-    value = evidence.value or 0.0
-    signal = SIGNALS.get(evidence.signal)
-    is_part = evidence.signal in {"light", "update_ratio", "travel"} or (
-        signal is not None and signal.unit == "share"
+def _measured(name: str, value: float) -> str:
+    """A small part of a whole in words, with the number itself beside it."""
+    signal = SIGNALS.get(name)
+    is_part = name in PARTS or (signal is not None and signal.unit == "share")
+    return (
+        f"{w.part(value)} ({w.number(value)})" if is_part and 0 < value < 0.001 else w.number(value)
     )
-    if is_part and 0 < value < 0.001:
-        return f"{w.part(value)} ({w.number(value)})"
-    return w.number(value)
 
 
 def _listed(findings: Sequence[Finding]) -> str:
@@ -343,6 +343,7 @@ def _flashlight(sheet: Sheet, run: Run) -> None:
 
 
 def _light_left(left: float, first: str, last: str) -> str:
+    first, last = w.short(first), w.short(last)
     if left == 0:
         return f"No light at all reaches {first}."
     if left > 1.5:
@@ -355,11 +356,11 @@ def _percent(share: float) -> str:
     return "less than 0.1%" if share < 0.0005 else f"{100 * share:.1f}%"
 
 
-def _next(diagnosis: Diagnosis, run: Run, folder: str) -> str:
+def _next(diagnosis: Diagnosis, run: Run) -> str:
     if diagnosis.alarms:
         name = diagnosis.alarms[0].pitfall
         card = catalogue().get(name)
         return f"penlight {'demo' if card is not None and card.demo else 'explain'} {name}"
     if not _trained(run):
         return "penlight run --help"
-    return f"penlight diagnose {w.place(folder)}" if folder else "penlight pitfalls"
+    return "penlight pitfalls"

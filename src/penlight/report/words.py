@@ -51,6 +51,12 @@ def ascii_only(text: str) -> str:
     return text.translate(_ASCII).encode("ascii", "backslashreplace").decode("ascii")
 
 
+def short(name: str, most: int = 40) -> str:
+    """A name with its middle left out when it is long: the ends tell names apart."""
+    half = (most - 3) // 2
+    return name if len(name) <= most else f"{name[:half]}...{name[-half:]}"
+
+
 def sentence(text: str) -> str:
     """The text with a full stop at its end."""
     text = text.rstrip()
@@ -96,7 +102,7 @@ def part(value: float) -> str:
     n = float(f"{1 / value:.2g}")
     if n < 1e6:
         return f"1 in {n:,.0f}"
-    for size, word in ((1e6, "million"), (1e9, "billion")):
+    for size, word in ((1e6, "million"), (1e9, "billion"), (1e12, "trillion")):
         if n < 1000 * size:
             return f"1 in {n / size:.3g} {word}"
     return f"1 in {n:.0e}"
@@ -121,6 +127,8 @@ def tiny(value: float) -> str:
 
 def duration(seconds: float) -> str:
     """`0.3 s`, `12 s`, `14 min`, `3 h 20 min`."""
+    if seconds < 0.05:
+        return "under 0.1 s"
     if seconds < 9.95:
         return f"{seconds:.1f} s"
     if seconds < 120:

@@ -1,0 +1,158 @@
+"""The status line: sparse, harmless, gone at the end."""
+
+from __future__ import annotations
+
+import io
+import os
+import time
+from types import SimpleNamespace
+
+import pytest
+
+from penlight.report.progress import Progress
+
+
+class Stream(io.StringIO):
+    def __init__(self, tty: bool) -> None:
+        super().__init__()
+        self.tty = tty
+
+    def isatty(self) -> bool:
+        return self.tty
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def pulse(step, **fields):
+    values = {"loss": 0.5, "light": 2.5e-5, "cost_share": 0.004, "seconds": 12.0, **fields}
+    return SimpleNamespace(step=step, **values)
+
+
+@pytest.fixture(autouse=True)
+def _terminal(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "80")
+
+
+def screen(text: str) -> list[str]:
+    """What a terminal shows: a carriage return goes back to the start of the line."""
+    lines = []
+    for raw in text.split("\n"):
+        line = ""
+        for piece in raw.split("\r"):
+            line = piece + line[len(piece) :]
+        lines.append(line.rstrip())
+    return lines
+
+
+def test_log_lines_at_powers_of_ten_and_every_minute():
+    stream, clock = Stream(False), Clock()
+    progress = Progress(stream, clock=clock)
+    for step in range(1, 1200):
+        progress.update(pulse(step))
+    clock.now += 61
+    progress.update(pulse(1200))
+    progress.close()
+    steps = [line.split()[2] for line in stream.getvalue().splitlines()]
+    assert steps == ["1", "10", "100", "1,000", "1,200"]
+
+
+def test_log_line_in_full():
+    stream = Stream(False)
+    Progress(stream).update(pulse(1))
+    assert stream.getvalue() == (
+        "penlight  step 1  loss 0.500  light 1 in 40,000  cost 0.4%  12 s\n"
+    )
+
+
+def test_unknown_values_are_left_out():
+    stream = Stream(False)
+    Progress(stream).update(pulse(1, loss=None, light=None, cost_share=None, seconds=None))
+    assert stream.getvalue() == "penlight  step 1\n"
+
+
+def test_steps_that_jump_over_a_power_of_ten():
+    stream = Stream(False)
+    progress = Progress(stream)
+    for step in (7, 64, 640):
+        progress.update(pulse(step))
+    assert len(stream.getvalue().splitlines()) == 3
+
+
+def test_terminal_redraws_four_times_a_second_and_clears():
+    stream, clock = Stream(True), Clock()
+    progress = Progress(stream, clock=clock)
+    for step in range(1, 101):
+        clock.now += 0.01
+        progress.update(pulse(step))
+    assert stream.getvalue().count("step") == 4
+    progress.close()
+    assert screen(stream.getvalue()) == [""]
+
+
+def test_shorter_status_leaves_nothing_behind():
+    stream, clock = Stream(True), Clock()
+    progress = Progress(stream, clock=clock)
+    progress.update(pulse(100_000))
+    clock.now += 1
+    progress.update(pulse(1, light=None))
+    assert screen(stream.getvalue()) == ["penlight  step 1  loss 0.500  cost 0.4%  12 s"]
+
+
+def test_alert_stands_on_a_line_of_its_own_and_is_cleaned():
+    stream = Stream(True)
+    progress = Progress(stream)
+    progress.update(pulse(1))
+    progress.alert("the loss is \x1b[31mnan\x1b[0m\nat step 3")
+    progress.close()
+    assert screen(stream.getvalue()) == ["penlight: the loss is nan at step 3", ""]
+
+
+@pytest.mark.parametrize("method", ["write", "flush", "isatty"])
+def test_a_broken_stream_is_left_alone(method, monkeypatch):
+    stream = Stream(True)
+    monkeypatch.setattr(stream, method, lambda *_: 1 / 0)
+    progress = Progress(stream)
+    progress.update(pulse(1))
+    progress.alert("text")
+    progress.close()
+
+
+def test_a_closed_stream_and_a_wrong_pulse():
+    stream = Stream(False)
+    stream.close()
+    Progress(stream).update(pulse(1))
+    Progress(Stream(False)).update(object())  # type: ignore[arg-type]
+
+
+def test_ascii_stream():
+    raw = io.BytesIO()
+    stream = io.TextIOWrapper(raw, encoding="ascii")
+    progress = Progress(stream)
+    progress.alert("→ loss")
+    stream.flush()
+    assert raw.getvalue() == b"penlight: \\u2192 loss\n"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="select works on sockets only")
+def test_a_full_pipe_does_not_stop_the_training():
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    try:
+        while True:
+            os.write(write, b"x" * 4096)
+    except BlockingIOError:
+        os.set_blocking(write, True)
+    with open(write, "w", encoding="utf-8") as stream:  # noqa: PTH123  a file descriptor
+        progress = Progress(stream)
+        began = time.monotonic()
+        progress.update(pulse(1))
+        progress.alert("text")
+        assert time.monotonic() - began < 1
+        os.read(read, 1 << 20)
+    os.close(read)
