@@ -1,0 +1,190 @@
+"""Watches forward passes: which model ran, in which mode, on what, and what each module gave."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules import module as hooks
+
+from penlight.core import facts as f
+from penlight.core.vocabulary import ACT_ABSMAX, ACT_RMS, DEPENDENCE, OUTPUT_GRAD
+from penlight.probe.models import Root, is_leaf, settings
+from penlight.probe.rows import Rows
+from penlight.probe.state import State, first_tensor
+from penlight.signals import tensors as measure
+
+MAX_ELEMENTS = 1 << 26  # outputs above 256 MB in float32 are left alone
+
+
+class Forward:
+    """Global module hooks; on while a step is looked at, and always while the budget is easy."""
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+        self.rows = Rows(state)
+        self.stack: list[nn.Module] = []
+        self.made: dict[Any, str] = {}  # autograd node -> module, of the current step
+        self.calls: dict[str, int] = {}
+        self.grads: dict[str, Tensor] = {}  # squared norm of dL/d(output), summed over calls
+        self.outputs: list[tuple[Root, Tensor]] = []  # of the training passes of this step
+        self.last_eval: tuple[Root, list[str]] | None = None
+        self.eval_gap = False
+        self._handles: list[Any] = []
+        self._pre = state.ledger.guard("forward hooks", self._enter)
+        self._post = state.ledger.guard("forward hooks", self._leave)
+
+    # -- on and off -----------------------------------------------------------------------
+
+    def on(self) -> None:
+        """Install the global hooks."""
+        if self._handles or self.state.compiled:
+            return
+        pre, post = self._pre, self._post
+
+        def enter(module: nn.Module, args: Any) -> None:
+            if torch.compiler.is_compiling() or torch.jit.is_tracing():
+                return
+            pre(module, args)
+
+        def leave(module: nn.Module, args: Any, output: Any) -> None:
+            if torch.compiler.is_compiling() or torch.jit.is_tracing():
+                return
+            post(module, args, output)
+
+        self._handles = [
+            hooks.register_module_forward_pre_hook(enter),
+            hooks.register_module_forward_hook(leave, always_call=True),
+        ]
+
+    def off(self) -> None:
+        """Remove the global hooks."""
+        for handle in self._handles:
+            handle.remove()
+        self._handles = []
+        self.stack = []
+
+    # -- one forward pass -----------------------------------------------------------------
+
+    def _enter(self, module: nn.Module, args: Any) -> None:
+        self.stack.append(module)
+
+    def _leave(self, module: nn.Module, args: Any, output: Any) -> None:
+        while self.stack and self.stack.pop() is not module:
+            pass
+        outermost = not self.stack
+        if outermost:
+            root = self.state.models.root(module)
+            if root is not None:
+                self._finished(root, args, output)
+        if torch.is_grad_enabled() and self.state.armed and is_leaf(module):
+            self._leaf(module, args, output)
+        elif not torch.is_grad_enabled() and isinstance(module, nn.Dropout) and module.training:
+            if self.stack and not self.stack[0].training:
+                self.state.count("eval_functional_dropout")
+
+    def _finished(self, root: Root, args: Any, output: Any) -> None:
+        state = self.state
+        tensor = first_tensor(output)
+        if tensor is None:
+            return
+        loose = [name for name, m in root.stochastic if m.training]
+        if torch.is_grad_enabled() and tensor.requires_grad:
+            if root.stochastic:
+                state.count("train_forwards")
+                if not loose and not root.module.training:
+                    state.count("train_eval_mode")
+                    state.hygiene["train_modules"] = [n for n, _ in root.stochastic][:8]
+            state.batches += 1
+            self.outputs.append((root, tensor))
+            self.made.setdefault(tensor.grad_fn, "")
+            if state.armed:
+                self.rows.trained(root, args)
+        elif not torch.is_grad_enabled() and root.trained:
+            state.count("eval_forwards")
+            if not self.eval_gap:
+                self.eval_gap = True
+                state.count("eval_gaps")
+            if loose:
+                state.count("eval_training_mode")
+                state.hygiene["eval_modules"] = loose[:8]
+            self.last_eval = (root, loose)
+            self.rows.evaluated(args)
+
+    def _leaf(self, module: nn.Module, args: Any, output: Any) -> None:
+        state = self.state
+        tensor = first_tensor(output)
+        found = state.models.modules.get(id(module))
+        if (
+            tensor is None
+            or not tensor.is_floating_point()
+            or not 0 < tensor.numel() <= MAX_ELEMENTS
+            or torch._C._functorch.is_batchedtensor(tensor)
+        ):
+            return
+        site = state.models.site(module) if found else self._late(module)
+        calls = self.calls[site] = self.calls.get(site, 0) + 1
+        if tensor.grad_fn is not None:
+            self.made[tensor.grad_fn] = site
+        if calls == 1:
+            step = state.step
+            state.readout.add(ACT_RMS, site, step, measure.rms(tensor))
+            state.readout.add(ACT_ABSMAX, site, step, measure.absmax(tensor))
+            if tensor.dim() > 1 and tensor.shape[0] > 1:
+                state.readout.add(DEPENDENCE, site, step, measure.dependence(tensor))
+            self._describe(module, site, tensor)
+        if tensor.requires_grad and torch._C._current_graph_task_id() == -1:
+            tensor.register_hook(state.ledger.guard("gradient hooks", self._gradient(site)))
+
+    def _late(self, module: nn.Module) -> str:
+        """Name for a leaf that ran before its root was known or belongs to none."""
+        top = self.stack[0] if self.stack else module
+        root = self.state.models.root(top)
+        if root is not None:
+            self.state.models.name(root)
+        return self.state.models.site(module)
+
+    def _gradient(self, site: str) -> Any:
+        def hook(grad: Tensor) -> None:
+            squared = measure.norm(grad).square()
+            before = self.grads.get(site)
+            self.grads[site] = squared if before is None else before + squared
+
+        return hook
+
+    def _describe(self, module: nn.Module, site: str, tensor: Tensor) -> None:
+        found = self.state.models.modules.get(id(module))
+        if found is None:
+            return
+        root = found[0]
+        if site in root.order:
+            return
+        order = sum(len(r.order) for r in self.state.models.roots)
+        root.order[site] = order
+        self.state.write(
+            f.Module(
+                name=site,
+                type=type(module).__name__,
+                order=order,
+                root=root.label,
+                output_shape=tuple(tensor.shape),
+                settings=settings(module),
+                source=self.state.models.sources.get(module, ""),
+            )
+        )
+
+    # -- step boundaries ------------------------------------------------------------------
+
+    def collect(self) -> None:
+        """Hand this step's gradients at module outputs to the read-out."""
+        for site, squared in self.grads.items():
+            self.state.readout.add(OUTPUT_GRAD, site, self.state.step, squared.sqrt())
+
+    def clear(self) -> None:
+        """Forget the step."""
+        self.made.clear()
+        self.calls.clear()
+        self.grads.clear()
+        self.outputs.clear()
+        self.eval_gap = False

@@ -1,0 +1,233 @@
+"""Where the first NaN or infinity was born.
+
+On a CPU looking at one number costs nothing, so every loss is looked at before its backward pass
+and one gradient before every step: a non-finite value that arises in a backward pass travels
+towards the input, so the first parameter's gradient shows it. Only when one is found does the
+search begin, with the graph, weights and gradients of that very step still in place.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from penlight.core import facts as f
+from penlight.probe.graph import Walk, saved, walk
+from penlight.probe.state import State
+from penlight.signals.parameters import local
+
+MAKERS = {
+    "Log": "log of a value that is zero or negative",
+    "Log2": "log of a value that is zero or negative",
+    "Log10": "log of a value that is zero or negative",
+    "Log1P": "log1p of a value at or below -1",
+    "Div": "division by zero or by a value that has vanished",
+    "Reciprocal": "division by zero",
+    "Sqrt": "square root of a negative number, or the slope of the root at zero, which is infinite",
+    "Rsqrt": "inverse square root of zero or of a negative number",
+    "Pow": "a power that overflows, or a root of a negative number",
+    "Exp": "exp of a value above 88, which overflows float32",
+    "Softmax": "softmax of a row that holds only -inf (everything masked) or a NaN",
+    "LogSoftmax": "log-softmax of a row that holds only -inf (everything masked) or a NaN",
+    "NllLoss": "a loss over targets that are all ignored, or of probability zero",
+    "Acos": "arc cosine at or beyond 1",
+    "Norm": "the slope of a norm at exactly zero",
+    "LinalgVectorNorm": "the slope of a norm at exactly zero",
+    "Std": "the slope of a standard deviation that is exactly zero",
+    "Tan": "tangent near its pole",
+}
+CHAINS = ("result", "self", "other", "mat1", "input", "exponent", "target", "log_probs")
+
+
+class NonFinites:
+    """Finds and reports the first non-finite value of a run."""
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+        self.found = False
+        self.suspected: list[Tensor] = []
+        self.last_finite: float | None = None
+        self.skips = 0
+
+    # -- sentinels, every step ------------------------------------------------------------
+
+    def loss(self, loss: Tensor, made: dict[Any, str]) -> None:
+        """Look at a loss before its backward pass."""
+        if self.found or loss.device.type != "cpu":
+            return
+        value = float(loss.detach())
+        if math.isfinite(value):
+            self.last_finite = value
+            return
+        self.found = True
+        self._forward(loss, made)
+
+    def gradients(self, held: list[Tensor], made: dict[Any, str]) -> None:
+        """Look at gradients before a step; `held` are parameters in the optimiser's order."""
+        if self.found or held[0].device.type != "cpu":
+            return
+        grad = held[0].grad
+        if grad is None or grad.is_sparse:
+            return
+        first = local(grad)
+        probe = first.reshape(-1)[:64] if first.numel() > 64 and first.is_contiguous() else first
+        if math.isfinite(float(probe.sum())) or not torch.isnan(probe).logical_or(torch.isinf(probe)).any():
+            return
+        self.found = True
+        self._backward(held)
+
+    # -- the search -----------------------------------------------------------------------
+
+    def _forward(self, loss: Tensor, made: dict[Any, str]) -> None:
+        state = self.state
+        broken = self._weights()
+        if broken:
+            name, worst = broken
+            state.write(
+                f.NonFinite(
+                    step=max(state.step - 1, 0),
+                    direction="update",
+                    module=name.rpartition(".")[0] or name,
+                    op="optimizer.step",
+                    reason=f"the step before left non-finite values in {name}",
+                    batch=state.batches,
+                    loss_before=self.last_finite,
+                    weight_absmax=worst,
+                )
+            )
+            return
+        graph = walk(loss, state.models.parameter, made)
+        module, op, reason, rows = self._first(graph) if graph else ("", "", "", ())
+        state.write(
+            f.NonFinite(
+                step=state.step,
+                direction="input" if op == "input" else "forward",
+                module=module,
+                op=op,
+                reason=reason or "the loss became non-finite in the forward pass",
+                batch=state.batches,
+                rows=rows,
+                loss_before=self.last_finite,
+                weight_absmax=self._largest(),
+            )
+        )
+
+    def _first(self, graph: Walk) -> tuple[str, str, str, tuple[int, ...]]:
+        """The operation nearest to the input whose inputs are finite and whose result is not.
+
+        Returns module, op, reason and the batch rows concerned. A node's result is known when it
+        or a user of it kept the tensor for the backward pass.
+        """
+        bad: list[tuple[int, Tensor | None]] = []
+        for index in range(len(graph.nodes) - 1, -1, -1):
+            node = graph.nodes[index]
+            if node.leaf is not None:
+                continue
+            result = saved(node.live, "result")
+            kept = [t for name in CHAINS[1:] if (t := saved(node.live, name)) is not None]
+            inputs_bad = next((t for t in kept if t.is_floating_point() and nonfinite(t)), None)
+            if inputs_bad is not None:
+                maker = self._maker(graph, index, inputs_bad)
+                if maker is None:
+                    return self._site(graph, index), "input", "the batch itself holds NaN or infinity", rows_of(inputs_bad)
+                return self._site(graph, maker), graph.nodes[maker].op.name, self._why(graph, maker), rows_of(inputs_bad)
+            if result is not None and result.is_floating_point() and nonfinite(result):
+                bad.append((index, result))
+                return self._site(graph, index), node.op.name, self._why(graph, index), rows_of(result)
+            if node.op.name in MAKERS and kept and self._would(node.op.name, kept):
+                return self._site(graph, index), node.op.name, MAKERS[node.op.name], rows_at(node.op.name, kept)
+        return self._site(graph, 0), graph.nodes[0].op.name, self._why(graph, 0), ()
+
+    def _maker(self, graph: Walk, index: int, tensor: Tensor) -> int | None:
+        """The node that made the non-finite tensor kept by node `index`: its input of that shape."""
+        inputs = graph.nodes[index].op.inputs
+        same = [i for i in inputs if graph.nodes[i].op.shape == tuple(tensor.shape) and graph.nodes[i].leaf is None]
+        return same[0] if same else None
+
+    def _would(self, name: str, kept: list[Tensor]) -> bool:
+        x = kept[0].detach()
+        if not x.is_floating_point():
+            return False
+        if name in ("Log", "Log2", "Log10"):
+            return bool((x <= 0).any())
+        if name in ("Reciprocal", "Rsqrt"):
+            return bool((x == 0).any())
+        if name == "Div":
+            return any(bool((t == 0).any()) for t in kept if t.is_floating_point())
+        if name == "Exp":
+            return bool((x > 88.7).any())
+        return False
+
+    def _why(self, graph: Walk, index: int) -> str:
+        name = graph.nodes[index].op.name
+        largest = self._largest()
+        if name in MAKERS:
+            return MAKERS[name]
+        if largest is not None and largest > 1e6:
+            return f"the numbers overflowed: weights have grown to {largest:.1e}"
+        return f"{name} gave a non-finite result from finite inputs"
+
+    def _site(self, graph: Walk, index: int) -> str:
+        op = graph.nodes[index].op
+        return op.module or graph.upstream(index)[0]
+
+    def _backward(self, held: list[Tensor]) -> None:
+        state = self.state
+        named = [(state.models.parameter(p) or str(tuple(p.shape)), p) for p in held]
+        sick = [n for n, p in named if p.grad is not None and nonfinite(local(p.grad))]
+        healthy = [n for n, _ in named if n not in sick]
+        last_sick = (sick[-1].rpartition(".")[0] or sick[-1]) if sick else ""
+        between = f" (the gradient of {healthy[0]} and everything nearer to the loss is finite)" if healthy else ""
+        state.write(
+            f.NonFinite(
+                step=state.step,
+                direction="backward",
+                module=last_sick,
+                op="",
+                reason=f"the backward pass turned non-finite at {last_sick}{between}",
+                batch=state.batches,
+                loss_before=self.last_finite,
+                weight_absmax=self._largest(),
+            )
+        )
+
+    def _weights(self) -> tuple[str, float | None] | None:
+        for root in self.state.models.roots:
+            for name, p in root.module.named_parameters():
+                if nonfinite(local(p)):
+                    return self.state.models.parameter(p) or name, None
+        return None
+
+    def _largest(self) -> float | None:
+        values = [
+            float(local(p).abs().max())
+            for root in self.state.models.roots
+            for p in root.module.parameters()
+            if p.numel() and p.is_floating_point() and not isinstance(p, nn.parameter.UninitializedParameter)
+        ]
+        return max(values) if values else None
+
+
+def nonfinite(x: Tensor) -> bool:
+    """Whether a tensor holds NaN or infinity."""
+    return not bool(torch.isfinite(x.detach()).all())
+
+
+def rows_of(x: Tensor) -> tuple[int, ...]:
+    """First eight rows (dimension 0) that hold a non-finite value."""
+    if x.dim() < 1 or x.shape[0] < 2:
+        return ()
+    bad = ~torch.isfinite(x.detach().reshape(x.shape[0], -1)).all(1)
+    return tuple(int(i) for i in bad.nonzero()[:8, 0])
+
+
+def rows_at(name: str, kept: list[Tensor]) -> tuple[int, ...]:
+    """Rows at which an operation such as log meets a value it cannot take."""
+    x = kept[0].detach()
+    if x.dim() < 1 or x.shape[0] < 2:
+        return ()
+    hit = (x <= 0) if name.startswith("Log") else (x == 0)
+    return tuple(int(i) for i in hit.reshape(x.shape[0], -1).any(1).nonzero()[:8, 0])

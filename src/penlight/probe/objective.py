@@ -1,0 +1,454 @@
+"""Watches the loss functions: what they are given, and how well the predictions do.
+
+The functions of torch.nn.functional are wrapped (the modules of torch.nn call them by name). A
+call that builds a graph belongs to training, one without to an evaluation pass; passes are
+closed by the next training backward. The user's call and its result are handed through as is.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from penlight.core import facts as f
+from penlight.core.vocabulary import ACCURACY, EXPLAINED, OBJECTIVE_LOSS, OUTPUT_MEAN, OUTPUT_STD
+from penlight.probe.forward import Forward
+from penlight.probe.guard import Patches
+from penlight.probe.state import State, user_line
+
+CLASSES = ("cross_entropy", "nll_loss")
+BINARY = ("binary_cross_entropy", "binary_cross_entropy_with_logits", "soft_margin_loss")
+VALUES = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "gaussian_nll_loss", "poisson_nll_loss")
+OTHERS = ("kl_div", "hinge_embedding_loss", "multi_margin_loss", "multilabel_margin_loss",
+          "multilabel_soft_margin_loss", "cosine_embedding_loss", "margin_ranking_loss", "ctc_loss")
+ROWS = 4096  # rows of one call that are looked at
+PAIRED = 1024  # samples of an evaluation pass whose own losses are kept
+MANY = 1000  # distinct values counted at most
+
+
+@dataclass
+class Tally:
+    """Counts over a window of predictions."""
+
+    samples: int = 0
+    targets: int = 0
+    loss: float = 0.0
+    labels: list[int] = field(default_factory=list)
+    predicted: list[int] = field(default_factory=list)
+    correct: list[int] = field(default_factory=list)
+    right: int = 0
+    counted: int = 0
+    values: int = 0  # regression: numbers compared, their squared error, sum and squares
+    error: float = 0.0
+    sums: float = 0.0
+    squares: float = 0.0
+    output_std: float | None = None
+    own: list[float] = field(default_factory=list)  # per-sample losses
+    loose: int = 0
+    step: int = 0
+
+
+@dataclass
+class Site:
+    """One loss call place."""
+
+    fact: f.Objective
+    targets: list[Any] = field(default_factory=list)  # (n, sum, squares) per column, min, max
+    counts: dict[float, int] = field(default_factory=dict)
+    batches: int = 0
+    single: int = 0
+    best: tuple[float, list[float], int] | None = None  # loss, per-sample losses, step
+    window: Tally = field(default_factory=Tally)
+    passing: Tally | None = None
+
+
+class Objectives:
+    """All loss functions seen in one run."""
+
+    def __init__(self, state: State, forward: Forward, patches: Patches) -> None:
+        self.state = state
+        self.forward = forward
+        self.sites: dict[tuple[str, str, str], Site] = {}
+        self.last: tuple[str, Tensor, Tensor, Any, Tensor] | None = None  # newest training call
+        self.handwritten_seen = False
+        observe = state.ledger.guard("loss functions", self._observe)
+        for name in CLASSES + BINARY + VALUES + OTHERS:
+            patches.replace(functional, name, self._wrap(name, observe))
+
+    def _wrap(self, name: str, observe: Callable[..., Any]) -> Callable[..., Any]:
+        original = getattr(functional, name)
+
+        @functools.wraps(original)
+        def watched(*args: Any, **kwargs: Any) -> Any:
+            result = original(*args, **kwargs)
+            if not torch.compiler.is_compiling():
+                observe(name, args, kwargs, result)
+            return result
+
+        return watched
+
+    # -- one call -------------------------------------------------------------------------
+
+    def _observe(self, name: str, args: Any, kwargs: Any, result: Any) -> None:
+        given = dict(zip(("input", "target"), args, strict=False)) | kwargs
+        x, y = given.get("input"), given.get("target")
+        if not (isinstance(x, Tensor) and isinstance(y, Tensor) and isinstance(result, Tensor)):
+            return
+        if torch._C._functorch.is_batchedtensor(x):
+            return
+        training = result.requires_grad
+        if not training and torch.is_grad_enabled() and self.state.step == 0:
+            return  # neither training nor evaluation: a loss of constants
+        site = self._site(name, x, y, given, "train" if training else "eval")
+        site.fact = replace(site.fact, calls=site.fact.calls + 1)
+        if training:
+            self.last = (name, x, y, given, result)
+            self._close()
+            if self.state.armed and self.state.room():
+                self._training(site, name, x.detach(), y.detach(), result.detach(), given)
+        else:
+            self._evaluation(site, name, x.detach(), y.detach(), result.detach(), given)
+
+    def _site(self, name: str, x: Tensor, y: Tensor, given: Any, phase: str) -> Site:
+        source = user_line(4)
+        key = (name, source, phase)
+        if key not in self.sites:
+            reduction = given.get("reduction", "mean")
+            ignore = given.get("ignore_index", -100) if name in CLASSES else None
+            fact = f.Objective(
+                site=f"{name}@{source}" if source else name,
+                function=name,
+                phase=phase,
+                source=source,
+                input_shape=tuple(x.shape),
+                target_shape=tuple(y.shape),
+                target_dtype=str(y.dtype).removeprefix("torch."),
+                reduction=str(reduction),
+                weighted=given.get("weight") is not None or given.get("pos_weight") is not None,
+                label_smoothing=float(given.get("label_smoothing", 0.0)),
+                ignore_index=ignore,
+                expansion=expansion(name, x, y),
+            )
+            self.sites[key] = Site(fact)
+            self.state.write(fact)
+        site = self.sites[key]
+        wider = expansion(name, x, y)
+        if wider > site.fact.expansion:
+            site.fact = replace(
+                site.fact, expansion=wider, input_shape=tuple(x.shape), target_shape=tuple(y.shape)
+            )
+        return site
+
+    def _training(self, site: Site, name: str, x: Tensor, y: Tensor, loss: Tensor, given: Any) -> None:
+        if x.device.type != "cpu" and site.fact.looked >= 8:
+            return  # each look waits for the device: a handful at the start must do
+        value = per_target(loss, name, x, y, given)
+        add = self.state.readout.add
+        step = self.state.step
+        if value is not None:
+            add(OBJECTIVE_LOSS, site.fact.site, step, value)
+        self._extremes(site, name, x, value)
+        self._targets(site, name, y, x)
+        tally = site.window
+        predictions(tally, name, x, y, given)
+        batch = Tally()
+        predictions(batch, name, x, y, given)
+        if batch.counted:
+            add(ACCURACY, site.fact.site, step, batch.right / batch.counted)
+        share = explained(batch)
+        if share is not None:
+            add(EXPLAINED, site.fact.site, step, share)
+        add(OUTPUT_MEAN, site.fact.site, step, float(x.double().mean()))
+        if x.shape and x.shape[0] > 1:
+            std = float(x.double().std(0).mean())
+            add(OUTPUT_STD, site.fact.site, step, std)
+        if tally.samples >= 1024 or site.fact.looked % 16 == 0:
+            self._window(site)
+
+    def _window(self, site: Site) -> None:
+        tally = site.window
+        if tally.samples:
+            self._write(site, tally, "train", None, None, None)
+        site.window = Tally(step=self.state.step)
+
+    def _extremes(self, site: Site, name: str, x: Tensor, value: float | None) -> None:
+        fact = site.fact
+        rows = x[:ROWS].double()
+        low, high = (float(v) for v in torch.aminmax(rows)) if rows.numel() else (0.0, 0.0)
+        changes: dict[str, Any] = {
+            "looked": fact.looked + 1,
+            "input_min": low if fact.input_min is None else min(low, fact.input_min),
+            "input_max": high if fact.input_max is None else max(high, fact.input_max),
+        }
+        if name in CLASSES and x.dim() > 1 and rows.numel():
+            columns = rows.movedim(1, -1)
+            sums = float((columns.sum(-1) - 1).abs().max())
+            lse = float(columns.logsumexp(-1).abs().max())
+            changes["row_sum_error"] = max(sums, fact.row_sum_error or 0.0)
+            changes["logsumexp_error"] = max(lse, fact.logsumexp_error or 0.0)
+            if fact.first_logit_var is None and columns.shape[-1] > 1:
+                changes["first_logit_var"] = float(columns.var(-1).mean())
+        if fact.first_loss is None and value is not None:
+            changes["first_loss"] = value
+        site.fact = replace(fact, **changes)
+
+    def _targets(self, site: Site, name: str, y: Tensor, x: Tensor) -> None:
+        if site.batches >= 64 or y.numel() == 0:
+            return
+        site.batches += 1
+        if name in CLASSES and not y.is_floating_point():
+            rows = y.reshape(-1, 1)
+            ignore = site.fact.ignore_index
+            rows = rows[rows[:, 0] != ignore] if ignore is not None else rows
+        elif name in CLASSES:
+            rows = y.argmax(1).reshape(-1, 1)
+        else:
+            rows = y.reshape(y.shape[0], -1)[:, :64] if y.dim() > 1 else y.reshape(-1, 1)
+        rows = rows[:ROWS].double()
+        if rows.shape[0] == 0:
+            return
+        if site.targets and site.targets[1].shape[0] != rows.shape[1]:
+            return
+        if not site.targets:
+            site.targets = [0, torch.zeros_like(rows[0]), torch.zeros_like(rows[0]), math.inf, -math.inf]
+        n, total, squares, low, high = site.targets
+        site.targets = [
+            n + rows.shape[0],
+            total + rows.sum(0),
+            squares + rows.square().sum(0),
+            min(low, float(rows.min())),
+            max(high, float(rows.max())),
+        ]
+        values, counts = rows.unique(return_counts=True)
+        if rows.shape[1] == 1 and len(values) == 1 and rows.shape[0] > 1:
+            site.single += 1
+        if len(site.counts) <= MANY:
+            for v, c in zip(values.tolist()[: MANY + 1], counts.tolist(), strict=False):
+                site.counts[v] = site.counts.get(v, 0) + c
+
+    # -- evaluation passes ----------------------------------------------------------------
+
+    def _evaluation(self, site: Site, name: str, x: Tensor, y: Tensor, loss: Tensor, given: Any) -> None:
+        if site.passing is None:
+            site.passing = Tally(step=self.state.step)
+            if self.forward.last_eval is not None:
+                site.passing.loose = len(self.forward.last_eval[1])
+        tally = site.passing
+        if not self.state.room() or (x.device.type != "cpu" and tally.samples > 65536):
+            return
+        value = per_target(loss, name, x, y, given)
+        if value is None:
+            return
+        count = y.numel() if name not in CLASSES or not y.is_floating_point() else y.shape[0]
+        tally.loss += value * count
+        tally.targets += count
+        predictions(tally, name, x, y, given)
+        if len(tally.own) < PAIRED:
+            tally.own += sample_losses(name, x, y, given)[: PAIRED - len(tally.own)]
+
+    def _close(self) -> None:
+        """End the evaluation passes that are open: training goes on, or the run has ended."""
+        for site in self.sites.values():
+            tally, site.passing = site.passing, None
+            if tally is None or not tally.targets:
+                continue
+            loss = tally.loss / tally.targets
+            t = None
+            if site.best is not None and len(site.best[1]) == len(tally.own) > 7:
+                t = paired_t(site.best[1], tally.own)
+            best_step = site.best[2] if site.best is not None else None
+            self._write(site, tally, "eval", loss, t, best_step)
+            if site.best is None or loss < site.best[0]:
+                site.best = (loss, tally.own, tally.step)
+
+    def _write(
+        self, site: Site, tally: Tally, phase: str, loss: float | None, t: float | None, best: int | None
+    ) -> None:
+        self.state.write(
+            f.Predictions(
+                phase=phase,
+                objective=site.fact.site,
+                step=tally.step,
+                samples=tally.samples,
+                loss=loss,
+                accuracy=tally.right / tally.counted if tally.counted else None,
+                explained=explained(tally),
+                labels=tuple(tally.labels),
+                predicted=tuple(tally.predicted),
+                correct=tuple(tally.correct),
+                output_std=tally.output_std,
+                paired_t=t,
+                best_step=best,
+                training_rows=self.forward.rows.share() if phase == "eval" else None,
+                modules_training=tally.loose,
+            )
+        )
+
+    def finish(self) -> None:
+        """Write what is still open, and the final state of every site."""
+        self._close()
+        for site in self.sites.values():
+            if site.fact.phase == "train":
+                self._window(site)
+            self.state.write(site.fact)
+            if site.targets:
+                self.state.write(target_fact(site))
+
+
+# -- arithmetic on one call ---------------------------------------------------------------
+
+
+def expansion(name: str, x: Tensor, y: Tensor) -> float:
+    """Elements compared over elements of the larger tensor; above 1 when both were broadcast."""
+    if name in CLASSES or name in ("ctc_loss", "multi_margin_loss") or not x.numel() or not y.numel():
+        return 1.0
+    try:
+        together = math.prod(torch.broadcast_shapes(x.shape, y.shape))
+    except RuntimeError:
+        return 1.0
+    return together / max(x.numel(), y.numel())
+
+
+def per_target(loss: Tensor, name: str, x: Tensor, y: Tensor, given: Any) -> float | None:
+    """The loss for one target: sums are divided by the number of targets."""
+    if loss.numel() > 1:
+        return float(loss.double().mean())
+    value = float(loss)
+    if given.get("reduction", "mean") == "sum":
+        count = y.numel() if name not in CLASSES else x.numel() // max(x.shape[1] if x.dim() > 1 else 1, 1)
+        return value / max(count, 1)
+    return value
+
+
+def flat_classes(x: Tensor, y: Tensor, ignore: int | None) -> tuple[Tensor, Tensor]:
+    """(rows x classes, labels) of at most ROWS targets, ignored ones left out."""
+    if x.dim() == 1:
+        x, y = x[None], y[None]
+    rows = x.movedim(1, -1).reshape(-1, x.shape[1])
+    labels = y.reshape(-1) if not y.is_floating_point() else y.movedim(1, -1).reshape(-1, x.shape[1]).argmax(1)
+    rows, labels = rows[:ROWS], labels[:ROWS]
+    if ignore is not None:
+        keep = labels != ignore
+        rows, labels = rows[keep], labels[keep]
+    return rows, labels
+
+
+def predictions(tally: Tally, name: str, x: Tensor, y: Tensor, given: Any) -> None:
+    """Add one call's predictions to a tally."""
+    if name in CLASSES:
+        rows, labels = flat_classes(x, y, given.get("ignore_index", -100))
+        guesses, classes = rows.argmax(-1), rows.shape[-1]
+        if rows.shape[0] and classes <= MANY and int(labels.max()) < classes and int(labels.min()) >= 0:
+            _count(tally, labels, guesses, classes)
+        tally.samples += rows.shape[0]
+    elif name in BINARY:
+        border = 0.5 if name == "binary_cross_entropy" else 0.0
+        if x.shape == y.shape and bool(((y == 0) | (y == 1)).all()):
+            multi = x.dim() == 2 and x.shape[1] > 1 and bool((y.sum(1) == 1).all())
+            if multi:
+                _count(tally, y[:ROWS].argmax(1), x[:ROWS].argmax(1), x.shape[1])
+            else:
+                _count(
+                    tally,
+                    y.reshape(-1)[: 4 * ROWS].long(),
+                    (x.reshape(-1)[: 4 * ROWS] > border).long(),
+                    2,
+                )
+        tally.samples += x.shape[0] if x.dim() else 1
+    elif name in VALUES:
+        tally.samples += x.shape[0] if x.dim() else 1
+        if x.shape == y.shape or x.numel() == y.numel():
+            target = y.reshape(-1)[:65536].double()
+            tally.values += target.numel()
+            tally.error += float((x.reshape(-1)[:65536].double() - target).square().sum())
+            tally.sums += float(target.sum())
+            tally.squares += float(target.square().sum())
+    if x.dim() and x.shape[0] > 1 and tally.output_std is None and x.is_floating_point():
+        tally.output_std = float(x[:ROWS].double().std(0).mean())
+
+
+def _count(tally: Tally, labels: Tensor, guesses: Tensor, classes: int) -> None:
+    right = labels == guesses
+    tally.right += int(right.sum())
+    tally.counted += labels.numel()
+    for name, values in (("labels", labels), ("predicted", guesses), ("correct", labels[right])):
+        counts = torch.bincount(values.reshape(-1), minlength=classes).tolist()
+        old = getattr(tally, name)
+        size = max(len(old), len(counts))
+        old = old + [0] * (size - len(old))
+        setattr(tally, name, [a + b for a, b in zip(old, counts + [0] * (size - len(counts)), strict=True)])
+
+
+def explained(tally: Tally) -> float | None:
+    """1 - MSE / Var(target), None unless this is a regression with varying targets."""
+    n = tally.values
+    if not n:
+        return None
+    variance = tally.squares / n - (tally.sums / n) ** 2
+    return 1 - tally.error / n / variance if variance > 1e-12 else None
+
+
+def sample_losses(name: str, x: Tensor, y: Tensor, given: Any) -> list[float]:
+    """Each sample's own loss, in order; [] where that makes no sense."""
+    if name in CLASSES and x.dim() > 1:
+        if y.is_floating_point():
+            return (-(y * x.log_softmax(1)).sum(1)).reshape(-1).double().tolist() if name == "cross_entropy" else []
+        rows, labels = flat_classes(x, y, given.get("ignore_index", -100))
+        if not rows.shape[0] or int(labels.max()) >= rows.shape[1] or int(labels.min()) < 0:
+            return []
+        logs = rows.double().log_softmax(-1) if name == "cross_entropy" else rows.double()
+        return (-logs.gather(1, labels[:, None])[:, 0]).tolist()
+    if x.shape != y.shape or not x.dim():
+        return []
+    if name == "binary_cross_entropy_with_logits":
+        each = torch.clamp(x, min=0) - x * y + torch.log1p(torch.exp(-x.abs()))
+    elif name == "binary_cross_entropy":
+        each = -(y * x.clamp_min(1e-12).log() + (1 - y) * (1 - x).clamp_min(1e-12).log())
+    elif name in VALUES:
+        each = (x - y).square()
+    else:
+        return []
+    return each.reshape(each.shape[0], -1).double().mean(1).tolist()
+
+
+def paired_t(before: list[float], now: list[float]) -> float:
+    """t statistic of the per-sample differences now - before; 0 when they do not vary."""
+    d = torch.tensor(now, dtype=torch.float64) - torch.tensor(before, dtype=torch.float64)
+    spread = float(d.std())
+    return float(d.mean()) / (spread / len(now) ** 0.5) if spread > 0 else 0.0
+
+
+def target_fact(site: Site) -> f.Targets:
+    """The targets seen at a site as a fact."""
+    n, total, squares, low, high = site.targets
+    mean = total / n
+    std = (squares / n - mean.square()).clamp_min(0).sqrt()
+    integral = all(v == int(v) for v in site.counts if math.isfinite(v)) and len(site.counts) <= MANY
+    classes: tuple[int, ...] = ()
+    entropy = None
+    labelled = site.fact.function in CLASSES or (site.fact.function in BINARY and set(site.counts) <= {0.0, 1.0})
+    if labelled and integral and low >= 0 and high < MANY:
+        classes = tuple(site.counts.get(float(c), 0) for c in range(int(high) + 1))
+        whole = sum(classes)
+        entropy = -sum(c / whole * math.log(c / whole) for c in classes if c)
+    return f.Targets(
+        objective=site.fact.site,
+        samples=n,
+        dtype=site.fact.target_dtype,
+        integral=integral,
+        min=low,
+        max=high,
+        mean=tuple(mean.tolist()),
+        std=tuple(std.tolist()),
+        classes=classes,
+        distinct=len(site.counts) if len(site.counts) <= MANY else None,
+        sorted_share=site.single / site.batches if site.batches and len(site.counts) > 1 else None,
+        entropy=entropy,
+    )

@@ -1,0 +1,109 @@
+"""Puts the parts of the probe together once torch is there."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import nn
+
+from penlight.core import facts as f
+from penlight.core.vocabulary import OUTPUT_GRAD
+from penlight.probe.forward import Forward
+from penlight.probe.guard import Ledger, Patches
+from penlight.probe.models import Models
+from penlight.probe.nonfinite import NonFinites
+from penlight.probe.objective import Objectives
+from penlight.probe.readout import Readout
+from penlight.probe.schedule import Governor
+from penlight.probe.sink import Sink
+from penlight.probe.state import State
+from penlight.probe.training import Training
+
+
+class Parts:
+    """All that watches torch, hooked up."""
+
+    def __init__(
+        self,
+        sink: Sink,
+        ledger: Ledger,
+        patches: Patches,
+        budget: float,
+        on_step: Callable[[], None],
+    ) -> None:
+        self.state = State(sink, Readout(sink), Governor(budget), ledger, Models())
+        self._patch_construction(patches)
+        self._patch_compile(patches)
+        self.nonfinites = NonFinites(self.state)
+        self.forward = Forward(self.state)
+        self.objectives = Objectives(self.state, self.forward, patches)
+        self.training = Training(self.state, self.forward, patches, self.nonfinites, on_step)
+        self.forward.on()
+
+    def off(self) -> None:
+        """Take every hook off."""
+        self.forward.off()
+        self.training.remove()
+
+    def endings(self) -> Iterator[tuple[str, Callable[[], None]]]:
+        """What each part still has to write, by name."""
+        yield "loss functions", self.objectives.finish
+        yield "input statistics", self.forward.rows.finish
+        yield "training", self.training.finish
+        yield "hygiene", self._hygiene
+
+    def light(self) -> float | None:
+        """Light at the first module as last seen."""
+        return self.state.readout.last.get(OUTPUT_GRAD.name)
+
+    def _hygiene(self) -> None:
+        values = dict(self.state.hygiene)
+        for key in ("eval_modules", "train_modules"):
+            values[key] = tuple(values.get(key, ()))
+        self.state.write(f.Hygiene(steps=self.state.step, compiled=self.state.compiled, **values))
+
+    def _patch_construction(self, patches: Patches) -> None:
+        init = nn.Module.__init__
+        built = self.state.ledger.guard("sources", self.state.models.built)
+
+        @functools.wraps(init)
+        def watched(module: nn.Module, *args: Any, **kwargs: Any) -> None:
+            init(module, *args, **kwargs)
+            if not torch.compiler.is_compiling():
+                built(module)
+
+        patches.replace(nn.Module, "__init__", watched)
+
+    def _patch_compile(self, patches: Patches) -> None:
+        state, forward_off = self.state, lambda: self.forward.off()
+        compile_function, compile_method = torch.compile, nn.Module.compile
+
+        def note() -> None:
+            state.compiled = True
+            forward_off()
+            state.blinded("activations", "torch.compile is used: module outputs stay inside its graphs")
+
+        @functools.wraps(compile_function)
+        def watched_compile(*args: Any, **kwargs: Any) -> Any:
+            note()
+            return compile_function(*args, **kwargs)
+
+        @functools.wraps(compile_method)
+        def watched_method(module: nn.Module, *args: Any, **kwargs: Any) -> None:
+            note()
+            compile_method(module, *args, **kwargs)
+
+        patches.replace(torch, "compile", watched_compile)
+        patches.replace(nn.Module, "compile", watched_method)
+
+        enter = torch.autograd.graph.saved_tensors_hooks.__enter__
+
+        @functools.wraps(enter)
+        def watched_enter(hooks: Any) -> Any:
+            state.saved_hooks = True
+            return enter(hooks)
+
+        patches.replace(torch.autograd.graph.saved_tensors_hooks, "__enter__", watched_enter)

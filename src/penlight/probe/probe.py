@@ -1,0 +1,202 @@
+"""The probe: everything that watches, put on and taken off as one."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+import penlight
+from penlight.core import facts as f
+from penlight.probe.guard import Ledger, Patches
+from penlight.probe.sink import Sink
+
+if TYPE_CHECKING:
+    from penlight.probe.parts import Parts
+
+
+class Enough(BaseException):
+    """Raised out of an optimiser step in check mode: enough has been seen."""
+
+
+@dataclass(frozen=True)
+class Pulse:
+    """How a watched run is doing right now."""
+
+    step: int = 0
+    loss: float | None = None
+    light: float | None = None
+    cost_share: float | None = None
+    seconds: float = 0.0
+
+
+class Probe:
+    """Watches the training that happens in this process between `start` and `finish`.
+
+    Args:
+        sink: where events and points go (`penlight.store`).
+        script: path or module name, for the record.
+        argv: the script's own arguments, for the record.
+        mode: "run", "watch" or "check".
+        budget: share of the training's time that watching may take, beyond one second a run.
+        stop_after: raise `Enough` after this many optimiser steps (check mode).
+    """
+
+    def __init__(
+        self,
+        sink: Sink,
+        *,
+        script: str = "",
+        argv: tuple[str, ...] = (),
+        mode: str = "run",
+        budget: float = 0.01,
+        stop_after: int | None = None,
+        on_alert: Callable[[str], None] | None = None,
+    ) -> None:
+        self.sink = sink
+        self.script = script
+        self.argv = argv
+        self.mode = mode
+        self.budget = budget
+        self.stop_after = stop_after
+        self.on_alert = on_alert
+        self.parts: Parts | None = None
+        self._started = perf_counter()
+        self._patches = Patches()
+        self._ledger = Ledger(self._fault)
+        self._finished = False
+        self._alerted = False
+
+    # -- life -----------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin watching. Does nothing but keep a record when torch is not installed."""
+        start = perf_counter()
+        try:
+            import torch
+        except ImportError:
+            self._header("")
+            self.sink.event(f.Blind(what="everything", why="torch is not installed here").to_event())
+            return
+        imported = perf_counter()
+        self._header(str(torch.__version__))
+        from penlight.probe.parts import Parts
+
+        try:
+            self.parts = Parts(self.sink, self._ledger, self._patches, self.budget, self._stepped)
+        except Exception as error:  # an unknown torch must not cost the user the run
+            self._fault("start", error)
+            self._patches.undo()
+        self._ledger.cost += perf_counter() - imported
+        self._started = start
+
+    def finish(self, script_exit: int | None = 0, error: str = "") -> None:
+        """Stop watching, take all hooks off, write the end. Safe to call twice.
+
+        Args:
+            script_exit: exit status of the script, None when there is none.
+            error: one line about the exception that ended it.
+        """
+        if self._finished or os.getpid() != self._ledger.pid:
+            return
+        self._finished = True
+        begin = perf_counter()
+        steps, seconds = 0, 0.0
+        if self.parts is not None:
+            self.parts.off()
+            self._patches.undo()
+            for part, step in self.parts.endings():
+                try:
+                    with warnings.catch_warnings():
+                        warnings.simplefilter("ignore")
+                        step()
+                except Exception as failure:  # what one part cannot tell, the others still do
+                    self._fault(part, failure)
+            steps = self.parts.state.step
+            first = self.parts.state.first_loss_step
+            seconds = begin - first if first is not None else 0.0
+        now = perf_counter()
+        self.sink.event(
+            f.End(
+                script_exit=script_exit,
+                error=error,
+                steps=steps,
+                seconds=seconds,
+                wall=now - self._started,
+                cost=self._ledger.cost + now - begin,
+            ).to_event()
+        )
+        self.sink.flush()
+        self.sink.close()
+
+    @property
+    def pulse(self) -> Pulse:
+        """Newest numbers, for a progress line."""
+        seconds = perf_counter() - self._started
+        if self.parts is None:
+            return Pulse(seconds=seconds)
+        state = self.parts.state
+        last = state.readout.last
+        return Pulse(
+            step=state.step,
+            loss=last.get("loss"),
+            light=self.parts.light(),
+            cost_share=self._ledger.cost / max(seconds, 1e-9),
+            seconds=seconds,
+        )
+
+    # -- inside ---------------------------------------------------------------------------
+
+    def _header(self, torch_version: str) -> None:
+        self.sink.event(
+            f.Header(
+                penlight=penlight.__version__,
+                script=self.script,
+                argv=tuple(self.argv),
+                started=time.time(),
+                mode=self.mode,
+                torch=torch_version,
+                python=platform.python_version(),
+                rank=int(os.environ.get("RANK", "0") or 0),
+                world=int(os.environ.get("WORLD_SIZE", "1") or 1),
+            ).to_event()
+        )
+        self.sink.flush()
+
+    def _stepped(self) -> None:
+        parts = self.parts
+        if parts is None:
+            return
+        if parts.nonfinites.found and not self._alerted:
+            self._alerted = True
+            self.alert(f"step {parts.state.step}: a NaN or infinity appeared")
+        if self.stop_after is not None and parts.state.step >= self.stop_after:
+            raise Enough
+
+    def alert(self, text: str) -> None:
+        """Hand a sentence to whoever shows the progress."""
+        if self.on_alert is not None:
+            try:
+                self.on_alert(text)
+            except Exception as error:
+                self._fault("alerts", error)
+
+    def _fault(self, part: str, error: Exception) -> None:
+        step = self.parts.state.step if self.parts is not None else 0
+        what = f"{type(error).__name__}: {error}"
+        if os.environ.get("PENLIGHT_DEBUG"):
+            import traceback
+
+            traceback.print_exception(error, file=sys.stderr)
+        self.sink.event(f.Fault(part=part, error=what[:500], step=step).to_event())
+        print(
+            f"penlight: its {part} part failed ({what[:200]}) and is off; the training goes on.",
+            file=sys.stderr,
+        )
+

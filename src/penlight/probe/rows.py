@@ -1,0 +1,183 @@
+"""Statistics of what the model is fed, and recognition of rows seen in training.
+
+A row's fingerprint is its projection on one fixed direction, in float64: equal rows give equal
+fingerprints, and different rows differ with near certainty.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from penlight.core import facts as f
+from penlight.probe.models import Root
+from penlight.probe.state import State, first_tensor
+
+SAMPLES = 4096  # rows behind the input statistics
+COLUMNS = 512  # features whose second-moment matrix is kept
+KNOWN = 200_000  # training rows remembered at most
+WIDTH = 8192  # leading entries of a row that enter its fingerprint
+NORMS = ("BatchNorm", "LayerNorm", "InstanceNorm", "GroupNorm", "RMSNorm", "Rescaling", "Normalization")
+
+
+@dataclass
+class Moments:
+    """Running sums over the rows of one model's input."""
+
+    shape: tuple[int, ...]
+    dtype: str
+    rows: int = 0
+    entries: int = 0  # values per feature
+    total: Tensor | None = None
+    squares: Tensor | None = None
+    low: Tensor | None = None
+    high: Tensor | None = None
+    second: Tensor | None = None
+    zeros: float = 0.0
+    integral: bool = True
+    nonfinite: int = 0
+    seen: set[float] = field(default_factory=set)
+    repeated: int = 0
+    done: bool = False
+
+
+class Rows:
+    """Keeps input moments for each root and the fingerprints of training rows."""
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+        self.moments: dict[str, tuple[Root, Moments]] = {}
+        self.known: set[float] = set()
+        self.eval_rows = 0
+        self.eval_known = 0
+
+    def trained(self, root: Root, args: Any) -> None:
+        """Take in the input of one training forward pass."""
+        x = first_tensor(args)
+        if x is None or x.dim() == 0 or x.numel() == 0 or not self.state.room():
+            return
+        prints = fingerprints(x)
+        if len(self.known) < KNOWN:
+            self.known.update(prints)
+        entry = self.moments.setdefault(
+            root.label, (root, Moments(tuple(x.shape), str(x.dtype).removeprefix("torch.")))
+        )
+        if not entry[1].done:
+            self._add(entry[1], x, prints)
+            if entry[1].rows >= SAMPLES:
+                entry[1].done = True
+                self.state.write(self._fact(*entry))
+
+    def evaluated(self, args: Any) -> None:
+        """Take in the input of one gradient-free forward pass."""
+        x = first_tensor(args)
+        if x is None or x.dim() == 0 or x.numel() == 0 or not self.state.room():
+            return
+        prints = fingerprints(x[:512])
+        self.eval_rows += len(prints)
+        self.eval_known += sum(p in self.known for p in prints)
+
+    def share(self) -> float | None:
+        """Share of evaluation rows since the last call that were also trained on."""
+        if not self.eval_rows:
+            return None
+        share = self.eval_known / self.eval_rows
+        self.eval_rows = self.eval_known = 0
+        return share
+
+    def finish(self) -> None:
+        """Write the statistics that are not complete yet."""
+        for root, moments in self.moments.values():
+            if not moments.done and moments.rows:
+                self.state.write(self._fact(root, moments))
+
+    def _add(self, m: Moments, x: Tensor, prints: list[float]) -> None:
+        x = x.detach()[: SAMPLES - m.rows]
+        m.repeated += sum(p in m.seen for p in prints) + len(prints) - len(set(prints))
+        m.seen.update(prints)
+        wide = x.to(torch.float64) if x.device.type != "mps" else x.float()
+        flat = wide.movedim(1, -1).reshape(-1, x.shape[1]) if x.dim() > 3 else (
+            wide.reshape(-1, x.shape[-1]) if x.dim() > 1 else wide.reshape(-1, 1)
+        )  # fmt: skip
+        finite = torch.isfinite(flat)
+        bad = int((~finite).sum())
+        m.nonfinite += bad
+        if bad:
+            flat = flat[finite.all(1)]
+        m.rows += x.shape[0]
+        if flat.numel() == 0:
+            return
+        if m.total is not None and m.total.shape[0] != flat.shape[1]:
+            return
+        m.entries += flat.shape[0]
+        m.zeros += float((flat == 0).sum())
+        m.integral = m.integral and bool((flat == flat.round()).all())
+        low, high = flat.amin(0), flat.amax(0)
+        m.low = low if m.low is None else torch.minimum(m.low, low)
+        m.high = high if m.high is None else torch.maximum(m.high, high)
+        m.total = flat.sum(0) + (0 if m.total is None else m.total)
+        m.squares = flat.square().sum(0) + (0 if m.squares is None else m.squares)
+        if x.dim() == 2 and 1 < flat.shape[1] <= COLUMNS:
+            with torch.autocast(x.device.type, enabled=False):
+                m.second = flat.T @ flat + (0 if m.second is None else m.second)
+
+    def _fact(self, root: Root, m: Moments) -> f.Inputs:
+        if m.total is None or m.squares is None or m.low is None or m.high is None:
+            return f.Inputs(root=root.label, shape=m.shape, samples=m.rows, nonfinite=m.nonfinite)
+        n = m.entries
+        mean = m.total / n
+        var = (m.squares / n - mean.square()).clamp_min(0)
+        std = var.sqrt()
+        moving = std > 1e-7 * (m.squares / n).sqrt().clamp_min(1e-30)
+        kept = std[moving]
+        first = next((mod for mod in root.module.modules() if list(mod.parameters(recurse=False))
+                      or type(mod).__name__.startswith(NORMS)), None)  # fmt: skip
+        ratio = offset = largest = condition = None
+        if kept.numel():
+            ratio = float(kept.max() / kept.min())
+            offset = float((mean[moving].abs() / kept).max())
+            largest = float(kept.max())
+        if m.second is not None and kept.numel() > 1 and m.entries > 2 * kept.numel():
+            block = (m.second / n)[moving][:, moving]
+            values = torch.linalg.eigvalsh(block.cpu())
+            if float(values[0]) > 0:
+                condition = float(values[-1] / values[0])
+        return f.Inputs(
+            root=root.label,
+            shape=m.shape,
+            dtype=m.dtype,
+            samples=m.rows,
+            features=int(mean.numel()),
+            min=float(m.low.min()),
+            max=float(m.high.max()),
+            mean=float(mean.mean()),
+            std=float((m.squares.sum() / (n * mean.numel()) - mean.mean().square()).clamp_min(0).sqrt()),
+            integral=m.integral,
+            constant_features=int((~moving).sum()),
+            std_ratio=ratio,
+            max_offset=offset,
+            largest_feature_std=largest,
+            largest_feature_rms=float((m.squares / n).sqrt().max()),
+            condition=condition,
+            nonfinite=m.nonfinite,
+            zero_share=m.zeros / max(n * mean.numel(), 1),
+            normalised_first=first is not None and type(first).__name__.startswith(NORMS),
+            embedded=isinstance(first, (nn.Embedding, nn.EmbeddingBag)) or not m.dtype.startswith(("float", "bfloat")),
+            repeated_rows=m.repeated / max(m.rows, 1),
+        )
+
+
+def fingerprints(x: Tensor) -> list[float]:
+    """One number a row of x (dimension 0 are the samples)."""
+    flat = x.detach().reshape(x.shape[0], -1)[:, :WIDTH]
+    if flat.is_complex():
+        flat = torch.view_as_real(flat).reshape(x.shape[0], -1)
+    dtype = torch.float32 if x.device.type == "mps" else torch.float64
+    direction = torch.arange(1, flat.shape[1] + 1, dtype=dtype, device=x.device)
+    direction = torch.frac(direction * 0.6180339887498949) + 0.1
+    with torch.autocast(x.device.type, enabled=False):
+        values: list[float] = (flat.to(dtype) * direction).sum(1).tolist()
+    return values

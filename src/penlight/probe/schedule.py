@@ -1,0 +1,64 @@
+"""When to look: dense at the start, then as often as the budget allows.
+
+Two levels. A *full* look hooks every module and walks the graph; a *light* look reads gradients,
+weights and updates at the optimiser's boundary. Between looks only the loss and the cheap
+sentinels are kept. The governor measures its own cost, so the share of time spent stays under
+`budget` once the one-second `allowance` is used up.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from time import perf_counter
+
+DENSE = 32  # looks at every step at the start: most faults of wiring and scale show there
+PER_OCTAVE = 48  # looks for each doubling of the step number after that
+LIGHT_EVERY = 10  # the optimiser boundary, steps (notes/performance.md: under 0.4% on an MLP)
+
+
+@dataclass
+class Governor:
+    """Decides which steps are looked at.
+
+    Args:
+        budget: share of the training's time that watching may take, e.g. 0.01.
+        allowance: seconds a run that may be spent beyond that.
+        fixed: ignore the clock, so that all ranks of a distributed run look at the same steps.
+    """
+
+    budget: float = 0.01
+    allowance: float = 1.0
+    fixed: bool = False
+    started: float = 0.0
+    next_full: int = 0
+    next_light: int = 0
+    full_cost: float = 0.0  # of the dearest recent full look, decaying
+
+    def __post_init__(self) -> None:
+        self.started = perf_counter()
+
+    def room(self, spent: float, share: float = 1.0) -> float:
+        """Seconds still free of the budget, `share` of it counted."""
+        return (self.allowance + self.budget * (perf_counter() - self.started)) * share - spent
+
+    def full(self, step: int, spent: float) -> bool:
+        """Whether to take a full look at `step`, given the seconds spent so far."""
+        if step < self.next_full:
+            return False
+        if step > 0 and not self.fixed and self.room(spent, 0.8) < 1.5 * self.full_cost:
+            return False
+        self.next_full = step + 1 if step < DENSE else step + max(2, step // PER_OCTAVE)
+        return True
+
+    def light(self, step: int, spent: float) -> bool:
+        """Whether to look at gradients and updates at `step`."""
+        if step < self.next_light:
+            return False
+        if step > 0 and not self.fixed and self.room(spent, 0.9) <= 0.0:
+            return False
+        self.next_light = step + (1 if step < DENSE else LIGHT_EVERY)
+        return True
+
+    def paid(self, seconds: float) -> None:
+        """Report what one full look has cost."""
+        self.full_cost = max(seconds, 0.9 * self.full_cost)

@@ -1,0 +1,104 @@
+"""What the parts of one probe share."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from penlight.core import facts as f
+from penlight.probe.guard import Ledger
+from penlight.probe.readout import Readout
+from penlight.probe.schedule import Governor
+from penlight.probe.sink import Sink
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from penlight.probe.models import Models
+
+FOREIGN = ("/torch/", "/penlight/", "/keras/", "/lightning/", "/pytorch_lightning/", "<frozen")
+
+
+@dataclass
+class State:
+    """Clock, level of attention, counters, and where numbers go."""
+
+    sink: Sink
+    readout: Readout
+    governor: Governor
+    ledger: Ledger
+    models: Models
+    step: int = 0  # iterations finished: steps of the optimiser that has stepped most
+    armed: bool = True  # this step gets a full look
+    light: bool = True  # gradients and updates are read at this step's end
+    backwards: int = 0
+    batches: int = 0  # training forward passes of the root since the start
+    hygiene: dict[str, Any] = field(default_factory=dict)
+    compiled: bool = False
+    saved_hooks: bool = False  # somebody packs saved tensors: reading them would run their code
+    losses: list[Any] = field(default_factory=list)  # of backward passes since the last step
+    first_loss_step: float | None = None
+    blind: set[str] = field(default_factory=set)
+
+    def count(self, name: str, by: int = 1) -> None:
+        """Add to a counter of `facts.Hygiene`."""
+        self.hygiene[name] = self.hygiene.get(name, 0) + by
+
+    def write(self, fact: f.Fact) -> None:
+        """Keep a fact."""
+        self.sink.event(fact.to_event())
+
+    def blinded(self, what: str, why: str) -> None:
+        """Tell once that something cannot be seen."""
+        if what not in self.blind:
+            self.blind.add(what)
+            self.write(f.Blind(what=what, why=why))
+
+    def room(self, seconds: float = 0.0) -> bool:
+        """Whether the budget still allows an extra of about that many seconds."""
+        return self.governor.room(self.ledger.cost, 0.8) > seconds
+
+
+def user_frame(depth: int = 1) -> FrameType | None:
+    """The innermost frame outside torch, penlight and the training frameworks."""
+    frame: FrameType | None = sys._getframe(depth)
+    while frame is not None:
+        name = frame.f_code.co_filename
+        if not any(part in name for part in FOREIGN):
+            return frame
+        frame = frame.f_back
+    return None
+
+
+def user_line(depth: int = 1) -> str:
+    """`file.py:line` of the innermost frame that is the user's own, or ''."""
+    frame = user_frame(depth + 1)
+    if frame is None:
+        return ""
+    name = frame.f_code.co_filename.replace("\\", "/").rsplit("/", 1)[-1]
+    return f"{name}:{frame.f_lineno}"
+
+
+def first_tensor(value: Any, depth: int = 3) -> Tensor | None:
+    """The first tensor in nested tuples, lists, dicts or objects with fields."""
+    import torch
+
+    if isinstance(value, torch.Tensor):
+        return value
+    if depth == 0:
+        return None
+    if isinstance(value, dict):
+        items: Any = value.values()
+    elif isinstance(value, (list, tuple)):
+        items = value
+    elif hasattr(value, "__dataclass_fields__"):
+        items = vars(value).values()
+    else:
+        return None
+    for item in items:
+        found = first_tensor(item, depth - 1)
+        if found is not None:
+            return found
+    return None

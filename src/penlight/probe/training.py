@@ -1,0 +1,407 @@
+"""Watches the training's own rhythm: backward passes, optimiser steps, the order of calls."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+from torch.optim import optimizer as hooks
+
+from penlight.core import facts as f
+from penlight.core.vocabulary import (
+    BACKWARDS,
+    DEAD_SAMPLES,
+    DEAD_SHARE,
+    GRAD_NORM,
+    LOSS,
+    LR,
+    SATURATED_SHARE,
+    TRAVEL,
+    UPDATE_RATIO,
+    WEIGHT_NORM,
+    ZERO_SHARE,
+)
+from penlight.probe.forward import Forward
+from penlight.probe.graph import Walk, walk
+from penlight.probe.guard import Patches
+from penlight.probe.nonfinite import NonFinites
+from penlight.probe.state import State, first_tensor, user_line
+from penlight.signals import activations as units
+from penlight.signals import parameters as weights
+from penlight.signals import tensors as measure
+
+WINDOW = 1024  # samples behind one dead share: a silent unit fires on under 0.3% (rule of three)
+
+
+@dataclass
+class Watched:
+    """One optimiser."""
+
+    index: int
+    optimizer: Optimizer
+    steps: int = 0
+    used: bool = False  # its gradients have been stepped on and not cleared since
+    stale: bool = False  # a backward pass began on such gradients
+    start: dict[int, Tensor] = field(default_factory=dict)  # sampled weights at the first step
+    before: dict[int, Tensor] = field(default_factory=dict)  # ... before the step under way
+    loss: float | Tensor | None = None
+
+    @property
+    def site(self) -> str:
+        """Name in the store."""
+        return f"{type(self.optimizer).__name__}#{self.index}"
+
+    def tensors(self) -> list[Tensor]:
+        """All parameters it holds."""
+        return [p for g in self.optimizer.param_groups for p in g["params"]]
+
+
+class Training:
+    """Backward wrapper and global optimiser hooks."""
+
+    def __init__(
+        self,
+        state: State,
+        forward: Forward,
+        patches: Patches,
+        nonfinites: NonFinites,
+        on_step: Callable[[], None],
+    ) -> None:
+        self.state = state
+        self.forward = forward
+        self.nonfinites = nonfinites
+        self.on_step = on_step
+        self.watched: dict[int, Watched] = {}
+        self.reached: set[int] = set()
+        self.walked = 0
+        self.strangers: set[int] = set()
+        self.alive: dict[str, tuple[Tensor, int]] = {}
+        self.sources: dict[int, str] = {}
+        self.scaled: tuple[Tensor, Tensor] | None = None
+        self.window_start = 0.0
+        self._patch(patches)
+        guard = state.ledger.guard
+        before, after = guard("optimiser hooks", self._before), guard("optimiser hooks", self._after)
+
+        def pre(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+            if not torch.compiler.is_compiling():
+                before(optimizer, args, kwargs)
+
+        def post(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+            if not torch.compiler.is_compiling():
+                after(optimizer)
+                if state.ledger.ours():
+                    on_step()
+
+        self._handles = [
+            hooks.register_optimizer_step_pre_hook(pre),
+            hooks.register_optimizer_step_post_hook(post),
+        ]
+
+    def remove(self) -> None:
+        """Take the optimiser hooks off."""
+        for handle in self._handles:
+            handle.remove()
+
+    # -- patches --------------------------------------------------------------------------
+
+    def _patch(self, patches: Patches) -> None:
+        guard = self.state.ledger.guard
+        backward = torch.autograd.backward
+        begin = guard("backward", self._begin)
+        finish = guard("backward", self._finish)
+
+        def watched_backward(tensors: Any, *args: Any, **kwargs: Any) -> Any:
+            if not torch.compiler.is_compiling():
+                begin(tensors)
+            result = backward(tensors, *args, **kwargs)
+            if not torch.compiler.is_compiling():
+                finish()
+            return result
+
+        patches.replace(torch.autograd, "backward", watched_backward)
+
+        init = Optimizer.__init__
+        built = guard("sources", self._built)
+
+        def watched_init(optimizer: Optimizer, *args: Any, **kwargs: Any) -> None:
+            init(optimizer, *args, **kwargs)
+            built(optimizer)
+
+        patches.replace(Optimizer, "__init__", watched_init)
+
+        scaler = torch.amp.GradScaler
+        scale, unscale = scaler.scale, scaler.unscale_
+        note = guard("grad scaler", self._scaled)
+
+        def watched_scale(this: Any, outputs: Any) -> Any:
+            result = scale(this, outputs)
+            note(outputs, result)
+            return result
+
+        def watched_unscale(this: Any, optimizer: Optimizer) -> Any:
+            result = unscale(this, optimizer)
+            self.scaled = None
+            return result
+
+        patches.replace(scaler, "scale", watched_scale)
+        patches.replace(scaler, "unscale_", watched_unscale)
+
+        clip = torch.nn.utils.clip_grad_norm_
+        clipped = guard("clipping", self._clipped)
+
+        def watched_clip(parameters: Any, max_norm: float, *args: Any, **kwargs: Any) -> Tensor:
+            total = clip(parameters, max_norm, *args, **kwargs)
+            clipped(total, float(max_norm))
+            return total
+
+        patches.replace(torch.nn.utils, "clip_grad_norm_", watched_clip)
+
+    def _built(self, optimizer: Optimizer) -> None:
+        self.sources[id(optimizer)] = user_line(3)
+
+    def _scaled(self, outputs: Any, result: Any) -> None:
+        before, after = first_tensor(outputs), first_tensor(result)
+        if before is not None and after is not None:
+            self.scaled = (after, before)
+
+    def _clipped(self, total: Tensor, limit: float) -> None:
+        state = self.state
+        state.count("clip_calls")
+        if total.device.type == "cpu":
+            state.count("clipped", int(float(total) > limit))
+        if self.scaled is not None:
+            state.count("clip_scaled")
+
+    # -- backward -------------------------------------------------------------------------
+
+    def _begin(self, tensors: Any) -> None:
+        state = self.state
+        loss = first_tensor(tensors)
+        if loss is None:
+            return
+        for watched in self.watched.values():
+            self._hygiene(watched)
+        if self.scaled is not None and self.scaled[0] is loss:
+            loss = self.scaled[1]
+        state.backwards += 1
+        state.count("backwards")
+        if loss.numel() == 1:
+            state.losses.append(loss.detach())
+            self.nonfinites.loss(loss, self.forward.made)
+        for root, _ in self.forward.outputs:
+            root.trained = True
+        if state.armed and self.walked <= state.step * 4 + 8:
+            self._walk(loss)
+
+    def _finish(self) -> None:
+        self.forward.outputs.clear()
+
+    def _hygiene(self, watched: Watched) -> None:
+        """See whether the gradients that the last step used are still there."""
+        if not (watched.used or watched.stale):
+            return
+        grad = next((p.grad for p in watched.tensors() if p.grad is not None), None)
+        if grad is not None and grad.device.type != "cpu" and not self.state.armed:
+            return
+        self.state.count("stale_checks")
+        if grad is None or not any(
+            bool(weights.local(p.grad).count_nonzero()) for p in watched.tensors() if p.grad is not None
+        ):
+            watched.used = watched.stale = False
+        elif watched.used:
+            watched.stale = True
+
+    def _walk(self, loss: Tensor) -> None:
+        state = self.state
+        if state.compiled or state.saved_hooks:
+            state.blinded("activations", "the model is compiled or checkpointed")
+        found = walk(loss, state.models.parameter, self.forward.made)
+        if found is None:
+            return
+        self.walked += 1
+        for leaf in found.leaves():
+            self.reached.add(id(leaf))
+            if not state.models.parameter(leaf) and id(leaf) not in self.strangers:
+                self.strangers.add(id(leaf))
+        if state.step in (0, 1, 2, 16) and self.walked <= 12:
+            state.write(found.fact(state.step, 0))
+        if not state.saved_hooks:
+            self._activations(found)
+
+    def _activations(self, found: Walk) -> None:
+        state = self.state
+        counts: dict[str, int] = {}
+        for index, kind, result in found.activations():
+            if not result.numel() or not state.room():
+                continue
+            owner, convolution = found.upstream(index)
+            site = found.nodes[index].op.module or f"{owner or 'input'} > {kind.lower()}"
+            counts[site] = counts.get(site, 0) + 1
+            if counts[site] > 1:
+                site = f"{site} #{counts[site]}"
+            state.readout.add(ZERO_SHARE, site, state.step, units.zero_share(result))
+            if kind == "Relu":
+                self._dead(site, result, convolution)
+            else:
+                share = units.saturated_share(result, kind, convolution)
+                state.readout.add(SATURATED_SHARE, site, state.step, share)
+
+    def _dead(self, site: str, result: Tensor, convolution: bool) -> None:
+        now = units.alive(result, convolution)
+        rows = result.numel() // max(now.numel(), 1)
+        before = self.alive.get(site)
+        if before is not None and before[0].shape == now.shape:
+            now, rows = now | before[0], rows + before[1]
+        self.alive[site] = (now, rows)
+        if rows >= WINDOW:
+            self._dead_out(site)
+
+    def _dead_out(self, site: str) -> None:
+        alive, rows = self.alive.pop(site)
+        state = self.state
+        state.readout.add(DEAD_SHARE, site, state.step, 1.0 - alive.float().mean())
+        state.readout.add(DEAD_SAMPLES, site, state.step, float(rows))
+
+    # -- optimiser ------------------------------------------------------------------------
+
+    def _before(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+        state = self.state
+        watched = self.watched.get(id(optimizer)) or self._meet(optimizer)
+        if watched.stale:
+            state.count("stale_gradients")
+            state.hygiene.setdefault("stale_first", state.step)
+        closure = bool(args and callable(args[0])) or callable(kwargs.get("closure"))
+        if not closure:
+            self._gradients(watched)
+        if state.light:
+            watched.before = {
+                id(p): weights.sample(p) for p in watched.tensors() if p.requires_grad and p.numel()
+            }
+            if not watched.start:
+                watched.start = watched.before
+
+    def _meet(self, optimizer: Optimizer) -> Watched:
+        index = len(self.watched)
+        watched = self.watched[id(optimizer)] = Watched(index, optimizer)
+        group = optimizer.param_groups[0]
+        betas = group.get("betas", ())
+        tensors = watched.tensors()
+        self.state.write(
+            f.Optimizer(
+                index=index,
+                type=type(optimizer).__name__,
+                lr=float(group.get("lr", 0.0)),
+                momentum=float(group.get("momentum", 0.0) or 0.0),
+                weight_decay=max(float(g.get("weight_decay", 0.0) or 0.0) for g in optimizer.param_groups),
+                betas=tuple(float(b) for b in betas),
+                eps=float(group.get("eps", 0.0) or 0.0),
+                maximize=bool(group.get("maximize", False)),
+                groups=len(optimizer.param_groups),
+                parameters=len(tensors),
+                frozen=sum(not p.requires_grad for p in tensors),
+                source=self.sources.get(id(optimizer), ""),
+            )
+        )
+        return watched
+
+    def _gradients(self, watched: Watched) -> None:
+        """Look at the gradients that are about to be used."""
+        state = self.state
+        held = [p for p in watched.tensors() if p.grad is not None]
+        if not held:
+            state.count("empty_steps")
+            return
+        self.nonfinites.gradients(held, self.forward.made)
+        if not state.light:
+            return
+        unscale = getattr(watched.optimizer, "grad_scale", None)
+        norms = [measure.norm(weights.local(p.grad)) for p in held if p.grad is not None]
+        if isinstance(unscale, Tensor):
+            norms = [n / unscale for n in norms]
+        if norms[0].device.type == "cpu" and not float(torch.stack(norms).sum()):
+            state.count("zeroed_steps")
+        for p, norm in zip(held, norms, strict=True):
+            state.readout.add(GRAD_NORM, self._name(p), state.step, norm)
+
+    def _name(self, p: Tensor) -> str:
+        return self.state.models.parameter(p) or f"unnamed{tuple(p.shape)}"
+
+    def _after(self, optimizer: Optimizer) -> None:
+        state = self.state
+        watched = self.watched.get(id(optimizer))
+        if watched is None:
+            return
+        step = state.step
+        if watched.used and not watched.stale and not state.losses:
+            pass
+        watched.used, watched.stale = True, False
+        for p in watched.tensors():
+            old = watched.before.get(id(p))
+            if old is None:
+                continue
+            new, name = weights.sample(p), self._name(p)
+            state.readout.add(UPDATE_RATIO, name, step, weights.relative_change(old, new))
+            state.readout.add(WEIGHT_NORM, name, step, measure.norm(weights.local(p)))
+            start = watched.start.get(id(p))
+            if start is not None and start.shape == new.shape:
+                state.readout.add(TRAVEL, name, step, weights.relative_change(start, new))
+        watched.before = {}
+        self._losses(watched)
+        watched.steps += 1
+        if watched.steps > state.step:
+            self._advance(watched)
+
+    def _losses(self, watched: Watched) -> None:
+        state, step = self.state, self.state.step
+        add = state.readout.add
+        if state.losses:
+            losses = state.losses
+            if all(x.device.type == "cpu" for x in losses):
+                watched.loss = sum(float(x) for x in losses) / len(losses)
+            else:
+                watched.loss = torch.stack([x.reshape(()).float() for x in losses]).mean()
+            add(BACKWARDS, watched.site, step, float(len(losses)))
+        if watched.loss is not None:
+            add(LOSS, watched.site, step, watched.loss)
+        add(LR, watched.site, step, float(watched.optimizer.param_groups[0].get("lr", math.nan)))
+        state.losses = []
+
+    def _advance(self, watched: Watched) -> None:
+        """One iteration is over."""
+        state = self.state
+        now = perf_counter()
+        if state.armed:
+            self.forward.collect()
+        self.forward.clear()
+        state.readout.poll()
+        state.step = watched.steps
+        if state.first_loss_step is None:
+            state.first_loss_step = now
+        spent = state.ledger.cost
+        if state.armed:
+            state.governor.paid(spent - self.window_start)
+        state.armed = state.governor.full(state.step, spent)
+        state.light = state.governor.light(state.step, spent) or state.armed
+        self.window_start = spent
+        if state.armed or state.room(0.3):
+            self.forward.on()
+        else:
+            self.forward.off()
+
+    # -- the end --------------------------------------------------------------------------
+
+    def finish(self) -> None:
+        """Write what is known only at the end."""
+        for site in list(self.alive):
+            if self.alive[site][1] >= 64:
+                self._dead_out(site)
+        optimised = {id(p) for w in self.watched.values() for p in w.tensors()}
+        self.state.models.describe(self.state, optimised, self.reached if self.walked else None)
+        self.state.readout.poll(force=True)
