@@ -40,8 +40,8 @@ class TorchWatch(MetaPathFinder):
     def find_spec(
         self,
         fullname: str,
-        path: Sequence[str] | None = None,
-        target: ModuleType | None = None,
+        path: Sequence[str] | None = None,  # noqa: ARG002  # the import system passes them by name
+        target: ModuleType | None = None,  # noqa: ARG002
     ) -> ModuleSpec | None:
         """Answer for torch only, with the spec that the other finders give."""
         if fullname != "torch":

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
+
+from penlight.store.folder import default_root
+from penlight.store.schema import segment_name
+from penlight.store.writer import Writer
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,3 +48,34 @@ def shared_name(env: Mapping[str, str] = os.environ) -> str:
     if env.get("LOCAL_WORLD_SIZE") == env.get("WORLD_SIZE"):
         parts += [str(os.getppid())]
     return re.sub(r"[^\w.-]+", "_", "-".join(p for p in parts if p))
+
+
+def shared_folder(root: Path | None, env: Mapping[str, str] = os.environ) -> Path:
+    """The folder in which every rank of this training keeps its segment."""
+    root = root or default_root()
+    if not root.exists():
+        root.mkdir(parents=True, exist_ok=True)
+        (root / ".gitignore").write_text("*\n", encoding="ascii")
+    return root / shared_name(env)
+
+
+def open_segment(
+    folder: Path, rank: int, on_fault: Callable[[OSError], None] | None = None
+) -> Writer:
+    """Begin this rank's segment in the first of `folder`, `folder-2`, ... where it has none yet.
+
+    Ranks that have run equally often agree on the folder, also when a training is started anew
+    under the same name.
+    """
+    for number in itertools.count(1):
+        chosen = numbered(folder, number)
+        chosen.mkdir(parents=True, exist_ok=True)
+        path = chosen / segment_name(rank)
+        if not path.exists():
+            return Writer(path, on_fault)
+    raise AssertionError("counting never ends")
+
+
+def numbered(folder: Path, number: int) -> Path:
+    """`folder` for 1, `folder-2` for 2 and so on."""
+    return folder if number == 1 else folder.with_name(f"{folder.name}-{number}")

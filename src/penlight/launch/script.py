@@ -12,10 +12,10 @@ import time
 import types
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from penlight.core.facts import End, Fault, Header
-from penlight.errors import PenlightError
 from penlight.launch import tracebacks
 from penlight.launch.arming import TorchWatch
 from penlight.launch.target import Program, Target, load, script_folder
@@ -48,6 +48,7 @@ def run_script(
     budget: float = 0.01,
     stop_after: int | None = None,
     on_start: Callable[[Probe], None] | None = None,
+    on_end: Callable[[], None] | None = None,
     leaving: bool = False,
 ) -> Outcome:
     """Run a script to its end, whatever the end is, and watch it from `import torch` on.
@@ -63,6 +64,7 @@ def run_script(
         budget: share of the training time that watching may cost.
         stop_after: optimiser steps to allow in mode "check".
         on_start: called with the probe once it watches.
+        on_end: called when the script is over, before its atexit handlers.
         leaving: this process ends right after: do what Python does at its end (wait for
             threads, run the atexit handlers), so that a report comes after the last word of the
             script.
@@ -85,6 +87,8 @@ def run_script(
             if leaving:
                 outcome = _await_threads(outcome)
             watch.finish(outcome, began)
+            if on_end is not None:
+                on_end()
             if leaving:
                 _say_goodbye()
         finally:
@@ -108,7 +112,7 @@ class _Watch:
     ) -> None:
         self.sink = sink
         self.script = str(target)
-        self.args = list(args)
+        self.args = tuple(args)
         self.options: dict[str, Any] = {
             "mode": mode,
             "budget": budget,
@@ -150,7 +154,7 @@ class _Watch:
         header = Header(
             penlight=__version__,
             script=self.script,
-            argv=tuple(self.args),
+            argv=self.args,
             started=began,
             mode=self.options["mode"],
             python=platform.python_version(),
@@ -222,7 +226,7 @@ def _own_world(target: Target, args: Sequence[str]) -> Iterator[None]:
     sys.orig_argv = [sys.executable, *target.argv, *args]
     sys.path = path.copy()
     if not getattr(sys.flags, "safe_path", False):
-        first = script_folder(target.name) if target.kind == "path" else os.getcwd()
+        first = script_folder(target.name) if target.kind == "path" else str(Path.cwd())
         # Ours stands there: the folder of the console script, or of `python -m penlight`.
         sys.path[:1] = [first]
     try:

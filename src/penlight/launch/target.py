@@ -77,7 +77,7 @@ def load(target: Target) -> Program:
 
 def script_folder(path: str) -> str:
     """What Python puts first on `sys.path` for a script: its folder, links resolved."""
-    return os.path.dirname(os.path.realpath(path))
+    return str(Path(os.path.realpath(path)).parent)
 
 
 def read_script(path: str) -> types.CodeType:
@@ -86,7 +86,7 @@ def read_script(path: str) -> types.CodeType:
     Raises:
         PenlightError: one sentence about why it cannot be run.
     """
-    if os.path.isdir(path):
+    if Path(path).is_dir():
         raise PenlightError(
             f"{path} is a directory. Name the script inside it, or run a package with -m."
         )
@@ -110,7 +110,7 @@ def read_script(path: str) -> types.CodeType:
 
 def _absolute(path: str) -> str:
     """As Python does it: not normalised, so `../train.py` keeps its dots."""
-    return os.path.join(os.getcwd(), path)
+    return path if Path(path).is_absolute() else f"{Path.cwd()}{os.sep}{path}"
 
 
 def _not_there(path: str) -> str:
@@ -121,7 +121,7 @@ def _not_there(path: str) -> str:
         )
     if path.startswith("-"):
         return f"No such option: {path}. `penlight run --help` lists them."
-    return f"There is no file {path!r} in {os.getcwd()}."
+    return f"There is no file {path!r} in {Path.cwd()}."
 
 
 def _load_path(path: str) -> Program:
@@ -170,6 +170,6 @@ def _find(name: str) -> ModuleSpec:
         raise PenlightError(f"Cannot run -m {name}: {error}.", exit_code=1) from None
     if spec is None:
         raise PenlightError(
-            f"There is no module {name!r} in {os.getcwd()} or on Python's path.", exit_code=1
+            f"There is no module {name!r} in {Path.cwd()} or on Python's path.", exit_code=1
         )
     return spec

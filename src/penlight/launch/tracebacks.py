@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from types import TracebackType
 
-_HOME = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+_HOME = f"{Path(__file__).parents[1]}{os.sep}"
 
 
 def hide_ourselves(error: BaseException) -> BaseException:

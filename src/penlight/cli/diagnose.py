@@ -1,0 +1,42 @@
+"""`penlight diagnose`: diagnose a stored run anew."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command("diagnose")
+@click.argument("name", metavar="[RUN]", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of the report.")
+@click.option("--strict", is_flag=True, help="Exit with 1 when a critical finding stands.")
+@click.option(
+    "--dir", "root", type=click.Path(path_type=Path), metavar="DIR",
+    help="Where run folders are.  [default: $PENLIGHT_DIR or .penlight]",
+)  # fmt: skip
+@click.pass_context
+def command(
+    ctx: click.Context, name: str | None, as_json: bool, strict: bool, root: Path | None
+) -> None:
+    """Diagnose a stored run anew, also one that is still going on. Needs no torch.
+
+    RUN is a folder, or part of a run's name; the newest run unless given.
+    """
+    from rich.console import Console
+
+    from penlight.cli.output import to_text
+    from penlight.cli.watching import shown
+    from penlight.diagnosis import diagnose
+    from penlight.report.terminal import print_diagnosis
+    from penlight.store.folder import find_run
+    from penlight.store.reader import load
+
+    folder = find_run(name, root)
+    run = load(folder)
+    diagnosis = diagnose(run)
+    if as_json:
+        click.echo(to_text(diagnosis), nl=False)
+    else:
+        print_diagnosis(diagnosis, run, Console(), folder=shown(folder))
+    ctx.exit(1 if strict and diagnosis.critical else 0)

@@ -1,0 +1,52 @@
+"""`penlight runs`: list the stored runs."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from penlight.store.folder import RunInfo
+
+
+@click.command("runs")
+@click.option(
+    "--dir", "root", type=click.Path(path_type=Path), metavar="DIR",
+    help="Where run folders are.  [default: $PENLIGHT_DIR or .penlight]",
+)  # fmt: skip
+def command(root: Path | None) -> None:
+    """List the stored runs, newest first."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from penlight.store.folder import default_root, list_runs
+
+    infos = list_runs(root)
+    if not infos:
+        click.echo(
+            f"There are no runs in {root or default_root()}: make one with penlight run SCRIPT."
+        )
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in ("run", "started", "steps", "state", "diagnosis"):
+        table.add_column(title, justify="right" if title == "steps" else "left", overflow="fold")
+    for info in infos:
+        started = datetime.fromtimestamp(info.started).astimezone().strftime("%Y-%m-%d %H:%M")
+        row = (info.name, started, str(info.steps), info.state, _verdict(info))
+        table.add_row(*map(Text, row))
+    Console().print(table)
+
+
+def _verdict(info: RunInfo) -> str:
+    """The first finding of the diagnosis that lies in the folder, if one does."""
+    try:
+        stored = json.loads((info.path / "diagnosis.json").read_text(encoding="utf-8"))
+        alarms = [x for x in stored["findings"] if x["severity"] != "note"]
+        return str(alarms[0]["pitfall"]) if alarms else "healthy" if stored["steps"] else ""
+    except (OSError, ValueError, LookupError, TypeError):
+        return ""

@@ -1,0 +1,141 @@
+"""Inside a process below `penlight run -- command`: watch it if it turns out to train."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from penlight.launch import ranks
+from penlight.launch.arming import TorchWatch
+
+if TYPE_CHECKING:
+    from penlight.store.writer import Writer
+
+FOLDER = "PENLIGHT_WATCH_FOLDER"
+BUDGET = "PENLIGHT_WATCH_BUDGET"
+HOME = "PENLIGHT_WATCH_HOME"
+VARIABLES = (FOLDER, BUDGET, HOME)
+
+# A process that never trains is never opened a file for; what it saw until then is bounded.
+PATIENCE = 20_000
+
+
+def arm() -> None:
+    """Get ready, unless this process is a helper that some library started."""
+    if FOLDER in os.environ and not is_helper(sys.orig_argv):
+        TorchWatch(_start).start()
+
+
+def is_helper(command: Sequence[str]) -> bool:
+    """Whether a command line is that of a multiprocessing worker, tracker or fork server."""
+    words = " ".join(command)
+    return "--multiprocessing-fork" in command or "from multiprocessing." in words
+
+
+def disarm() -> None:
+    """Leave this process and its children alone: another `penlight run` watches from here on."""
+    for name in VARIABLES:
+        os.environ.pop(name, None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Settings:
+    folder: Path
+    budget: float
+
+    @classmethod
+    def from_environment(cls) -> _Settings | None:
+        folder = os.environ.get(FOLDER)
+        return cls(Path(folder), float(os.environ.get(BUDGET, "0.01"))) if folder else None
+
+
+class LateSink:
+    """A sink that opens its segment at the first optimiser step.
+
+    Launchers, servers and data workers import torch too; they must leave no empty run behind.
+    """
+
+    def __init__(self, folder: Path, rank: int) -> None:
+        self._folder = folder
+        self._rank = rank
+        self._writer: Writer | None = None
+        self._waiting: list[tuple[str, tuple[Any, ...]]] = []
+
+    @property
+    def opened(self) -> bool:
+        """Whether this process has trained."""
+        return self._writer is not None
+
+    def event(self, event: Mapping[str, Any]) -> None:
+        """Keep one JSON event."""
+        self._take("event", event)
+        if self._writer is None and event.get("fact") == "optimizer":
+            self._open()
+
+    def points(self, signal: str, site: str, steps: Sequence[int], values: Sequence[float]) -> None:
+        """Keep values of one signal at one site."""
+        self._take("points", signal, site, steps, values)
+
+    def flush(self) -> None:
+        """Put everything where a reader can see it, once there is a file."""
+        if self._writer is not None:
+            self._writer.flush()
+
+    def close(self) -> None:
+        """End the record."""
+        if self._writer is not None:
+            self._writer.close()
+
+    def _take(self, method: str, *args: Any) -> None:
+        if self._writer is not None:
+            getattr(self._writer, method)(*args)
+        elif len(self._waiting) < PATIENCE:
+            self._waiting.append((method, args))
+
+    def _open(self) -> None:
+        self._writer = ranks.open_segment(self._folder, self._rank)
+        waiting, self._waiting = self._waiting, []
+        for method, args in waiting:
+            getattr(self._writer, method)(*args)
+
+
+def _start() -> None:
+    """Torch is here. A fault of ours costs the diagnosis, never the training."""
+    try:
+        settings = _Settings.from_environment()
+        if settings is None:
+            return
+        from penlight.probe import Probe
+
+        sink = LateSink(settings.folder, ranks.place().rank)
+        probe = Probe(
+            sink, script=_script(), argv=tuple(sys.argv[1:]), mode="run", budget=settings.budget
+        )
+        probe.start()
+        atexit.register(_finish, probe, sink, os.getpid())
+    except Exception as error:  # the law: our faults end here
+        sys.stderr.write(f"penlight: this process is not watched ({error!r})\n")
+
+
+def _finish(probe: Any, sink: LateSink, pid: int) -> None:
+    if os.getpid() != pid:
+        return
+    error = getattr(sys, "last_value", None)
+    from penlight.launch.tracebacks import one_line
+
+    try:
+        probe.finish(1 if error else None, one_line(error) if error else "")
+        sink.close()
+    except Exception as fault:  # the law: our faults end here
+        sys.stderr.write(f"penlight: the end of this run was not recorded ({fault!r})\n")
+
+
+def _script() -> str:
+    main = sys.modules.get("__main__")
+    spec = getattr(main, "__spec__", None)
+    return f"-m {spec.name}" if spec is not None else (sys.argv or [""])[0]

@@ -1,0 +1,109 @@
+"""Runs any command and watches every training process below it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from penlight import __version__
+from penlight.core.facts import End, Header
+from penlight.errors import PenlightError
+from penlight.launch import child
+from penlight.launch.ranks import numbered
+from penlight.launch.script import INTERRUPTED, Outcome
+from penlight.store.schema import segment_name
+from penlight.store.writer import Writer
+
+INJECT = Path(__file__).parent / "inject"
+PATIENCE = 3  # Ctrl-C more often than this and the command is killed
+
+
+def run_command(argv: Sequence[str], folder: Path, *, budget: float = 0.01) -> Outcome:
+    """Run a command to its end; its training processes write into `folder`, `folder-2`, ...
+
+    Raises:
+        PenlightError: there is no such command.
+    """
+    began = time.time()
+    try:
+        process = subprocess.Popen(list(argv), env=_environment(folder, budget))
+    except FileNotFoundError:
+        raise PenlightError(f"There is no command {argv[0]!r}.", exit_code=127) from None
+    except OSError as error:
+        raise PenlightError(f"Cannot run {argv[0]}: {error.strerror}.", exit_code=126) from None
+    interrupts = 0
+    with _passed_on(process):
+        while True:
+            try:
+                status = process.wait()
+                break
+            except KeyboardInterrupt:  # the terminal has sent it to the command, too
+                interrupts += 1
+                if interrupts > PATIENCE:
+                    process.kill()
+    code = 128 - status if status < 0 else status
+    if interrupts and code != 0:
+        outcome = Outcome(INTERRUPTED, "KeyboardInterrupt")
+    else:
+        outcome = Outcome(code, f"signal {-status} ended the command" if status < 0 else "")
+    if not recorded(folder):
+        _record_nothing(argv, folder, outcome, began)
+    return outcome
+
+
+def recorded(folder: Path) -> list[Path]:
+    """The folders that a command's processes have left segments in."""
+    found: list[Path] = []
+    while any(numbered(folder, len(found) + 1).glob(segment_name("*"))):
+        found.append(numbered(folder, len(found) + 1))
+    return found
+
+
+def _environment(folder: Path, budget: float) -> dict[str, str]:
+    env = dict(os.environ)
+    env[child.FOLDER] = str(folder.absolute())
+    env[child.BUDGET] = repr(budget)
+    env[child.HOME] = str(Path(__file__).resolve().parents[2])
+    before = env.get("PYTHONPATH")
+    env["PYTHONPATH"] = os.pathsep.join([str(INJECT), *([before] if before else [])])
+    return env
+
+
+@contextmanager
+def _passed_on(process: subprocess.Popen[Any]) -> Iterator[None]:
+    """A SIGTERM for us is one for the command; we stay to report."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def terminate(*_: object) -> None:
+        process.terminate()
+
+    before: Callable[..., Any] | int | None = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _record_nothing(argv: Sequence[str], folder: Path, outcome: Outcome, began: float) -> None:
+    """A run in which no process trained is a run all the same."""
+    writer = Writer(folder / segment_name(0))
+    header = Header(
+        penlight=__version__,
+        script=argv[0],
+        argv=tuple(argv[1:]),
+        started=began,
+        python=sys.version.split()[0],
+    )
+    writer.event(header.to_event())
+    writer.event(End(outcome.exit_code, outcome.error, wall=time.time() - began).to_event())
+    writer.close()
