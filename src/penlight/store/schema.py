@@ -38,6 +38,8 @@ ROW = struct.Struct("<Iqd")  # id, step, value
 ID = struct.Struct("<I")
 SCHEMA = struct.Struct("<8sH")  # magic, version
 
+TRIES = 1000  # marks that `first_frame` follows: a hostile file may hold nothing else
+
 
 def segment_name(rank: int | str) -> str:
     """The file name of a rank's segment inside its run folder; "*" is the pattern of all."""
@@ -74,11 +76,13 @@ def frames(data: bytes, position: int = 0) -> Iterator[tuple[int, memoryview, in
 
 def first_frame(data: bytes) -> int | None:
     """Where the first whole frame starts in a piece cut out of a segment; None without one."""
-    position = data.find(MARK)
-    while position >= 0:
+    position = -1
+    for _ in range(TRIES):
+        position = data.find(MARK, position + 1)
+        if position < 0:
+            return None
         if frame_at(data, position) is not None:
             return position
-        position = data.find(MARK, position + 1)
     return None
 
 

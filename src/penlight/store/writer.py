@@ -18,6 +18,8 @@ from penlight.store import schema
 BUFFER = 64 * 1024  # bytes
 DELAY = 0.2  # seconds
 
+pack_row = schema.ROW.pack
+
 
 class Sink:
     """Turns points and events into frames and hands them on in blocks.
@@ -77,7 +79,10 @@ class Sink:
             number = self._ids.get((signal, site))
             if number is None:
                 number = self._name(signal, site)
-            self._rows += b"".join(map(schema.ROW.pack, repeat(number), steps, values))
+            if len(steps) == 1:
+                self._rows += pack_row(number, steps[0], values[0])
+            else:
+                self._rows += b"".join(map(pack_row, repeat(number), steps, values))
             self._maybe_flush()
 
     def flush(self) -> None:
@@ -116,7 +121,8 @@ class Sink:
             self._flush()
 
     def _flush(self) -> None:
-        if self._emitting:  # a signal handler interrupted a block on its way out
+        # A signal handler may interrupt a block on its way out; another thread may have closed.
+        if self._emitting or not self._on:
             return
         self._emitting = True
         try:
@@ -169,7 +175,7 @@ class Writer(Sink):
         try:
             stat = os.fstat(self._file)
             if _identity(stat) != self._identity:
-                # The script closed all descriptors, and the number now stands for a file of its own.
+                # The script closed all descriptors; the number now stands for a file of its own.
                 self._file = -1
                 raise OSError(errno.EBADF, "the script closed the file of the run", str(self.path))
             if stat.st_nlink == 0:
