@@ -25,7 +25,7 @@ def command(
     """
     from rich.console import Console
 
-    from penlight.cli.output import to_text
+    from penlight.cli.json_out import to_text
     from penlight.cli.watching import shown
     from penlight.diagnosis import diagnose
     from penlight.report.terminal import print_diagnosis

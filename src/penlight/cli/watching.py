@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
-from penlight.cli import apologise, output
+from penlight.cli import apologise, json_out
 from penlight.core.finding import Diagnosis
 from penlight.errors import PenlightError
 from penlight.launch import ranks
@@ -45,7 +45,7 @@ class Report:
 
     def __post_init__(self) -> None:
         if self.out is not None:
-            self.out = output.prepare(self.out)
+            self.out = json_out.prepare(self.out)
 
     def say(self, text: str) -> None:
         """One line, as long as there is somebody to read it."""
@@ -59,10 +59,10 @@ class Report:
         """
         try:
             run, diagnosis = _diagnose(folder, outcome, command)
-            text = output.to_text(diagnosis)
-            output.write(folder / "diagnosis.json", text)
+            text = json_out.to_text(diagnosis)
+            json_out.write(folder / "diagnosis.json", text)
             if self.out is not None:
-                output.write(self.out, text)
+                json_out.write(self.out, text)
             if not self.quiet:
                 self._print(run, diagnosis, folder)
         except PenlightError as error:
@@ -107,7 +107,7 @@ def watch(
     disarm()
     here = ranks.place()
     label = name or target.label
-    folder = ranks.shared_folder(root) if here.world > 1 else new_run_folder(root, label)
+    folder = ranks.shared_folder(root, label) if here.world > 1 else new_run_folder(root, label)
     sink = ranks.open_segment(
         folder.absolute(),
         here.rank,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import os
 import re
@@ -12,6 +13,15 @@ from pathlib import Path
 from penlight.store.folder import default_root
 from penlight.store.schema import segment_name
 from penlight.store.writer import Writer
+
+# What torchrun and job schedulers set alike for all ranks of one training.
+COMMON = (
+    "TORCHELASTIC_RUN_ID",
+    "SLURM_JOB_ID",
+    "MASTER_ADDR",
+    "MASTER_PORT",
+    "TORCHELASTIC_RESTART_COUNT",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,27 +46,26 @@ def place(env: Mapping[str, str] = os.environ) -> Place:
     return Place(rank, world) if 0 <= rank < world else Place()
 
 
-def shared_name(env: Mapping[str, str] = os.environ) -> str:
+def shared_name(label: str, env: Mapping[str, str] = os.environ) -> str:
     """A folder name on which all ranks of a training agree without talking.
 
     On one machine the launcher's process id tells two trainings apart whose run id and port are
     the same defaults.
     """
-    parts = [env.get("TORCHELASTIC_RUN_ID") or env.get("SLURM_JOB_ID") or "ranks"]
-    parts += [env.get("MASTER_PORT", "")]
-    parts += [env.get("TORCHELASTIC_RESTART_COUNT", "")]
+    parts = [env.get(name, "") for name in COMMON]
     if env.get("LOCAL_WORLD_SIZE") == env.get("WORLD_SIZE"):
-        parts += [str(os.getppid())]
-    return re.sub(r"[^\w.-]+", "_", "-".join(p for p in parts if p))
+        parts.append(str(os.getppid()))
+    digest = hashlib.blake2s("\n".join(parts).encode(), digest_size=4).hexdigest()
+    return f"{re.sub(r'[^\w.-]', '_', label)}-{digest}"
 
 
-def shared_folder(root: Path | None, env: Mapping[str, str] = os.environ) -> Path:
+def shared_folder(root: Path | None, label: str, env: Mapping[str, str] = os.environ) -> Path:
     """The folder in which every rank of this training keeps its segment."""
     root = root or default_root()
     if not root.exists():
         root.mkdir(parents=True, exist_ok=True)
         (root / ".gitignore").write_text("*\n", encoding="ascii")
-    return root / shared_name(env)
+    return root / shared_name(label, env)
 
 
 def open_segment(
