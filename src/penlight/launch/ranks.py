@@ -56,7 +56,7 @@ def shared_name(label: str, env: Mapping[str, str] = os.environ) -> str:
     if env.get("LOCAL_WORLD_SIZE") == env.get("WORLD_SIZE"):
         parts.append(str(os.getppid()))
     digest = hashlib.blake2s("\n".join(parts).encode(), digest_size=4).hexdigest()
-    return f"{re.sub(r'[^\w.-]', '_', label)}-{digest}"
+    return re.sub(r"[^\w.-]", "_", label) + "-" + digest
 
 
 def shared_folder(root: Path | None, label: str, env: Mapping[str, str] = os.environ) -> Path:
