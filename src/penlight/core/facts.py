@@ -270,6 +270,7 @@ class Hygiene(Fact):
     stale_first: int | None = None
     empty_steps: int = 0  # optimiser steps in which every gradient was None
     zeroed_steps: int = 0  # optimiser steps in which every gradient was exactly zero
+    eval_gaps: int = 0  # gaps between training steps in which gradient-free passes happened
     eval_forwards: int = 0  # gradient-free forward passes of a trained model that were looked at
     eval_training_mode: int = 0  # ... with dropout or batch norm still in training mode
     eval_modules: tuple[str, ...] = ()  # those modules

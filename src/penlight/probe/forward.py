@@ -15,6 +15,7 @@ from penlight.probe.rows import Rows
 from penlight.probe.state import State, first_tensor
 from penlight.signals import tensors as measure
 
+HOOK_COST = 1.5e-6  # seconds of the idle pair of hooks, for the budget; benchmarks/overhead
 MAX_ELEMENTS = 1 << 26  # outputs above 256 MB in float32 are left alone
 
 
@@ -32,7 +33,6 @@ class Forward:
         self.last_eval: tuple[Root, list[str]] | None = None
         self.eval_gap = False
         self._handles: list[Any] = []
-        self._pre = state.ledger.guard("forward hooks", self._enter)
         self._post = state.ledger.guard("forward hooks", self._leave)
 
     # -- on and off -----------------------------------------------------------------------
@@ -41,17 +41,23 @@ class Forward:
         """Install the global hooks."""
         if self._handles or self.state.compiled:
             return
-        pre, post = self._pre, self._post
+        stack, state, post = self.stack, self.state, self._post
 
+        # Between looks these two run for every module: they do next to nothing themselves.
         def enter(module: nn.Module, args: Any) -> None:
             if torch.compiler.is_compiling() or torch.jit.is_tracing():
                 return
-            pre(module, args)
+            stack.append(module)
 
         def leave(module: nn.Module, args: Any, output: Any) -> None:
             if torch.compiler.is_compiling() or torch.jit.is_tracing():
                 return
-            post(module, args, output)
+            while stack and stack.pop() is not module:
+                pass
+            if not stack or state.armed or isinstance(module, nn.Dropout):
+                post(module, args, output)
+            else:
+                state.ledger.cost += HOOK_COST
 
         self._handles = [
             hooks.register_module_forward_pre_hook(enter),
@@ -63,18 +69,12 @@ class Forward:
         for handle in self._handles:
             handle.remove()
         self._handles = []
-        self.stack = []
+        self.stack.clear()
 
     # -- one forward pass -----------------------------------------------------------------
 
-    def _enter(self, module: nn.Module, args: Any) -> None:
-        self.stack.append(module)
-
     def _leave(self, module: nn.Module, args: Any, output: Any) -> None:
-        while self.stack and self.stack.pop() is not module:
-            pass
-        outermost = not self.stack
-        if outermost:
+        if not self.stack:
             root = self.state.models.root(module)
             if root is not None:
                 self._finished(root, args, output)

@@ -188,7 +188,7 @@ def label(module: nn.Module) -> str:
         frame = frame.f_back
     for space in spaces:
         for name, value in list(space.items()):
-            if not name.startswith("_") and (
+            if not name.startswith("_") and name not in ("self", "module") and (
                 value is module or isinstance(value, nn.Module) and unwrap(value) is module
             ):
                 return name

@@ -65,17 +65,16 @@ class NonFinites:
         self.found = True
         self._forward(loss, made)
 
-    def gradients(self, held: list[Tensor], made: dict[Any, str]) -> None:
-        """Look at gradients before a step; `held` are parameters in the optimiser's order."""
-        if self.found or held[0].device.type != "cpu":
-            return
-        grad = held[0].grad
-        if grad is None or grad.is_sparse:
-            return
-        first = local(grad)
-        probe = first.reshape(-1)[:64] if first.numel() > 64 and first.is_contiguous() else first
-        if math.isfinite(float(probe.sum())) or not torch.isnan(probe).logical_or(torch.isinf(probe)).any():
-            return
+    def suspicious(self, p: Tensor) -> bool:
+        """Whether the gradient of one parameter, best the one nearest to the input, is broken."""
+        grad = p.grad
+        if self.found or grad is None or grad.device.type != "cpu" or grad.is_sparse:
+            return False
+        probe = local(grad).reshape(-1)[:64]
+        return not math.isfinite(float(probe.sum())) and nonfinite(probe)
+
+    def gradients(self, held: list[Tensor]) -> None:
+        """Report broken gradients; `held` are the parameters in the optimiser's order."""
         self.found = True
         self._backward(held)
 

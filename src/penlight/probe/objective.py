@@ -77,7 +77,7 @@ class Objectives:
         self.forward = forward
         self.sites: dict[tuple[str, str, str], Site] = {}
         self.last: tuple[str, Tensor, Tensor, Any, Tensor] | None = None  # newest training call
-        self.handwritten_seen = False
+        self.open = False  # an evaluation pass is under way
         observe = state.ledger.guard("loss functions", self._observe)
         for name in CLASSES + BINARY + VALUES + OTHERS:
             patches.replace(functional, name, self._wrap(name, observe))
@@ -104,14 +104,17 @@ class Objectives:
         if torch._C._functorch.is_batchedtensor(x):
             return
         training = result.requires_grad
+        if training and self.open:
+            self._close()
+        if training and not self.state.armed:
+            return
         if not training and torch.is_grad_enabled() and self.state.step == 0:
             return  # neither training nor evaluation: a loss of constants
         site = self._site(name, x, y, given, "train" if training else "eval")
         site.fact = replace(site.fact, calls=site.fact.calls + 1)
         if training:
             self.last = (name, x, y, given, result)
-            self._close()
-            if self.state.armed and self.state.room():
+            if self.state.room():
                 self._training(site, name, x.detach(), y.detach(), result.detach(), given)
         else:
             self._evaluation(site, name, x.detach(), y.detach(), result.detach(), given)
@@ -236,6 +239,7 @@ class Objectives:
     # -- evaluation passes ----------------------------------------------------------------
 
     def _evaluation(self, site: Site, name: str, x: Tensor, y: Tensor, loss: Tensor, given: Any) -> None:
+        self.open = True
         if site.passing is None:
             site.passing = Tally(step=self.state.step)
             if self.forward.last_eval is not None:
@@ -255,6 +259,7 @@ class Objectives:
 
     def _close(self) -> None:
         """End the evaluation passes that are open: training goes on, or the run has ended."""
+        self.open = False
         for site in self.sites.values():
             tally, site.passing = site.passing, None
             if tally is None or not tally.targets:

@@ -8,6 +8,7 @@ polled at later steps, never waited for while the training runs.
 from __future__ import annotations
 
 from collections import defaultdict
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 Key = tuple[str, str, int]
 BATCH = 256  # measurements worth a copy from an accelerator
+HELD = 64  # finished numbers kept before they are handed to the sink together ...
+SECONDS = 0.5  # ... or this long: what a kill -9 can cost
 LIMIT = 200_000  # measurements waiting at most; beyond, the oldest copy is waited for
 
 
@@ -35,13 +38,16 @@ class Readout:
         self._waiting: list[tuple[Key, Tensor]] = []
         self._flying: list[tuple[list[Key], Tensor, Any]] = []
         self.last: dict[str, float] = {}  # newest value of each signal, for the progress line
+        self._columns: dict[tuple[str, str], tuple[list[int], list[float]]] = {}
+        self._held = 0
+        self._written = monotonic()
 
     def add(self, signal: Signal, site: str, step: int, value: Tensor | float) -> None:
         """Keep one measurement; a tensor may live on any device and need not be ready."""
         if isinstance(value, Tensor):
             self._waiting.append(((signal.name, site, step), value.detach()))
         else:
-            self._write([(signal.name, site, step)], [value])
+            self._keep(signal.name, site, step, value)
 
     def poll(self, force: bool = False) -> None:
         """Write what is ready; with `force` wait for everything."""
@@ -51,14 +57,15 @@ class Readout:
                 self._launch()
         while self._flying:
             keys, host, event = self._flying[0]
-            if event is not None and not force and not event.query():
-                if sum(len(k) for k, _, _ in self._flying) < LIMIT:
-                    return
-                event.synchronize()
-            elif event is not None and force:
+            if event is not None and not event.query():
+                if not force and sum(len(k) for k, _, _ in self._flying) < LIMIT:
+                    break
                 event.synchronize()
             self._flying.pop(0)
-            self._write(keys, host.tolist())
+            for (signal, site, step), value in zip(keys, host.tolist(), strict=True):
+                self._keep(signal, site, step, value)
+        if force or self._held >= HELD or monotonic() - self._written > SECONDS:
+            self._write()
 
     def _launch(self) -> None:
         by_device: dict[torch.device, list[tuple[Key, Tensor]]] = defaultdict(list)
@@ -78,12 +85,19 @@ class Readout:
             else:
                 self._flying.append((keys, stacked.cpu(), None))
 
-    def _write(self, keys: list[Key], values: list[float]) -> None:
-        grouped: dict[tuple[str, str], tuple[list[int], list[float]]] = defaultdict(lambda: ([], []))
-        for (signal, site, step), value in zip(keys, values, strict=True):
-            steps, column = grouped[signal, site]
-            steps.append(step)
-            column.append(value)
-            self.last[signal] = value
-        for (signal, site), (steps, column) in grouped.items():
-            self._sink.points(signal, site, steps, column)
+    def _keep(self, signal: str, site: str, step: int, value: float) -> None:
+        column = self._columns.get((signal, site))
+        if column is None:
+            column = self._columns[signal, site] = ([], [])
+        column[0].append(step)
+        column[1].append(value)
+        self.last[signal] = value
+        self._held += 1
+
+    def _write(self) -> None:
+        for (signal, site), (steps, values) in self._columns.items():
+            if steps:
+                self._sink.points(signal, site, steps, values)
+        self._columns = {}
+        self._held = 0
+        self._written = monotonic()

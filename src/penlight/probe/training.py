@@ -51,6 +51,9 @@ class Watched:
     start: dict[int, Tensor] = field(default_factory=dict)  # sampled weights at the first step
     before: dict[int, Tensor] = field(default_factory=dict)  # ... before the step under way
     loss: float | Tensor | None = None
+    lr: float | None = None  # last one written: only changes are kept
+    backwards: int = 0  # likewise
+    canary: Tensor | None = None  # the parameter whose gradient is looked at for leftovers
 
     @property
     def site(self) -> str:
@@ -207,13 +210,11 @@ class Training:
         """See whether the gradients that the last step used are still there."""
         if not (watched.used or watched.stale):
             return
-        grad = next((p.grad for p in watched.tensors() if p.grad is not None), None)
-        if grad is not None and grad.device.type != "cpu" and not self.state.armed:
+        p = watched.canary
+        if p is None or (p.device.type != "cpu" and not self.state.armed):
             return
         self.state.count("stale_checks")
-        if grad is None or not any(
-            bool(weights.local(p.grad).count_nonzero()) for p in watched.tensors() if p.grad is not None
-        ):
+        if p.grad is None or not bool(weights.local(p.grad).count_nonzero()):
             watched.used = watched.stale = False
         elif watched.used:
             watched.stale = True
@@ -314,13 +315,17 @@ class Training:
     def _gradients(self, watched: Watched) -> None:
         """Look at the gradients that are about to be used."""
         state = self.state
-        held = [p for p in watched.tensors() if p.grad is not None]
-        if not held:
+        first = next(
+            (p for g in watched.optimizer.param_groups for p in g["params"] if p.grad is not None), None
+        )
+        if first is None:
             state.count("empty_steps")
             return
-        self.nonfinites.gradients(held, self.forward.made)
+        if self.nonfinites.suspicious(first):
+            self.nonfinites.gradients([p for p in watched.tensors() if p.grad is not None])
         if not state.light:
             return
+        held = [p for p in watched.tensors() if p.grad is not None]
         unscale = getattr(watched.optimizer, "grad_scale", None)
         norms = [measure.norm(weights.local(p.grad)) for p in held if p.grad is not None]
         if isinstance(unscale, Tensor):
@@ -339,10 +344,11 @@ class Training:
         if watched is None:
             return
         step = state.step
-        if watched.used and not watched.stale and not state.losses:
-            pass
+        if watched.canary is None or watched.canary.grad is None:
+            held = [p for p in watched.tensors() if p.grad is not None and not p.grad.is_sparse]
+            watched.canary = min(held[-4:], key=lambda p: p.numel(), default=None)
         watched.used, watched.stale = True, False
-        for p in watched.tensors():
+        for p in watched.tensors() if watched.before else ():
             old = watched.before.get(id(p))
             if old is None:
                 continue
@@ -367,10 +373,15 @@ class Training:
                 watched.loss = sum(float(x) for x in losses) / len(losses)
             else:
                 watched.loss = torch.stack([x.reshape(()).float() for x in losses]).mean()
-            add(BACKWARDS, watched.site, step, float(len(losses)))
+            if len(losses) != watched.backwards:
+                watched.backwards = len(losses)
+                add(BACKWARDS, watched.site, step, float(len(losses)))
         if watched.loss is not None:
             add(LOSS, watched.site, step, watched.loss)
-        add(LR, watched.site, step, float(watched.optimizer.param_groups[0].get("lr", math.nan)))
+        lr = float(watched.optimizer.param_groups[0].get("lr", math.nan))
+        if lr != watched.lr:
+            watched.lr = lr
+            add(LR, watched.site, step, lr)
         state.losses = []
 
     def _advance(self, watched: Watched) -> None:
