@@ -52,7 +52,7 @@ def parse(data: bytes, where: str) -> tuple[dict[Key, Series], list[Fact]]:
         PenlightError: no readable header, or a newer Penlight's format.
     """
     _check_header(data, where)
-    names: list[Key] = []
+    names: dict[Key, int] = {}
     rows: list[memoryview] = []
     facts: list[Fact] = []
     bad_facts = good = 0
@@ -84,7 +84,7 @@ def parse(data: bytes, where: str) -> tuple[dict[Key, Series], list[Fact]]:
     lost = sum(map(len, rows)) // ROW.itemsize - len(ids)
     if lost:
         facts.append(Blind(what=f"{lost} values", why=f"{where} does not say what they measure"))
-    return _series(names, ids, steps, values), facts
+    return _series(list(names), ids, steps, values), facts
 
 
 def _missing(path: Path) -> PenlightError:
@@ -118,21 +118,18 @@ def _check_header(data: bytes, where: str) -> None:
         )
 
 
-def _add_name(names: list[Key], payload: memoryview) -> bool:
+def _add_name(names: dict[Key, int], payload: memoryview) -> bool:
     """Take a NAME frame; False when it contradicts the format."""
     if len(payload) < schema.ID.size:
         return False
-    (number,) = schema.ID.unpack_from(payload)
+    number: int = schema.ID.unpack_from(payload)[0]
     pair = schema.from_json(payload[schema.ID.size :])
     if not (isinstance(pair, list) and len(pair) == 2 and all(isinstance(p, str) for p in pair)):
         return False
     key = (pair[0], pair[1])
-    if number < len(names):
-        return bool(names[number] == key)
-    if number > len(names) or key in names:
-        return False
-    names.append(key)
-    return True
+    if number == len(names):
+        names.setdefault(key, number)
+    return names.get(key) == number
 
 
 def _fact(payload: memoryview) -> tuple[Fact | None, bool]:

@@ -65,7 +65,7 @@ class Sink:
         """Write values of one signal at one site, one for each step, in any order.
 
         Where a step comes twice the last value counts. Costs about 1 microsecond for one point
-        and 0.2 for each further one (docs/decisions/0003-one-segment-per-rank.md).
+        and 0.1 for each further one (docs/decisions/0003-one-segment-per-rank.md).
 
         Raises:
             ValueError: steps and values differ in length.
