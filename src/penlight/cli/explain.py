@@ -17,23 +17,36 @@ from penlight.errors import PenlightError
 
 MOST = 6  # answers to a symptom
 TITLE_WEIGHT, SYMPTOM_WEIGHT = 2.0, 1.0
+_WORD = re.compile(r"[a-z0-9]+")
 _COMMON = frozenset(
-    "a all and are as at be but by do does for from has have i if in is it its my no not of on or "
-    "so than that the then this to too very was when with".split()
-)
-# Words that users and cards exchange for each other; each is known by its first.
-_SYNONYMS = {
-    _stem(word): _stem(group.split()[0])
-    for group in (
-        "flat plateau stuck constant stagnate stall",
-        "nan inf infinite nonfinite infinity",
-        "diverge explode blow",
-        "rise increase grow up climb",
-        "fall decrease drop down sink",
-        "slow slowly",
-        "validation test held",
+    _WORD.findall(
+        "a all and are as at be but by do does for from has have i if in is it its my no not of "
+        "on or so than that the then this to too very was when with"
     )
-    for word in group.split()
+)
+
+
+def _stem(word: str) -> str:
+    """The word without its commonest endings: `rises`, `rising` and `rise` are one."""
+    for ending in ("ing", "ed", "es", "s", "e"):
+        if word.endswith(ending) and len(word) - len(ending) >= 3:
+            return word[: -len(ending)]
+    return word
+
+
+# Words that users and cards exchange for each other; each stands for its group's first.
+_SYNONYMS = {
+    _stem(word): _stem(group[0])
+    for group in (
+        ("flat", "plateau", "stuck", "constant", "stagnate", "stall"),
+        ("nan", "inf", "infinite", "nonfinite", "infinity"),
+        ("diverge", "explode", "blow"),
+        ("rise", "increase", "grow", "up", "climb"),
+        ("fall", "decrease", "drop", "down", "sink"),
+        ("slow", "slowly"),
+        ("validation", "test"),
+    )
+    for word in group
 }
 
 
@@ -105,13 +118,5 @@ def _show(card: Pitfall, markdown: bool, as_json: bool) -> None:
 
 
 def _words(text: str) -> set[str]:
-    found = (_stem(w) for w in re.findall(r"[a-z0-9]+", text.lower()) if w not in _COMMON)
+    found = (_stem(w) for w in _WORD.findall(text.lower()) if w not in _COMMON)
     return {_SYNONYMS.get(word, word) for word in found}
-
-
-def _stem(word: str) -> str:
-    """The word without its commonest endings: `rises`, `rising` and `rise` are one."""
-    for ending in ("ing", "ed", "es", "s", "e"):
-        if word.endswith(ending) and len(word) - len(ending) >= 3:
-            return word[: -len(ending)]
-    return word

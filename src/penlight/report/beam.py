@@ -33,8 +33,8 @@ def light_now(run: Run) -> dict[str, float]:
 def beam(light: Mapping[str, float], width: int, *, colour: bool, ascii_only: bool) -> list[Text]:
     """Draw the beam: names above, one pane a layer, numbers below, the lamp at the right.
 
-    With colour the beam is two rows high. Where the layers outnumber the columns, evenly spaced ones stand for all; the first and the
-    last are always among them.
+    With colour the beam is two rows high. Where the layers outnumber the columns, evenly spaced
+    ones stand for all; the first and the last are always among them.
     """
     lamp = "< loss" if ascii_only else "◄ loss"
     glass = "|" if ascii_only else "│"

@@ -13,7 +13,6 @@ import shutil
 import sys
 import time
 from collections.abc import Callable
-from types import TracebackType
 from typing import Protocol, TextIO
 
 from penlight.report import words as w
@@ -80,7 +79,7 @@ class Progress:
             elif self._due(pulse, now):
                 self._again = now + MINUTE
                 self._write(f"{_status(pulse)}\n")
-        except Exception:  # noqa: BLE001  a status line must not cost anybody a training
+        except Exception:  # a status line must not cost anybody a training
             self._closed = True
 
     def alert(self, text: str) -> None:
@@ -90,7 +89,7 @@ class Progress:
         try:
             self._erase()
             self._write(f"penlight: {w.clean(text)}\n")
-        except Exception:  # noqa: BLE001  as above
+        except Exception:  # as above
             self._closed = True
 
     def close(self) -> None:
@@ -100,19 +99,8 @@ class Progress:
         self._closed = True
         try:
             self._erase()
-        except Exception:  # noqa: BLE001  as above
+        except Exception:  # as above
             return
-
-    def __enter__(self) -> Progress:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _due(self, pulse: Pulse, now: float) -> bool:
         step = pulse.step or 0
@@ -158,7 +146,7 @@ def _status(pulse: Pulse) -> str:
 def _is_terminal(stream: TextIO) -> bool:
     try:
         return stream.isatty() and os.environ.get("TERM") != "dumb"
-    except Exception:  # noqa: BLE001  somebody's stand-in for a stream
+    except Exception:  # somebody's stand-in for a stream
         return False
 
 
@@ -166,5 +154,5 @@ def _has_room(stream: TextIO) -> bool:
     """Whether a short write would return at once; True where the system cannot tell."""
     try:
         return bool(select.select([], [stream], [], 0)[1])
-    except Exception:  # noqa: BLE001  no file behind it, or a system that asks sockets only
+    except Exception:  # no file behind it, or a system that asks sockets only
         return True

@@ -7,7 +7,6 @@ from pathlib import PurePath
 
 import numpy as np
 from rich.console import Console
-from rich.text import Text
 
 from penlight.catalogue import catalogue
 from penlight.core.finding import Diagnosis, Evidence, Finding
@@ -15,11 +14,9 @@ from penlight.core.run import Run
 from penlight.core.vocabulary import LOSS, SIGNALS
 from penlight.report import beam
 from penlight.report import words as w
+from penlight.report.sheet import Sheet
 
 COLOURS = {"critical": "red", "warning": "yellow", "note": "cyan"}
-WIDEST = 100  # longer lines are hard to read
-NARROW = 60  # below this, a label stands in front of its text instead of in a column
-LABEL = 10
 FULL = 3  # causes told in full; further ones in brief
 FEW_STEPS = 20  # under this, what takes time to show cannot be ruled out
 PARTS = frozenset({"light", "travel", "update_ratio"})  # parts of a whole, whatever their unit
@@ -44,68 +41,6 @@ def print_diagnosis(diagnosis: Diagnosis, run: Run, console: Console, *, folder:
         _healthy(sheet, diagnosis, run)
     _footnotes(sheet, diagnosis)
     _closing(sheet, diagnosis, run, folder)
-
-
-class Sheet:
-    """Writes wrapped lines of cleaned text, without trailing spaces."""
-
-    def __init__(self, console: Console) -> None:
-        self.console = console
-        self.ascii = console.options.ascii_only
-        self.colour = console.color_system is not None and not console.no_color
-        self.width = max(20, min(console.width, WIDEST))
-        self.narrow = self.width < NARROW
-
-    def safe(self, text: str) -> str:
-        """The text as this console can show it."""
-        text = w.clean(text)
-        return w.ascii_only(text) if self.ascii else text
-
-    def blank(self) -> None:
-        self.console.print()
-
-    def write(
-        self,
-        *parts: str | tuple[str, str],
-        indent: int = 0,
-        hang: int | None = None,
-        first: str = "",
-    ) -> None:
-        """One paragraph.
-
-        Args:
-            parts: strings, or (string, style) pairs.
-            indent: columns before its first line.
-            hang: columns before its other lines; as `indent` unless given.
-            first: replaces the first line's indent.
-        """
-        text = Text()
-        for item in parts:
-            string, style = item if isinstance(item, tuple) else (item, "")
-            text.append(self.safe(string), style)
-        hang = indent if hang is None else hang
-        start = Text(self.safe(first) or " " * indent, "dim")
-        # All lines get the room that the deepest one has.
-        lead = max(hang, start.cell_len)
-        lines = text.wrap(self.console, max(8, self.width - lead), overflow="fold")
-        for i, line in enumerate(lines):
-            line.rstrip()
-            self._put(Text.assemble(start if i == 0 else " " * lead, line))
-
-    def row(self, line: Text, indent: int) -> None:
-        """One line of a picture, as it is."""
-        self._put(Text.assemble(" " * indent, line))
-
-    def labelled(self, label: str, *parts: str | tuple[str, str]) -> None:
-        """`Label     text`, or `Label: text` where columns are scarce."""
-        if self.narrow:
-            text = [(f"{label}: " if label else "", "dim"), *parts]
-            self.write(*text, indent=2, hang=2)
-        else:
-            self.write(*parts, hang=2 + LABEL, first=f"  {label:<{LABEL}}")
-
-    def _put(self, line: Text) -> None:
-        self.console.print(line, no_wrap=True, overflow="ignore", crop=False)
 
 
 # -- the parts ------------------------------------------------------------------------------

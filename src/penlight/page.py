@@ -1,0 +1,151 @@
+"""One pitfall, one page: the Markdown that `explain`, the docs and the reports share."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any
+
+from penlight.catalogue import catalogue
+from penlight.core.finding import Prescription
+from penlight.core.pitfall import HEADINGS, Demo, Pitfall
+from penlight.core.vocabulary import Signal
+
+LAST = "References"  # everything of ours stands before it
+
+
+def markdown(pitfall: Pitfall, *, demo: bool = True, links: bool = False) -> str:
+    """The whole page.
+
+    Args:
+        pitfall: the pitfall.
+        demo: whether the demo's script is part of it; its cure always is.
+        links: whether other pitfalls are links to `NAME.md` beside this page.
+    """
+    parts = [
+        f"# {pitfall.name}",
+        f"**{pitfall.title}.** Family: {pitfall.family}.",
+        f"> {pitfall.picture}" if pitfall.picture else "",
+        *(_section(h, pitfall.section(h)) for h in HEADINGS if h != LAST),
+        _section("Related pitfalls", _related(pitfall, links)),
+        _section("What to change", _prescriptions(pitfall.prescriptions)),
+        _section("Limits", _limits(pitfall)),
+        _section("Signals needed", _needs(pitfall)),
+        _section("Demo", _demo(pitfall.name, pitfall.demo, demo) if pitfall.demo else ""),
+        _section(LAST, pitfall.section(LAST)),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def to_json(pitfall: Pitfall) -> dict[str, Any]:
+    """The same content for machines."""
+    demo = pitfall.demo
+    return {
+        "name": pitfall.name,
+        "title": pitfall.title,
+        "family": pitfall.family,
+        "picture": pitfall.picture,
+        "sections": {h: pitfall.section(h) for h in HEADINGS},
+        "caused_by": list(pitfall.caused_by),
+        "causes": consequences(pitfall.name),
+        "prescriptions": [
+            {"do": p.do, "because": p.because, "unless": p.unless} for p in pitfall.prescriptions
+        ],
+        "limits": {k: {"value": v.default, "why": v.why} for k, v in pitfall.limits.items()},
+        "needs": [name for name, _ in needs(pitfall)],
+        "demo": {"script": demo.script, "cured": demo.cured} if demo else None,
+    }
+
+
+def consequences(name: str) -> list[str]:
+    """The pitfalls that this one can bring about."""
+    return [other for other, card in catalogue().items() if name in card.caused_by]
+
+
+def needs(pitfall: Pitfall) -> list[tuple[str, str]]:
+    """What the detector reads: name and meaning of each signal and fact."""
+    return [
+        (need.name, need.doc)
+        if isinstance(need, Signal)
+        else (need.kind, (need.__doc__ or "").strip().split("\n", 1)[0])
+        for need in pitfall.needs
+    ]
+
+
+def cure_diff(demo: Demo) -> str:
+    """The demo's cure as a unified diff."""
+    return "".join(
+        difflib.unified_diff(
+            demo.script.splitlines(keepends=True),
+            demo.cured.splitlines(keepends=True),
+            "demo.py",
+            "cured.py",
+            n=1,
+        )
+    )
+
+
+def _section(heading: str, text: str) -> str:
+    return f"## {heading}\n\n{text}" if text else ""
+
+
+def _related(pitfall: Pitfall, links: bool) -> str:
+    def listed(names: list[str]) -> str:
+        known = catalogue()
+        return ", ".join(
+            f"[{n}]({n}.md)" if links and n in known else f"`{n}`" for n in sorted(names)
+        )
+
+    lines = []
+    if pitfall.caused_by:
+        lines.append(f"- Can be caused by {listed(list(pitfall.caused_by))}.")
+    later = consequences(pitfall.name)
+    if later:
+        lines.append(f"- Can cause {listed(later)}.")
+    return "\n".join(lines)
+
+
+def _prescriptions(remedies: tuple[Prescription, ...]) -> str:
+    lines = []
+    for i, remedy in enumerate(remedies, start=1):
+        said = f"{i}. {_sentence(remedy.do)}"
+        if remedy.because:
+            said += f" Because {_sentence(remedy.because)}"
+        if remedy.unless:
+            said += f" Not if {_sentence(remedy.unless)}"
+        lines.append(said)
+    return "\n".join(lines)
+
+
+def _limits(pitfall: Pitfall) -> str:
+    if not pitfall.limits:
+        return ""
+    rows = [
+        f"| `{name}` | {limit.default:g} | {_cell(limit.why)} |"
+        for name, limit in pitfall.limits.items()
+    ]
+    return "\n".join(["| Limit | Value | Why |", "| --- | ---: | --- |", *rows])
+
+
+def _needs(pitfall: Pitfall) -> str:
+    return "\n".join(f"- `{name}`: {' '.join(doc.split())}" for name, doc in needs(pitfall))
+
+
+def _demo(name: str, demo: Demo, whole: bool) -> str:
+    parts = [f"`penlight demo {name}` runs this script and its cured form, and shows both."]
+    if whole:
+        parts.append(_fenced("python", demo.script))
+    parts += ["The cure:", _fenced("diff", cure_diff(demo))]
+    return "\n\n".join(parts)
+
+
+def _fenced(language: str, text: str) -> str:
+    return f"```{language}\n{text.strip(chr(10))}\n```"
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def _sentence(text: str) -> str:
+    text = text.strip()
+    return text if text.endswith((".", "?")) else f"{text}."
