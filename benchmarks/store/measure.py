@@ -2,8 +2,8 @@
 
     python benchmarks/store/measure.py
 
-The numbers stand in docs/decisions/0003-one-segment-per-rank.md. Writing is thread CPU time, the
-best of five; reading is wall time from a warm page cache, the best of three.
+The numbers stand in docs/decisions/0003-one-segment-per-rank.md. All times are CPU time, the best
+of five for writing, the best of three for reading, with the files in the page cache.
 """
 
 from __future__ import annotations
@@ -128,13 +128,13 @@ def reading() -> None:
     print(f"bytes a point                        {size / points:8.2f}")
     times = []
     for _ in range(3):
-        begun = time.perf_counter()
+        begun = time.process_time()
         load(folder)
-        times.append(time.perf_counter() - begun)
+        times.append(time.process_time() - begun)
     print(f"load {points / 1e6:.0f} M points, {size / 1e6:.0f} MB (s)        {min(times):8.2f}")
-    begun = time.perf_counter()
+    begun = time.process_time()
     list_runs(root)
-    print(f"list_runs, that run without end (ms) {(time.perf_counter() - begun) * 1e3:8.2f}")
+    print(f"list_runs, that run without end (ms) {(time.process_time() - begun) * 1e3:8.2f}")
     shutil.rmtree(root)
 
 
