@@ -43,7 +43,7 @@ def command(
     """
     if words_of(ctx)[0] == COMMAND:
         ctx.fail("check takes a script or -m module; watch a whole command with penlight run.")
-    report = Report(out, quiet, strict)
+    report = Report(out, quiet, strict, needs_steps=True)
     target, args = target_of(ctx)
     folder, outcome = watch(
         target, args, report, root=root, mode="check", budget=1.0, stop_after=steps

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from penlight.probe import Probe
 
 STRICT = 1
+UNSEEN = 2
 REDRAW = 0.25  # seconds
 
 
@@ -41,6 +42,7 @@ class Report:
     out: Path | None = None
     quiet: bool = False
     strict: bool = False
+    needs_steps: bool = False  # a run without a step is a failure
     stream: TextIO = field(default_factory=lambda: sys.stderr)
 
     def __post_init__(self) -> None:
@@ -71,7 +73,11 @@ class Report:
         except Exception:  # a fault of ours is told; the user's script has run all the same
             apologise(f"the recorded run is safe in {folder}")
             return outcome.exit_code
-        return STRICT if self.strict and diagnosis.critical else outcome.exit_code
+        if self.strict and diagnosis.critical:
+            return STRICT
+        if self.needs_steps and run.steps == 0:
+            return outcome.exit_code or UNSEEN
+        return outcome.exit_code
 
     def _print(self, run: Run, diagnosis: Diagnosis, folder: Path) -> None:
         from rich.console import Console

@@ -73,9 +73,9 @@ class LateSink:
 
     def event(self, event: Mapping[str, Any]) -> None:
         """Keep one JSON event."""
-        self._take("event", event)
         if self._writer is None and event.get("fact") == "optimizer":
             self._open()
+        self._take("event", event)
 
     def points(self, signal: str, site: str, steps: Sequence[int], values: Sequence[float]) -> None:
         """Keep values of one signal at one site."""

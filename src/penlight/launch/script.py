@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from penlight.core.facts import End, Fault, Header
+from penlight.errors import PenlightError
 from penlight.launch import tracebacks
 from penlight.launch.arming import TorchWatch
-from penlight.launch.target import Program, Target, load, script_folder
+from penlight.launch.target import Target, load, script_folder
 
 if TYPE_CHECKING:
     from penlight.probe import Probe
@@ -75,13 +76,10 @@ def run_script(
     pid = os.getpid()
     began = time.time()
     with _own_world(target, args):
-        program = load(target)
-        sys.argv[0] = program.argv0
-        sys.modules["__main__"] = program.module
         watch = _Watch(sink, target, args, mode, budget, stop_after, on_start)
         watch.torch.start()
         try:
-            outcome = _execute(program, watch)
+            outcome = _execute(target, watch)
             if os.getpid() != pid:
                 raise SystemExit(outcome.exit_code)
             if leaving:
@@ -93,7 +91,6 @@ def run_script(
                 _say_goodbye()
         finally:
             watch.torch.stop()
-            _ended.append(program.module)
     return outcome
 
 
@@ -172,9 +169,18 @@ class _Watch:
         return isinstance(error, Enough)
 
 
-def _execute(program: Program, watch: _Watch) -> Outcome:
+def _execute(target: Target, watch: _Watch) -> Outcome:
     """Run the code; print an uncaught exception as Python would."""
+    refused: PenlightError | None = None
     try:
+        try:
+            program = load(target)
+        except PenlightError as error:
+            refused = error
+            raise
+        sys.argv[0] = program.argv0
+        sys.modules["__main__"] = program.module
+        _ended.append(program.module)
         with _quiet_threads(watch):
             exec(program.code, vars(program.module))  # noqa: S102  # to run it is the whole point
     except SystemExit as stop:
@@ -183,6 +189,8 @@ def _execute(program: Program, watch: _Watch) -> Outcome:
         tracebacks.show(error)
         return Outcome(INTERRUPTED, "KeyboardInterrupt")
     except BaseException as error:  # the script's end, whatever it is, is not ours
+        if error is refused:
+            raise
         if watch.stopped_it(error):
             return Outcome(0)
         tracebacks.show(error)
