@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import textwrap
 from typing import Any
 
 from penlight.catalogue import catalogue
@@ -10,6 +11,7 @@ from penlight.core.finding import Prescription
 from penlight.core.pitfall import HEADINGS, Demo, Pitfall
 from penlight.core.vocabulary import Signal
 
+WIDTH = 96  # of the lines made here; a card's own lines stay as they are
 LAST = "References"  # everything of ours stands before it
 
 
@@ -24,7 +26,7 @@ def markdown(pitfall: Pitfall, *, demo: bool = True, links: bool = False) -> str
     parts = [
         f"# {pitfall.name}",
         f"**{pitfall.title}.** Family: {pitfall.family}.",
-        f"> {pitfall.picture}" if pitfall.picture else "",
+        _filled("> ", "> ", pitfall.picture),
         *(_section(h, pitfall.section(h)) for h in HEADINGS if h != LAST),
         _section("Related pitfalls", _related(pitfall, links)),
         _section("What to change", _prescriptions(pitfall.prescriptions)),
@@ -84,6 +86,21 @@ def cure_diff(demo: Demo) -> str:
     )
 
 
+def reasons(remedy: Prescription) -> str:
+    """Why a change helps and when it is wrong, as sentences that follow it; '' when not told.
+
+    Authors write a whole sentence, or the half of one that follows "because" or "unless".
+    """
+    said = ""
+    if remedy.because:
+        whole = remedy.because[0].isupper()
+        said += f" {'' if whole else 'Because '}{_sentence(remedy.because)}"
+    if remedy.unless:
+        whole = remedy.unless[0].isupper()
+        said += f" {'' if whole else 'Not if '}{_sentence(remedy.unless)}"
+    return said
+
+
 def _section(heading: str, text: str) -> str:
     return f"## {heading}\n\n{text}" if text else ""
 
@@ -105,15 +122,10 @@ def _related(pitfall: Pitfall, links: bool) -> str:
 
 
 def _prescriptions(remedies: tuple[Prescription, ...]) -> str:
-    lines = []
-    for i, remedy in enumerate(remedies, start=1):
-        said = f"{i}. {_sentence(remedy.do)}"
-        if remedy.because:
-            said += f" Because {_sentence(remedy.because)}"
-        if remedy.unless:
-            said += f" Not if {_sentence(remedy.unless)}"
-        lines.append(said)
-    return "\n".join(lines)
+    return "\n".join(
+        _filled(f"{i}. ", "   ", f"{_sentence(remedy.do)}{reasons(remedy)}")
+        for i, remedy in enumerate(remedies, 1)
+    )
 
 
 def _limits(pitfall: Pitfall) -> str:
@@ -127,7 +139,7 @@ def _limits(pitfall: Pitfall) -> str:
 
 
 def _needs(pitfall: Pitfall) -> str:
-    return "\n".join(f"- `{name}`: {' '.join(doc.split())}" for name, doc in needs(pitfall))
+    return "\n".join(_filled("- ", "  ", f"`{name}`: {doc}") for name, doc in needs(pitfall))
 
 
 def _demo(name: str, demo: Demo, whole: bool) -> str:
@@ -140,6 +152,18 @@ def _demo(name: str, demo: Demo, whole: bool) -> str:
 
 def _fenced(language: str, text: str) -> str:
     return f"```{language}\n{text.strip(chr(10))}\n```"
+
+
+def _filled(first: str, other: str, text: str) -> str:
+    """Text in lines of a width that can be read unrendered; '' stays ''."""
+    return textwrap.fill(
+        text,
+        WIDTH,
+        initial_indent=first,
+        subsequent_indent=other,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def _cell(text: str) -> str:

@@ -12,6 +12,7 @@ from penlight.catalogue import catalogue
 from penlight.core.finding import Diagnosis, Evidence, Finding
 from penlight.core.run import Run
 from penlight.core.vocabulary import LOSS, SIGNALS
+from penlight.page import reasons
 from penlight.report import beam
 from penlight.report import words as w
 from penlight.report.sheet import Sheet
@@ -105,7 +106,7 @@ def _cause(
 def _details(sheet: Sheet, finding: Finding) -> None:
     for i, evidence in enumerate(finding.evidence):
         label = "Evidence" if i == 0 or sheet.narrow else ""
-        sheet.labelled(label, w.sentence(evidence.says), (_numbers(evidence), "dim"))
+        sheet.labelled(label, w.sentence(w.capital(evidence.says)), (_numbers(evidence), "dim"))
     card = catalogue().get(finding.pitfall)
     if card is not None and card.picture:
         sheet.labelled("Picture", (card.picture, "italic"))
@@ -114,8 +115,7 @@ def _details(sheet: Sheet, finding: Finding) -> None:
         sheet.labelled(
             "Change" if i == 0 or sheet.narrow else "",
             (number + w.sentence(remedy.do), "bold"),
-            f" Because {w.sentence(remedy.because)}" if remedy.because else "",
-            f" Not if {w.sentence(remedy.unless)}" if remedy.unless else "",
+            reasons(remedy),
         )
 
 
@@ -238,8 +238,9 @@ def _numbers(evidence: Evidence) -> str:
     """The measured value beside its limit, as one more sentence; '' when nothing was measured."""
     if evidence.value is None:
         return ""
-    signal = evidence.signal.replace("_", " ")
-    said = [f" {signal[:1].upper()}{signal[1:]} {_measured(evidence.signal, evidence.value)}"]
+    known = evidence.signal in SIGNALS or evidence.signal in PARTS
+    name = evidence.signal.replace("_", " ").capitalize() if known else "Measured"
+    said = [f" {name} {_measured(evidence.signal, evidence.value)}"]
     if evidence.limit is not None:
         said.append(f"limit {w.number(evidence.limit)}")
     if evidence.steps is not None:

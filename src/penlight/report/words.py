@@ -63,6 +63,12 @@ def sentence(text: str) -> str:
     return text if not text or text[-1] in ".?:" else f"{text}."
 
 
+def capital(text: str) -> str:
+    """The text with a capital first letter, where its first word is an ordinary one."""
+    first = text.split(maxsplit=1)[0] if text.split() else ""
+    return text[:1].upper() + text[1:] if first.rstrip(",:;").isalpha() else text
+
+
 def count(value: int, one: str, many: str = "") -> str:
     """`1 step`, `1,200 steps`."""
     return f"{value:,} {one if value == 1 else many or one + 's'}"
