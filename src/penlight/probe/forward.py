@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -10,10 +10,14 @@ from torch.nn.modules import module as hooks
 
 from penlight.core import facts as f
 from penlight.core.vocabulary import ACT_ABSMAX, ACT_RMS, DEPENDENCE, OUTPUT_GRAD
+from penlight.probe.graph import MADE
 from penlight.probe.models import Root, is_leaf, settings
 from penlight.probe.rows import Rows
 from penlight.probe.state import State, first_tensor
 from penlight.signals import tensors as measure
+
+if TYPE_CHECKING:
+    from penlight.probe.capture import Capture
 
 HOOK_COST = 1.5e-6  # seconds of the idle pair of hooks, for the budget; benchmarks/overhead
 MAX_ELEMENTS = 1 << 26  # outputs above 256 MB in float32 are left alone
@@ -26,10 +30,10 @@ class Forward:
         self.state = state
         self.rows = Rows(state)
         self.stack: list[nn.Module] = []
-        self.made: dict[Any, str] = {}  # autograd node -> module, of the current step
         self.calls: dict[str, int] = {}
         self.grads: dict[str, Tensor] = {}  # squared norm of dL/d(output), summed over calls
-        self.outputs: list[tuple[Root, Tensor]] = []  # of the training passes of this step
+        self.training: list[Root] = []  # roots of the training passes since the last backward
+        self.capture: Capture | None = None
         self.last_eval: tuple[Root, list[str]] | None = None
         self.eval_gap = False
         self._handles: list[Any] = []
@@ -85,23 +89,22 @@ class Forward:
                 self.state.count("eval_functional_dropout")
 
     def _finished(self, root: Root, args: Any, output: Any) -> None:
-        state = self.state
         tensor = first_tensor(output)
         if tensor is None:
             return
-        loose = [name for name, m in root.stochastic if m.training]
+        state = self.state
         if torch.is_grad_enabled() and tensor.requires_grad:
             if root.stochastic:
-                state.count("train_forwards")
-                if not loose and not root.module.training:
-                    state.count("train_eval_mode")
-                    state.hygiene["train_modules"] = [n for n, _ in root.stochastic][:8]
+                self._training_mode(root)
             state.batches += 1
-            self.outputs.append((root, tensor))
-            self.made.setdefault(tensor.grad_fn, "")
+            if root not in self.training:
+                self.training.append(root)
             if state.armed:
                 self.rows.trained(root, args)
+                if self.capture is not None:
+                    self.capture.forward(root, args, tensor)
         elif not torch.is_grad_enabled() and root.trained:
+            loose = root.loose()
             state.count("eval_forwards")
             if not self.eval_gap:
                 self.eval_gap = True
@@ -111,6 +114,13 @@ class Forward:
                 state.hygiene["eval_modules"] = loose[:8]
             self.last_eval = (root, loose)
             self.rows.evaluated(args)
+
+    def _training_mode(self, root: Root) -> None:
+        self.state.count("train_forwards")
+        model = root.module
+        if model is not None and not model.training and not root.loose():
+            self.state.count("train_eval_mode")
+            self.state.hygiene["train_modules"] = [n for n, _ in root.stochastic][:8]
 
     def _leaf(self, module: nn.Module, args: Any, output: Any) -> None:
         state = self.state
@@ -126,7 +136,7 @@ class Forward:
         site = state.models.site(module) if found else self._late(module)
         calls = self.calls[site] = self.calls.get(site, 0) + 1
         if tensor.grad_fn is not None:
-            self.made[tensor.grad_fn] = site
+            tensor.grad_fn.metadata[MADE] = site
         if calls == 1:
             step = state.step
             state.readout.add(ACT_RMS, site, step, measure.rms(tensor))
@@ -183,8 +193,6 @@ class Forward:
 
     def clear(self) -> None:
         """Forget the step."""
-        self.made.clear()
         self.calls.clear()
         self.grads.clear()
-        self.outputs.clear()
         self.eval_gap = False

@@ -8,7 +8,7 @@ Nodes are read, never changed. Results that autograd keeps anyway give the activ
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from torch import Tensor
 from penlight.core import facts as f
 
 SIZE = 6000  # nodes walked at most: a GPT of 48 blocks has about 2,500
-ACTIVATIONS = {"Relu": "result", "Sigmoid": "result", "Tanh": "result", "Softmax": "result"}
+MADE = "penlight"  # key under which a node's metadata names the module that made it
 
 
 @dataclass
@@ -79,12 +79,11 @@ class Walk:
         return "", False
 
 
-def walk(loss: Tensor, names: Any, made: dict[Any, str]) -> Walk | None:
+def walk(loss: Tensor, names: Callable[[Tensor], str]) -> Walk | None:
     """Walk the graph of `loss` breadth first; None when it has none.
 
     Args:
         names: tensor -> parameter name ('' when unknown).
-        made: live node -> name of the leaf module whose output it made.
     """
     start = loss.grad_fn
     if start is None:
@@ -116,7 +115,7 @@ def walk(loss: Tensor, names: Any, made: dict[Any, str]) -> Walk | None:
                     shape=shape(live),
                     inputs=tuple(index[n] for n, _ in live.next_functions if n in index),
                     parameter=(names(leaf) or "?") if leaf is not None else "",
-                    module=made.get(live, ""),
+                    module=live.metadata.get(MADE, ""),
                 ),
                 leaf,
             )

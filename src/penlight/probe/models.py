@@ -1,7 +1,8 @@
 """Which models there are, and what their modules and parameters are called.
 
 Nobody names the model to us. A root is the outermost module of a forward pass that holds
-parameters; a root that turns out to be part of a larger one takes that one's names.
+parameters; a root that turns out to be part of a larger one takes that one's names. Models are
+held by weak reference: a script that drops a model gets its memory back.
 """
 
 from __future__ import annotations
@@ -9,13 +10,12 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass, field
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import ReferenceType, WeakKeyDictionary, ref
 
-import torch
 from torch import Tensor, nn
 
 from penlight.core import facts as f
-from penlight.probe.state import State, user_line
+from penlight.probe.state import OWN, State, user_line
 from penlight.signals.parameters import local
 
 STOCHASTIC = (
@@ -27,22 +27,33 @@ STOCHASTIC = (
     nn.FeatureAlphaDropout,
     nn.modules.batchnorm._BatchNorm,
 )
-SETTINGS = ("p", "dim", "momentum", "eps", "bias", "negative_slope", "inplace", "num_layers",
-            "bidirectional", "in_features", "out_features", "in_channels", "out_channels",
-            "kernel_size", "stride", "groups", "num_embeddings", "embedding_dim", "padding_idx",
-            "num_heads", "track_running_stats", "normalized_shape", "num_features")  # fmt: skip
+SETTINGS = (
+    "p", "dim", "momentum", "eps", "bias", "negative_slope", "inplace", "num_layers", "dropout",
+    "bidirectional", "in_features", "out_features", "in_channels", "out_channels", "kernel_size",
+    "stride", "groups", "num_embeddings", "embedding_dim", "padding_idx", "num_heads",
+    "track_running_stats", "normalized_shape", "num_features", "hidden_size", "input_size",
+)  # fmt: skip
 
 
 @dataclass
 class Root:
     """One watched model."""
 
-    module: nn.Module
+    ref: ReferenceType[nn.Module]
     label: str
-    stochastic: list[tuple[str, nn.Module]]
+    stochastic: list[tuple[str, ReferenceType[nn.Module]]] = field(default_factory=list)
     trained: bool = False  # took part in a training backward pass
     order: dict[str, int] = field(default_factory=dict)  # leaf name -> order of first execution
-    described: bool = False
+    start: dict[str, tuple[bool, float, float]] = field(default_factory=dict)
+
+    @property
+    def module(self) -> nn.Module | None:
+        """The model, None once the script has dropped it."""
+        return self.ref()
+
+    def loose(self) -> list[str]:
+        """Names of dropout and batch-norm modules that are in training mode now."""
+        return [name for name, r in self.stochastic if (m := r()) is not None and m.training]
 
 
 class Models:
@@ -51,9 +62,8 @@ class Models:
     def __init__(self) -> None:
         self.roots: list[Root] = []
         self.modules: dict[int, tuple[Root, str]] = {}
-        self.parameters: dict[int, tuple[str, nn.Module, str]] = {}  # id -> name, owner, root
+        self.parameters: dict[int, tuple[Root, str]] = {}
         self.sources: WeakKeyDictionary[nn.Module, str] = WeakKeyDictionary()
-        self._keep: list[Tensor] = []  # ids stay valid while the tensors live
 
     def built(self, module: nn.Module) -> None:
         """Note where in the user's code a module is being made."""
@@ -61,17 +71,14 @@ class Models:
 
     def root(self, module: nn.Module) -> Root | None:
         """The root that a module called from outside belongs to; None if it holds no parameter."""
-        found = self.modules.get(id(module))
-        if found is not None:
-            return found[0]
         inner = unwrap(module)
         found = self.modules.get(id(inner))
         if found is not None:
             return found[0]
-        if not any(True for _ in inner.parameters()):
+        if next(inner.parameters(), None) is None:
             return None
-        root = Root(inner, label(inner), [])
         inside = {id(m) for m in inner.modules()}
+        root = Root(ref(inner, self._gone), label(inner))
         self.roots = [r for r in self.roots if id(r.module) not in inside]
         self.roots.append(root)
         self.name(root)
@@ -79,17 +86,26 @@ class Models:
 
     def name(self, root: Root) -> None:
         """(Re)read the names of a root's modules and parameters."""
-        for name, module in root.module.named_modules():
-            self.modules[id(module)] = (root, name)
-        root.stochastic = [
-            (name, m) for name, m in root.module.named_modules() if isinstance(m, STOCHASTIC)
-        ]
-        for prefix, module in root.module.named_modules():
+        model = root.module
+        if model is None:
+            return
+        root.stochastic = []
+        for prefix, module in model.named_modules():
+            self.modules[id(module)] = (root, prefix)
+            if isinstance(module, STOCHASTIC):
+                root.stochastic.append((prefix, ref(module)))
             for name, parameter in module.named_parameters(recurse=False):
-                if id(parameter) not in self.parameters or self.parameters[id(parameter)][2] != root.label:
-                    full = f"{prefix}.{name}" if prefix else name
-                    self.parameters[id(parameter)] = (full, module, root.label)
-                    self._keep.append(parameter)
+                held = self.parameters.get(id(parameter))
+                if held is None or held[0] is not root:
+                    self.parameters[id(parameter)] = (root, f"{prefix}.{name}" if prefix else name)
+
+    def _gone(self, dead: ReferenceType[nn.Module]) -> None:
+        """Forget the names of a model that the script has dropped: its ids may come again."""
+        self.modules = {k: v for k, v in self.modules.items() if v[0].ref is not dead}
+        self.parameters = {k: v for k, v in self.parameters.items() if v[0].ref is not dead}
+
+    def _full(self, root: Root, name: str) -> str:
+        return name if len(self.roots) == 1 else f"{root.label}.{name}"
 
     def site(self, module: nn.Module) -> str:
         """Name of a module: dotted path, with its model's label in front when there are several."""
@@ -97,21 +113,12 @@ class Models:
         if found is None:
             return type(module).__name__
         root, name = found
-        name = name or type(module).__name__
-        return name if len(self.roots) == 1 else f"{root.label}.{name}"
+        return self._full(root, name or type(module).__name__)
 
     def parameter(self, tensor: Tensor) -> str:
         """Name of a parameter, '' when no model holds it."""
         found = self.parameters.get(id(tensor))
-        if found is None:
-            return ""
-        name, _, root = found
-        return name if len(self.roots) == 1 else f"{root}.{name}"
-
-    def owner(self, tensor: Tensor) -> nn.Module | None:
-        """The module that holds a parameter."""
-        found = self.parameters.get(id(tensor))
-        return found[1] if found else None
+        return self._full(*found) if found else ""
 
     def describe(self, state: State, optimised: set[int], reached: set[int] | None) -> None:
         """Write the facts about every root's parameters.
@@ -121,45 +128,44 @@ class Models:
             reached: ids of the leaves that training losses reach; None when never looked at.
         """
         for root in self.roots:
-            ran = {name.rsplit(f"{root.label}.", 1)[-1] for name in root.order}
-            for prefix, module in root.module.named_modules():
+            model = root.module
+            for prefix, module in model.named_modules() if model is not None else ():
                 for name, p in module.named_parameters(recurse=False):
-                    if isinstance(p, nn.parameter.UninitializedParameter):
+                    if p.numel() == 0 or isinstance(p, nn.parameter.UninitializedParameter):
                         continue
+                    full = f"{prefix}.{name}" if prefix else name
+                    if full not in root.start:
+                        root.start[full] = at_start(p)
+                    equal, mean, std = root.start[full]
                     state.write(
-                        self._fact(p, root, prefix, name, module, optimised, reached, ran)
+                        f.Parameter(
+                            name=self.parameter(p) or full,
+                            shape=tuple(p.shape),
+                            requires_grad=p.requires_grad,
+                            registered=True,
+                            optimised=id(p) in optimised,
+                            reached=None if reached is None else id(p) in reached,
+                            used=self.site(module) in root.order if is_leaf(module) else None,
+                            module=self.site(module),
+                            module_type=type(module).__name__,
+                            root=root.label,
+                            equal_rows=equal,
+                            mean=mean,
+                            std=std,
+                            source=self.sources.get(module, ""),
+                        )
                     )
 
-    def _fact(
-        self,
-        p: Tensor,
-        root: Root,
-        prefix: str,
-        name: str,
-        module: nn.Module,
-        optimised: set[int],
-        reached: set[int] | None,
-        ran: set[str],
-    ) -> f.Parameter:
-        values = local(p).reshape(-1)[:65536].float()
-        rows = local(p).reshape(p.shape[0], -1) if p.dim() > 1 and p.numel() else None
-        equal = rows is not None and rows.shape[0] > 1 and bool((rows[:64] == rows[0]).all())
-        return f.Parameter(
-            name=self.parameter(p) or name,
-            shape=tuple(p.shape),
-            requires_grad=p.requires_grad,
-            registered=True,
-            optimised=id(p) in optimised,
-            reached=None if reached is None else id(p) in reached,
-            used=(prefix or type(module).__name__) in ran or prefix in ran,
-            module=self.site(module),
-            module_type=type(module).__name__,
-            root=root.label,
-            equal_rows=equal,
-            mean=float(values.mean()) if values.numel() else 0.0,
-            std=float(values.std(correction=0)) if values.numel() else 0.0,
-            source=self.sources.get(module, ""),
-        )
+
+def at_start(p: Tensor) -> tuple[bool, float, float]:
+    """Whether all rows of a weight are the same, and its mean and standard deviation."""
+    values = local(p)
+    if not values.is_floating_point() or not values.numel():
+        return False, 0.0, 0.0
+    rows = values.reshape(values.shape[0], -1) if values.dim() > 1 else None
+    equal = rows is not None and rows.shape[0] > 1 and bool((rows[:64] == rows[0]).all())
+    flat = values.reshape(-1)[:65536].float()
+    return equal, float(flat.mean()), float(flat.std(correction=0))
 
 
 def unwrap(module: nn.Module) -> nn.Module:
@@ -183,14 +189,14 @@ def label(module: nn.Module) -> str:
     spaces = [vars(sys.modules["__main__"])]
     frame: Any = sys._getframe(1)
     while frame is not None:
-        if "/torch/" not in frame.f_code.co_filename and "/penlight/" not in frame.f_code.co_filename:
+        if not frame.f_code.co_filename.startswith(OWN):
             spaces.append(frame.f_locals)
         frame = frame.f_back
     for space in spaces:
         for name, value in list(space.items()):
-            if not name.startswith("_") and name not in ("self", "module") and (
-                value is module or isinstance(value, nn.Module) and unwrap(value) is module
-            ):
+            if name.startswith("_") or name in ("self", "module"):
+                continue
+            if isinstance(value, nn.Module) and unwrap(value) is module:
                 return name
     return type(module).__name__
 
@@ -203,10 +209,7 @@ def is_leaf(module: nn.Module) -> bool:
 def settings(module: nn.Module) -> dict[str, Any]:
     """The plain settings of a module that detectors ask for."""
     found = {k: getattr(module, k) for k in SETTINGS if k in vars(module)}
-    return {k: list(v) if isinstance(v, tuple) else v for k, v in found.items()
-            if isinstance(v, (bool, int, float, str, tuple, type(None)))}  # fmt: skip
-
-
-def reaches(tensor: Any) -> bool:
-    """Whether a tensor takes part in autograd."""
-    return isinstance(tensor, torch.Tensor) and tensor.requires_grad
+    plain = (bool, int, float, str, tuple, type(None))
+    return {
+        k: list(v) if isinstance(v, tuple) else v for k, v in found.items() if isinstance(v, plain)
+    }

@@ -9,8 +9,6 @@ search begin, with the graph, weights and gradients of that very step still in p
 from __future__ import annotations
 
 import math
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
@@ -54,7 +52,7 @@ class NonFinites:
 
     # -- sentinels, every step ------------------------------------------------------------
 
-    def loss(self, loss: Tensor, made: dict[Any, str]) -> None:
+    def loss(self, loss: Tensor) -> None:
         """Look at a loss before its backward pass."""
         if self.found or loss.device.type != "cpu":
             return
@@ -63,7 +61,7 @@ class NonFinites:
             self.last_finite = value
             return
         self.found = True
-        self._forward(loss, made)
+        self._forward(loss)
 
     def suspicious(self, p: Tensor) -> bool:
         """Whether the gradient of one parameter, best the one nearest to the input, is broken."""
@@ -80,7 +78,7 @@ class NonFinites:
 
     # -- the search -----------------------------------------------------------------------
 
-    def _forward(self, loss: Tensor, made: dict[Any, str]) -> None:
+    def _forward(self, loss: Tensor) -> None:
         state = self.state
         broken = self._weights()
         if broken:
@@ -98,7 +96,7 @@ class NonFinites:
                 )
             )
             return
-        graph = walk(loss, state.models.parameter, made)
+        graph = walk(loss, state.models.parameter)
         module, op, reason, rows = self._first(graph) if graph else ("", "", "", ())
         state.write(
             f.NonFinite(
@@ -195,7 +193,8 @@ class NonFinites:
 
     def _weights(self) -> tuple[str, float | None] | None:
         for root in self.state.models.roots:
-            for name, p in root.module.named_parameters():
+            model = root.module
+            for name, p in model.named_parameters() if model is not None else ():
                 if nonfinite(local(p)):
                     return self.state.models.parameter(p) or name, None
         return None
@@ -204,7 +203,8 @@ class NonFinites:
         values = [
             float(local(p).abs().max())
             for root in self.state.models.roots
-            for p in root.module.parameters()
+            if (model := root.module) is not None
+            for p in model.parameters()
             if p.numel() and p.is_floating_point() and not isinstance(p, nn.parameter.UninitializedParameter)
         ]
         return max(values) if values else None

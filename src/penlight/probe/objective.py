@@ -19,6 +19,7 @@ from torch.nn import functional
 
 from penlight.core import facts as f
 from penlight.core.vocabulary import ACCURACY, EXPLAINED, OBJECTIVE_LOSS, OUTPUT_MEAN, OUTPUT_STD
+from penlight.probe.capture import Capture
 from penlight.probe.forward import Forward
 from penlight.probe.guard import Patches
 from penlight.probe.state import State, user_line
@@ -28,6 +29,7 @@ BINARY = ("binary_cross_entropy", "binary_cross_entropy_with_logits", "soft_marg
 VALUES = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "gaussian_nll_loss", "poisson_nll_loss")
 OTHERS = ("kl_div", "hinge_embedding_loss", "multi_margin_loss", "multilabel_margin_loss",
           "multilabel_soft_margin_loss", "cosine_embedding_loss", "margin_ranking_loss", "ctc_loss")
+WATCHED = CLASSES + BINARY + VALUES + OTHERS
 ROWS = 4096  # rows of one call that are looked at
 PAIRED = 1024  # samples of an evaluation pass whose own losses are kept
 MANY = 1000  # distinct values counted at most
@@ -76,14 +78,16 @@ class Objectives:
         self.state = state
         self.forward = forward
         self.sites: dict[tuple[str, str, str], Site] = {}
-        self.last: tuple[str, Tensor, Tensor, Any, Tensor] | None = None  # newest training call
+        self.functions = {name: getattr(functional, name) for name in WATCHED}
+        self.capture = Capture(state, self.functions)
+        forward.capture = self.capture
         self.open = False  # an evaluation pass is under way
         observe = state.ledger.guard("loss functions", self._observe)
-        for name in CLASSES + BINARY + VALUES + OTHERS:
+        for name in WATCHED:
             patches.replace(functional, name, self._wrap(name, observe))
 
     def _wrap(self, name: str, observe: Callable[..., Any]) -> Callable[..., Any]:
-        original = getattr(functional, name)
+        original = self.functions[name]
 
         @functools.wraps(original)
         def watched(*args: Any, **kwargs: Any) -> Any:
@@ -113,7 +117,7 @@ class Objectives:
         site = self._site(name, x, y, given, "train" if training else "eval")
         site.fact = replace(site.fact, calls=site.fact.calls + 1)
         if training:
-            self.last = (name, x, y, given, result)
+            self.capture.objective(name, x, y, given, result)
             if self.state.room():
                 self._training(site, name, x.detach(), y.detach(), result.detach(), given)
         else:

@@ -11,6 +11,7 @@ from torch import nn
 
 from penlight.core import facts as f
 from penlight.core.vocabulary import OUTPUT_GRAD
+from penlight.probe.exam import Exam
 from penlight.probe.forward import Forward
 from penlight.probe.guard import Ledger, Patches
 from penlight.probe.models import Models
@@ -21,6 +22,9 @@ from penlight.probe.schedule import Governor
 from penlight.probe.sink import Sink
 from penlight.probe.state import State
 from penlight.probe.training import Training
+
+
+EXAM = 0.25  # seconds the experiments after the training may take in any case
 
 
 class Parts:
@@ -48,16 +52,22 @@ class Parts:
         self.forward.off()
         self.training.remove()
 
-    def endings(self) -> Iterator[tuple[str, Callable[[], None]]]:
+    def endings(self, examine: bool) -> Iterator[tuple[str, Callable[[], None]]]:
         """What each part still has to write, by name."""
         yield "loss functions", self.objectives.finish
         yield "input statistics", self.forward.rows.finish
         yield "training", self.training.finish
         yield "hygiene", self._hygiene
+        if examine:
+            yield "exam", self._exam
 
     def light(self) -> float | None:
         """Light at the first module as last seen."""
         return self.state.readout.last.get(OUTPUT_GRAD.name)
+
+    def _exam(self) -> None:
+        left = self.state.governor.room(self.state.ledger.cost)
+        Exam(self.state, self.objectives.capture, max(left, EXAM)).run()
 
     def _hygiene(self) -> None:
         values = dict(self.state.hygiene)

@@ -111,7 +111,7 @@ class Probe:
         if self.parts is not None:
             self.parts.off()
             self._patches.undo()
-            for part, step in self.parts.endings():
+            for part, step in self.parts.endings(examine=script_exit == 0 or self.mode != "run"):
                 try:
                     with warnings.catch_warnings():
                         warnings.simplefilter("ignore")

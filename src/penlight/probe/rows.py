@@ -133,8 +133,7 @@ class Rows:
         std = var.sqrt()
         moving = std > 1e-7 * (m.squares / n).sqrt().clamp_min(1e-30)
         kept = std[moving]
-        first = next((mod for mod in root.module.modules() if list(mod.parameters(recurse=False))
-                      or type(mod).__name__.startswith(NORMS)), None)  # fmt: skip
+        first = first_layer(root)
         ratio = offset = largest = condition = None
         if kept.numel():
             ratio = float(kept.max() / kept.min())
@@ -168,6 +167,17 @@ class Rows:
             embedded=isinstance(first, (nn.Embedding, nn.EmbeddingBag)) or not m.dtype.startswith(("float", "bfloat")),
             repeated_rows=m.repeated / max(m.rows, 1),
         )
+
+
+def first_layer(root: Root) -> nn.Module | None:
+    """The first module, in order of definition, that holds parameters or normalises."""
+    model = root.module
+    for module in model.modules() if model is not None else ():
+        if module._parameters and any(p is not None for p in module._parameters.values()):
+            return module
+        if type(module).__name__.startswith(NORMS):
+            return module
+    return None
 
 
 def fingerprints(x: Tensor) -> list[float]:

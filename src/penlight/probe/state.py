@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
 
     from penlight.probe.models import Models
 
-FOREIGN = ("/torch/", "/penlight/", "/keras/", "/lightning/", "/pytorch_lightning/", "<frozen")
+PACKAGES = ("site-packages", "dist-packages", "<frozen", "<string>")
+OWN = str(Path(__file__).parents[1])
 
 
 @dataclass
@@ -62,14 +64,23 @@ class State:
 
 
 def user_frame(depth: int = 1) -> FrameType | None:
-    """The innermost frame outside torch, penlight and the training frameworks."""
+    """The innermost frame of the user's own code.
+
+    That is one outside torch, penlight and installed packages; for a training loop that is
+    itself installed (python -m package), the innermost frame outside torch and penlight.
+    """
     frame: FrameType | None = sys._getframe(depth)
+    torch = str(Path(sys.modules["torch"].__file__ or "torch").parent)
+    fallback = None
     while frame is not None:
         name = frame.f_code.co_filename
-        if not any(part in name for part in FOREIGN):
-            return frame
+        if not name.startswith((torch, OWN)):
+            if not any(part in name for part in PACKAGES):
+                return frame
+            if not name.startswith("<"):
+                fallback = fallback or frame
         frame = frame.f_back
-    return None
+    return fallback
 
 
 def user_line(depth: int = 1) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
+from weakref import ReferenceType, ref
 
 import torch
 from torch import Tensor
@@ -36,6 +37,7 @@ from penlight.signals import activations as units
 from penlight.signals import parameters as weights
 from penlight.signals import tensors as measure
 
+DESCRIBED = (0, 2, 16)  # steps before which the parameters are described
 WINDOW = 1024  # samples behind one dead share: a silent unit fires on under 0.3% (rule of three)
 
 
@@ -44,7 +46,8 @@ class Watched:
     """One optimiser."""
 
     index: int
-    optimizer: Optimizer
+    kind: str
+    ref: ReferenceType[Optimizer]
     steps: int = 0
     used: bool = False  # its gradients have been stepped on and not cleared since
     stale: bool = False  # a backward pass began on such gradients
@@ -53,16 +56,22 @@ class Watched:
     loss: float | Tensor | None = None
     lr: float | None = None  # last one written: only changes are kept
     backwards: int = 0  # likewise
-    canary: Tensor | None = None  # the parameter whose gradient is looked at for leftovers
+    canary: ReferenceType[Tensor] | None = None  # the parameter whose gradient is looked at for leftovers
 
     @property
     def site(self) -> str:
         """Name in the store."""
-        return f"{type(self.optimizer).__name__}#{self.index}"
+        return f"{self.kind}#{self.index}"
+
+    @property
+    def groups(self) -> list[dict[str, Any]]:
+        """Its parameter groups; none once the script has dropped it."""
+        optimizer = self.ref()
+        return optimizer.param_groups if optimizer is not None else []
 
     def tensors(self) -> list[Tensor]:
         """All parameters it holds."""
-        return [p for g in self.optimizer.param_groups for p in g["params"]]
+        return [p for g in self.groups for p in g["params"]]
 
 
 class Training:
@@ -81,6 +90,7 @@ class Training:
         self.nonfinites = nonfinites
         self.on_step = on_step
         self.watched: dict[int, Watched] = {}
+        self.met = 0
         self.reached: set[int] = set()
         self.walked = 0
         self.strangers: set[int] = set()
@@ -118,15 +128,11 @@ class Training:
         guard = self.state.ledger.guard
         backward = torch.autograd.backward
         begin = guard("backward", self._begin)
-        finish = guard("backward", self._finish)
 
         def watched_backward(tensors: Any, *args: Any, **kwargs: Any) -> Any:
             if not torch.compiler.is_compiling():
                 begin(tensors)
-            result = backward(tensors, *args, **kwargs)
-            if not torch.compiler.is_compiling():
-                finish()
-            return result
+            return backward(tensors, *args, **kwargs)
 
         patches.replace(torch.autograd, "backward", watched_backward)
 
@@ -193,24 +199,23 @@ class Training:
             self._hygiene(watched)
         if self.scaled is not None and self.scaled[0] is loss:
             loss = self.scaled[1]
+            self.scaled = (torch.empty(0), torch.empty(0))  # still scaled, the graph let go
         state.backwards += 1
         state.count("backwards")
         if loss.numel() == 1:
             state.losses.append(loss.detach())
-            self.nonfinites.loss(loss, self.forward.made)
-        for root, _ in self.forward.outputs:
+            self.nonfinites.loss(loss)
+        for root in self.forward.training:
             root.trained = True
+        self.forward.training.clear()
         if state.armed and self.walked <= state.step * 4 + 8:
             self._walk(loss)
-
-    def _finish(self) -> None:
-        self.forward.outputs.clear()
 
     def _hygiene(self, watched: Watched) -> None:
         """See whether the gradients that the last step used are still there."""
         if not (watched.used or watched.stale):
             return
-        p = watched.canary
+        p = watched.canary() if watched.canary is not None else None
         if p is None or (p.device.type != "cpu" and not self.state.armed):
             return
         self.state.count("stale_checks")
@@ -223,7 +228,7 @@ class Training:
         state = self.state
         if state.compiled or state.saved_hooks:
             state.blinded("activations", "the model is compiled or checkpointed")
-        found = walk(loss, state.models.parameter, self.forward.made)
+        found = walk(loss, state.models.parameter)
         if found is None:
             return
         self.walked += 1
@@ -231,10 +236,26 @@ class Training:
             self.reached.add(id(leaf))
             if not state.models.parameter(leaf) and id(leaf) not in self.strangers:
                 self.strangers.add(id(leaf))
+                self._stranger(leaf)
         if state.step in (0, 1, 2, 16) and self.walked <= 12:
             state.write(found.fact(state.step, 0))
         if not state.saved_hooks:
             self._activations(found)
+
+    def _stranger(self, leaf: Tensor) -> None:
+        """A leaf that belongs to no model: a layer kept in a list, or a tensor made by hand."""
+        optimised = any(p is leaf for w in self.watched.values() for p in w.tensors())
+        if optimised or isinstance(leaf, torch.nn.Parameter):
+            self.state.write(
+                f.Parameter(
+                    name=f"unnamed{tuple(leaf.shape)}",
+                    shape=tuple(leaf.shape),
+                    registered=False,
+                    optimised=optimised,
+                    reached=True,
+                    used=True,
+                )
+            )
 
     def _activations(self, found: Walk) -> None:
         state = self.state
@@ -278,6 +299,10 @@ class Training:
         if watched.stale:
             state.count("stale_gradients")
             state.hygiene.setdefault("stale_first", state.step)
+        if state.step in DESCRIBED:
+            self.describe()
+        if state.step == 0 and self.forward.capture is not None:
+            self.forward.capture.before_first_step(optimizer)
         closure = bool(args and callable(args[0])) or callable(kwargs.get("closure"))
         if not closure:
             self._gradients(watched)
@@ -289,15 +314,17 @@ class Training:
                 watched.start = watched.before
 
     def _meet(self, optimizer: Optimizer) -> Watched:
-        index = len(self.watched)
-        watched = self.watched[id(optimizer)] = Watched(index, optimizer)
+        index = self.met
+        self.met += 1
+        name = type(optimizer).__name__
+        watched = self.watched[id(optimizer)] = Watched(index, name, ref(optimizer, self._gone))
         group = optimizer.param_groups[0]
         betas = group.get("betas", ())
         tensors = watched.tensors()
         self.state.write(
             f.Optimizer(
                 index=index,
-                type=type(optimizer).__name__,
+                type=name,
                 lr=float(group.get("lr", 0.0)),
                 momentum=float(group.get("momentum", 0.0) or 0.0),
                 weight_decay=max(float(g.get("weight_decay", 0.0) or 0.0) for g in optimizer.param_groups),
@@ -312,11 +339,14 @@ class Training:
         )
         return watched
 
+    def _gone(self, dead: ReferenceType[Optimizer]) -> None:
+        self.watched = {k: w for k, w in self.watched.items() if w.ref is not dead}
+
     def _gradients(self, watched: Watched) -> None:
         """Look at the gradients that are about to be used."""
         state = self.state
         first = next(
-            (p for g in watched.optimizer.param_groups for p in g["params"] if p.grad is not None), None
+            (p for g in watched.groups for p in g["params"] if p.grad is not None), None
         )
         if first is None:
             state.count("empty_steps")
@@ -326,7 +356,7 @@ class Training:
         if not state.light:
             return
         held = [p for p in watched.tensors() if p.grad is not None]
-        unscale = getattr(watched.optimizer, "grad_scale", None)
+        unscale = getattr(watched.ref(), "grad_scale", None)
         norms = [measure.norm(weights.local(p.grad)) for p in held if p.grad is not None]
         if isinstance(unscale, Tensor):
             norms = [n / unscale for n in norms]
@@ -344,9 +374,11 @@ class Training:
         if watched is None:
             return
         step = state.step
-        if watched.canary is None or watched.canary.grad is None:
+        canary = watched.canary() if watched.canary is not None else None
+        if canary is None or canary.grad is None:
             held = [p for p in watched.tensors() if p.grad is not None and not p.grad.is_sparse]
-            watched.canary = min(held[-4:], key=lambda p: p.numel(), default=None)
+            smallest = min(held[-4:], key=lambda p: p.numel(), default=None)
+            watched.canary = ref(smallest) if smallest is not None else None
         watched.used, watched.stale = True, False
         for p in watched.tensors() if watched.before else ():
             old = watched.before.get(id(p))
@@ -378,7 +410,7 @@ class Training:
                 add(BACKWARDS, watched.site, step, float(len(losses)))
         if watched.loss is not None:
             add(LOSS, watched.site, step, watched.loss)
-        lr = float(watched.optimizer.param_groups[0].get("lr", math.nan))
+        lr = float(watched.groups[0].get("lr", math.nan))
         if lr != watched.lr:
             watched.lr = lr
             add(LR, watched.site, step, lr)
@@ -406,6 +438,11 @@ class Training:
         else:
             self.forward.off()
 
+    def describe(self) -> None:
+        """Write the parameters as they stand: at the start, again later when more is known."""
+        optimised = {id(p) for w in self.watched.values() for p in w.tensors()}
+        self.state.models.describe(self.state, optimised, self.reached if self.walked else None)
+
     # -- the end --------------------------------------------------------------------------
 
     def finish(self) -> None:
@@ -413,6 +450,5 @@ class Training:
         for site in list(self.alive):
             if self.alive[site][1] >= 64:
                 self._dead_out(site)
-        optimised = {id(p) for w in self.watched.values() for p in w.tensors()}
-        self.state.models.describe(self.state, optimised, self.reached if self.walked else None)
+        self.describe()
         self.state.readout.poll(force=True)

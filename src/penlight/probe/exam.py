@@ -1,0 +1,249 @@
+"""Experiments after the training, on copies: what would another choice have done?
+
+Where two causes look alike the same steps are run again under one change. All exams together
+keep to what is left of the budget, work on deep copies, put the random state back, and touch
+nothing of the script's.
+
+Exams, by name, and their values:
+    rates       from the first state, the same batches at lr x 0.1, 1, 10, 100: loss on the probe
+                batches before ("start") and after ("x0.1", "x1", ...), steps, lr
+    rates_end   the same from the last state
+    coupling    share of the output of other samples that moves when one sample is changed
+    causality   for next-token targets: share of earlier outputs that move when the last token does
+    modes       loss on the probe batches in training and in evaluation mode
+    shuffled    loss with the inputs dealt to other targets, beside the true one
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Iterator
+from time import perf_counter
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from penlight.core import facts as f
+from penlight.probe.capture import Batch, Capture
+from penlight.probe.state import State
+
+STEPS = 40  # steps an arm runs at most
+FEWEST = 8  # fewer than this many say nothing
+FACTORS = (1.0, 0.1, 10.0, 100.0)
+PROBE = 8  # batches the arms are judged on
+
+
+class Exam:
+    """Runs the experiments that the captured batches allow.
+
+    Args:
+        capture: batches and states.
+        seconds: what all exams together may take.
+    """
+
+    def __init__(self, state: State, capture: Capture, seconds: float) -> None:
+        self.state = state
+        self.capture = capture
+        self.deadline = perf_counter() + seconds
+
+    def run(self) -> None:
+        """Run all exams and write their facts; random state is put back."""
+        capture = self.capture
+        if capture.model is None or capture.optimizer is None or not capture.start:
+            return
+        random = torch.get_rng_state()
+        try:
+            with torch.enable_grad():
+                end = copy.deepcopy(capture.model)
+                begin = copy.deepcopy(capture.model)
+                begin.load_state_dict(capture.start)
+                if not self._replays(begin):
+                    self.state.blinded("replays", "a training step could not be repeated by value")
+                    return
+                late = list(capture.last) or capture.first
+                for name, values in self._exams(begin, end, late):
+                    if values:
+                        self.state.write(f.Exam(name=name, step=self.state.step, values=values))
+        finally:
+            torch.set_rng_state(random)
+
+    def _exams(
+        self, begin: nn.Module, end: nn.Module, late: list[Batch]
+    ) -> Iterator[tuple[str, dict[str, Any]]]:
+        yield "coupling", self._coupling(begin)
+        yield "causality", self._causality(begin)
+        yield "modes", self._modes(end, late)
+        yield "shuffled", self._shuffled(end, late)
+        whole = self._left()
+        yield "rates", self._rates(begin, self.capture.first, 0.55 * whole)
+        yield "rates_end", self._rates(end, late, self._left())
+
+    def _left(self) -> float:
+        return self.deadline - perf_counter()
+
+    # -- can it be repeated? --------------------------------------------------------------
+
+    def _replays(self, begin: nn.Module) -> bool:
+        """Whether the first step gives its loss again (dropout: within a factor of two)."""
+        batch = self.capture.first[0]
+        with torch.no_grad():
+            value = float(self.capture.loss(begin, batch))
+        if not (math.isfinite(value) and math.isfinite(batch.loss)):
+            return False
+        noisy = any(type(m).__name__.startswith("Dropout") and m.training for m in begin.modules())
+        near = abs(value - batch.loss) <= 1e-4 * max(abs(batch.loss), 1e-6)
+        return near or (noisy and 0.5 < (value + 1e-9) / (batch.loss + 1e-9) < 2.0)
+
+    # -- learning rates -------------------------------------------------------------------
+
+    def _rates(self, model: nn.Module, batches: list[Batch], seconds: float) -> dict[str, Any]:
+        assert self.capture.optimizer is not None
+        kind, groups = self.capture.optimizer
+        probes = batches[:PROBE]
+        base = [float(g.get("lr", 0.0)) for g in groups]
+        if not probes or not base[0] > 0.0:
+            return {}
+        model.train()
+        start = perf_counter()
+        before = self._judge(model, probes)
+        judging = perf_counter() - start
+        if not math.isfinite(before):
+            return {}
+        values: dict[str, Any] = {"start": before, "lr": base[0]}
+        steps = 0
+        for factor in FACTORS:
+            arm = copy.deepcopy(model)
+            named = dict(arm.named_parameters())
+            try:
+                optimizer = kind(
+                    [
+                        {**g, "params": [named[n] for n in g["params"]], "lr": g["lr"] * factor}
+                        for g in groups
+                        if g["params"]
+                    ]
+                )
+            except (TypeError, ValueError):  # an optimiser with a signature of its own
+                return {}
+            begun = perf_counter()
+            share = (seconds / len(FACTORS)) - judging
+            done = 0
+            limit = steps or STEPS
+            while done < limit:
+                batch = batches[done % len(batches)]
+                optimizer.zero_grad()
+                loss = self.capture.loss(arm, batch)
+                if not math.isfinite(float(loss)):
+                    break
+                loss.backward()
+                optimizer.step()
+                done += 1
+                if not steps and perf_counter() - begun > share:
+                    break
+            if not steps:
+                steps = done
+                if steps < FEWEST:
+                    return {}
+            values[f"x{factor:g}"] = self._judge(arm, probes)
+        values["steps"] = steps
+        return values
+
+    def _judge(self, model: nn.Module, probes: list[Batch]) -> float:
+        with torch.no_grad():
+            losses = [float(self.capture.loss(model, b)) for b in probes]
+        return sum(losses) / len(losses)
+
+    # -- dependence -----------------------------------------------------------------------
+
+    def _output(self, model: nn.Module, args: tuple[Tensor, ...]) -> Tensor | None:
+        with torch.no_grad():
+            out = model(*args)
+        out = out[0] if isinstance(out, (tuple, list)) else out
+        return out if isinstance(out, Tensor) else None
+
+    def _coupling(self, model: nn.Module) -> dict[str, Any]:
+        """Change one sample: whose outputs move?"""
+        batch = self.capture.first[0]
+        x = batch.args[0]
+        if x.dim() < 1 or x.shape[0] < 3:
+            return {}
+        model.eval()
+        before = self._output(model, batch.args)
+        again = self._output(model, batch.args)
+        changed = x.clone()
+        changed[0] = x[1]
+        if before is None or again is None or before.dim() < 1 or before.shape[0] != x.shape[0]:
+            model.train()
+            return {}
+        if bool((changed[0] == x[0]).all()):
+            changed[0] = x[2]
+        after = self._output(model, (changed, *batch.args[1:]))
+        model.train()
+        if after is None or after.shape != before.shape or not before.is_floating_point():
+            return {}
+        scale = float(before.abs().max()) + 1e-30
+        noise = float((again - before).abs().max()) / scale
+        own = float((after[0] - before[0]).abs().max()) / scale
+        others = float((after[1:] - before[1:]).abs().max()) / scale
+        return {"own": own, "others": others, "noise": noise, "samples": int(x.shape[0])}
+
+    def _causality(self, model: nn.Module) -> dict[str, Any]:
+        """For a model that predicts the next token: does it look at it?"""
+        batch = self.capture.first[0]
+        x, y = batch.args[0], batch.target
+        if x.is_floating_point() or x.dim() != 2 or x.shape[1] < 4 or y.numel() != x.numel():
+            return {}
+        y = y.reshape(x.shape)
+        if float((y[:, :-1] == x[:, 1:]).float().mean()) < 0.9:
+            return {}
+        model.eval()
+        before = self._output(model, batch.args)
+        changed = x.clone()
+        changed[:, -1] = x[:, 0].roll(1) + (x[:, 0].roll(1) == x[:, -1]).to(x.dtype) * -1
+        changed[:, -1].clamp_(min=0)
+        after = self._output(model, (changed, *batch.args[1:]))
+        model.train()
+        if before is None or after is None or before.numel() % x.numel():
+            return {}
+        moved = (after - before).reshape(*x.shape, -1).abs().amax(-1)
+        scale = float(before.abs().max()) + 1e-30
+        return {
+            "earlier": float(moved[:, :-1].max()) / scale,
+            "own": float(moved[:, -1].max()) / scale,
+            "length": int(x.shape[1]),
+        }
+
+    # -- modes and information ------------------------------------------------------------
+
+    def _modes(self, model: nn.Module, batches: list[Batch]) -> dict[str, Any]:
+        state = copy.deepcopy(model.state_dict())
+        model.train()
+        training = self._judge(model, batches[:PROBE])
+        model.load_state_dict(state)
+        model.eval()
+        evaluation = self._judge(model, batches[:PROBE])
+        model.train()
+        return {"train": training, "eval": evaluation}
+
+    def _shuffled(self, model: nn.Module, batches: list[Batch]) -> dict[str, Any]:
+        """Deal the inputs to other targets: a model that uses its input gets worse."""
+        true, dealt = [], []
+        model.eval()
+        with torch.no_grad():
+            for batch in batches[:PROBE]:
+                if batch.args[0].shape[0] < 2:
+                    continue
+                turned = copy.copy(batch)
+                turned.args = tuple(
+                    a.roll(1, 0) if a.dim() and a.shape[0] == batch.args[0].shape[0] else a
+                    for a in batch.args
+                )
+                true.append(float(self.capture.loss(model, batch)))
+                dealt.append(float(self.capture.loss(model, turned)))
+        model.train()
+        if not true:
+            return {}
+        return {"true": sum(true) / len(true), "shuffled": sum(dealt) / len(dealt)}
+
+
