@@ -131,20 +131,20 @@ class Graph(Fact):
     @classmethod
     def revive(cls, event: dict[str, Any]) -> Graph:
         """Build from an event whose ops are plain lists or dicts."""
-        ops = tuple(
-            Op(
-                name=o["name"],
-                shape=tuple(o.get("shape", ())),
-                inputs=tuple(o.get("inputs", ())),
-                parameter=o.get("parameter", ""),
-                module=o.get("module", ""),
-            )
-            for o in event.get("ops", ())
-        )
+        ops = []
+        for raw in event.get("ops", ()):
+            known = {
+                item.name: tuple(value) if isinstance(value, list) else value
+                for item in fields(Op)
+                if item.name in raw and fits(value := raw[item.name], str(item.type))
+            }
+            ops.append(Op(**{"name": "?", **known}))
+        if any(not 0 <= i < len(ops) for op in ops for i in op.inputs):
+            ops = []
         return cls(
             step=int(event.get("step", 0)),
             optimizer=int(event.get("optimizer", 0)),
-            ops=ops,
+            ops=tuple(ops),
             truncated=bool(event.get("truncated", False)),
         )
 
@@ -355,19 +355,43 @@ KINDS: dict[str, type[Fact]] = {
 }
 
 F = TypeVar("F", bound=Fact)
+PLAIN: dict[str, Any] = {"str": str, "int": int, "float": (int, float)}
 
 
 def decode(event: dict[str, Any]) -> Fact | None:
-    """Turn a stored event into its fact; None for a kind this version does not know."""
+    """Turn a stored event into its fact; None for a kind this version does not know.
+
+    A run may come from anywhere: values of the wrong type are dropped for their default.
+    """
     cls = KINDS.get(str(event.get("fact")))
     if cls is None:
         return None
     if cls is Graph:
         return Graph.revive(event)
-    known = {f.name for f in fields(cls)}
     values = {
-        key: tuple(value) if isinstance(value, list) else value
-        for key, value in event.items()
-        if key in known
+        item.name: tuple(value) if isinstance(value, list) else value
+        for item in fields(cls)
+        if item.name in event and fits(value := event[item.name], str(item.type))
     }
     return cls(**values)
+
+
+def fits(value: Any, annotation: str) -> bool:
+    """Whether a JSON value is of a fact's annotated type."""
+    for kind in annotation.split(" | "):
+        if kind.startswith("tuple["):
+            inner = kind[6:-1].removesuffix(", ...")
+            if isinstance(value, (list, tuple)) and all(fits(v, inner) for v in value):
+                return True
+        elif kind.startswith("dict["):
+            if isinstance(value, dict):
+                return True
+        elif kind == "None":
+            if value is None:
+                return True
+        elif kind == "bool":
+            if isinstance(value, bool):
+                return True
+        elif not isinstance(value, bool) and isinstance(value, PLAIN[kind]):
+            return True
+    return False
