@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import os
+import subprocess
+import sys
 import time
 from types import SimpleNamespace
 
@@ -156,3 +158,11 @@ def test_a_full_pipe_does_not_stop_the_training():
         assert time.monotonic() - began < 1
         os.read(read, 1 << 20)
     os.close(read)
+
+
+def test_brings_nothing_into_the_training():
+    code = (
+        "import sys, penlight.report.progress; print({'numpy', 'rich', 'click'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"

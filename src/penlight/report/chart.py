@@ -1,4 +1,4 @@
-"""A curve in text: a few rows of blocks."""
+"""A curve in text: a line over a few rows."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ import numpy.typing as npt
 
 ROWS = 4
 DECADES = 2.0  # a wider range than this is drawn on a logarithmic scale
-_BLOCKS = " ▁▂▃▄▅▆▇█"
-_ASCII = "  ..::###"  # the same nine heights
+_MARKS = {False: "▁─▔", True: "_-'"}  # the heights inside a row, lowest first
 Values = npt.NDArray[np.float64]
 
 
@@ -41,17 +40,14 @@ def chart(values: Values, width: int, scale: Scale, *, ascii_only: bool = False)
     if not len(values):
         return []
     columns = [values[i * len(values) // width : _end(i, len(values), width)] for i in range(width)]
-    means = [float(np.mean(c)) for c in columns]
-    marks = _ASCII if ascii_only else _BLOCKS
-    rows = []
-    for row in range(ROWS - 1, -1, -1):
-        line = ""
-        for mean in means:
-            full = 1 + scale.height(mean) * (8 * ROWS - 1)
-            mark = marks[round(min(8.0, max(0.0, full - 8 * row)))]
-            line += mark if math.isfinite(mean) else "x"
-        rows.append(line.rstrip())
-    return rows
+    marks = _MARKS[ascii_only]
+    rows = [[" "] * width for _ in range(ROWS)]
+    for i, column in enumerate(columns):
+        mean = float(np.mean(column))
+        level = round(scale.height(mean) * (ROWS * len(marks) - 1))
+        row, mark = divmod(level, len(marks))
+        rows[ROWS - 1 - row][i] = marks[mark] if math.isfinite(mean) else "x"
+    return ["".join(row).rstrip() for row in rows]
 
 
 def _end(column: int, count: int, width: int) -> int:

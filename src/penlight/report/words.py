@@ -6,8 +6,10 @@ import math
 import re
 import unicodedata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from penlight.core.finding import Finding
+if TYPE_CHECKING:  # the status line lives inside somebody's training: no numpy on its account
+    from penlight.core.finding import Finding
 
 _ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?)")
 _SPACES = frozenset("\t\n\v\f\r\x85\u2028\u2029")
