@@ -1,0 +1,214 @@
+"""Reads loss curves: where chance lies, how much was learnt, whether it still falls or flies off.
+
+One scale for all tasks: the share learnt, 1 - loss / chance, where chance is the loss of the best
+constant prediction, H(y) for classes and Var(y) for squared errors. 0 knows nothing, 1 is perfect.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from penlight.core.facts import Objective, Targets
+from penlight.core.run import Run, Series
+from penlight.core.vocabulary import ACCURACY, EXPLAINED, LOSS, OBJECTIVE_LOSS
+
+END = 0.2  # the last fifth of a run speaks for its end
+STEADY = 0.1  # spread of their ratio up to which two loss curves count as proportional
+SIGMAS = 3.0  # differences below this many standard errors are noise
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What a loss curve shows, in units of loss per target."""
+
+    steps: int  # points of the curve
+    first: float  # the loss before any training
+    end: float  # mean over the last fifth
+    best: float  # lowest mean over any window as long as that
+    error: float  # standard error of `end`
+    slope: float  # fall over the last third of the run: positive while it still falls
+    slope_error: float  # standard error of `slope`
+    chance: float | None  # loss of the best constant prediction; None: unknown
+    learnt: float | None  # share of what there is to learn that was learnt; None: unknown
+    broken: int | None  # step of the first non-finite loss
+
+    @property
+    def falling(self) -> bool:
+        """Whether the loss was still going down at the end, beyond its noise."""
+        return self.slope > SIGMAS * self.slope_error
+
+    @property
+    def fell(self) -> bool:
+        """Whether the loss ended below where it began, beyond its noise."""
+        return self.first - self.end > SIGMAS * self.error
+
+    @property
+    def diverged(self) -> bool:
+        """Whether the loss ended non-finite, or clearly above both its start and chance."""
+        if self.broken is not None:
+            return True
+        return self.end - SIGMAS * self.error > max(self.first, self.chance or self.first)
+
+
+def progress(run: Run, objective: Objective | None = None) -> Progress | None:
+    """How the run got on by its loss curve; None when there are fewer than 10 points."""
+    objective = objective or run.objective
+    curve = loss_curve(run, objective)
+    bad = curve.steps[~np.isfinite(curve.values)]
+    curve = curve.finite
+    if len(curve) < 10:
+        return None
+    values = curve.values
+    window = max(5, int(len(values) * END))
+    sums = np.concatenate([[0.0], np.cumsum(values)])
+    means = (sums[window:] - sums[:-window]) / window
+    slope, slope_error = _fall(values[-max(5, len(values) // 3) :])
+    chance = chance_loss(run, objective)
+    end = float(means[-1])
+    return Progress(
+        steps=len(values),
+        first=float(values[0]),
+        end=end,
+        best=float(means.min()),
+        error=float(np.std(values[-window:]) / math.sqrt(window)),
+        slope=slope,
+        slope_error=slope_error,
+        chance=chance,
+        learnt=_most(_loss_share(end, chance), score(run, objective)),
+        broken=int(bad[0]) if len(bad) else None,
+    )
+
+
+def loss_curve(run: Run, objective: Objective | None = None) -> Series:
+    """The training loss per target at as many steps as possible.
+
+    The loss given to backward() is known at every step, the loss function's own value only where
+    the probe looked. Where the two are proportional (a sum, accumulated gradients) the former is
+    brought to the latter's scale; where they are not (several terms) the latter stands alone.
+    """
+    objective = objective or run.objective
+    every = run.series(LOSS)
+    if objective is None:
+        return every
+    own = run.series(OBJECTIVE_LOSS, objective.site)
+    common, left, right = np.intersect1d(every.steps, own.steps, return_indices=True)
+    if not len(common):
+        return own or every
+    a, b = every.values[left], own.values[right]
+    keep = np.isfinite(a) & np.isfinite(b) & (b != 0)
+    if not keep.any():
+        return every
+    ratio = a[keep] / b[keep]
+    scale = float(np.median(ratio))
+    if scale <= 0 or float(np.median(np.abs(ratio / scale - 1))) > STEADY:
+        return own if len(own) >= 10 else every
+    return Series(OBJECTIVE_LOSS.name, objective.site, every.steps, every.values / scale)
+
+
+def chance_loss(run: Run, objective: Objective | None = None) -> float | None:
+    """Loss per target of the best prediction that does not look at the input; None: unknown."""
+    objective = objective or run.objective
+    targets = run.targets(objective)
+    if objective is None or targets is None or objective.weighted:
+        return None
+    if objective.function in ("cross_entropy", "nll_loss"):
+        return _classes(objective, targets)
+    if objective.function.startswith("binary_cross_entropy"):
+        if targets.min < 0 or targets.max > 1 or not targets.mean:
+            return None
+        return float(np.mean([_entropy((p, 1 - p)) for p in targets.mean])) or None
+    if objective.function == "mse_loss" and targets.std:
+        return float(np.mean(np.square(targets.std))) or None
+    return None
+
+
+def score(run: Run, objective: Objective | None = None) -> float | None:
+    """Share learnt by accuracy or explained variance at the end of the run; None: unknown.
+
+    Accuracy counts as the share of errors avoided compared with always naming the most frequent
+    class. Only measurements from the last fifth of the run count, on training batches or in
+    evaluation, whichever is better.
+    """
+    objective = objective or run.objective
+    if objective is None:
+        return None
+    late = run.steps * (1 - END)
+    found: list[float] = []
+    for signal in (ACCURACY, EXPLAINED):
+        for series in run.every(signal):
+            values = series.finite.between(late, math.inf).values
+            if len(values):
+                value = float(np.mean(values))
+                found += _skill(run, value) if signal is ACCURACY else [value]
+    for seen in run.evaluations(held_out=False):
+        if seen.step >= late:
+            found += _skill(run, seen.accuracy) if seen.accuracy is not None else []
+            found += [seen.explained] if seen.explained is not None else []
+    return max(found, default=None)
+
+
+def learns(run: Run, share: float) -> bool:
+    """Whether the run provably learnt at least `share` of what there is to learn."""
+    seen = progress(run)
+    return seen is not None and seen.learnt is not None and seen.learnt >= share
+
+
+def stuck(run: Run, share: float) -> bool:
+    """Whether the run provably learnt less than `share` of what there is to learn.
+
+    Where chance is unknown, an exam must show that dealing the inputs to other targets costs
+    less than that share, or the loss must never have moved beyond its noise.
+    """
+    seen = progress(run)
+    if seen is None:
+        return False
+    if seen.learnt is not None:
+        return seen.learnt < share
+    dealt = run.exam("shuffled")
+    if dealt is not None and float(dealt.values.get("shuffled", 0.0)) > 0:
+        return 1 - float(dealt.values["true"]) / float(dealt.values["shuffled"]) < share
+    return not seen.fell and not seen.falling
+
+
+def _skill(run: Run, accuracy: float) -> list[float]:
+    targets = run.targets()
+    if targets is None or not sum(targets.classes):
+        return []
+    majority = max(targets.classes) / sum(targets.classes)
+    return [(accuracy - majority) / (1 - majority)] if majority < 1 else []
+
+
+def _classes(objective: Objective, targets: Targets) -> float | None:
+    total = sum(targets.classes)
+    if not total:
+        return targets.entropy
+    count = objective.input_shape[1] if len(objective.input_shape) > 1 else len(targets.classes)
+    smooth = objective.label_smoothing
+    shares = np.zeros(max(count, len(targets.classes)))
+    shares[: len(targets.classes)] = np.array(targets.classes) / total
+    return _entropy((1 - smooth) * shares + smooth / len(shares)) or None
+
+
+def _entropy(shares: Iterable[float]) -> float:
+    return -sum(p * math.log(p) for p in shares if p > 0)
+
+
+def _loss_share(loss: float, chance: float | None) -> float | None:
+    return 1 - loss / chance if chance else None
+
+
+def _most(*shares: float | None) -> float | None:
+    return max((s for s in shares if s is not None), default=None)
+
+
+def _fall(values: np.ndarray) -> tuple[float, float]:
+    """Fall of a straight line through the values from first to last, and its standard error."""
+    x = np.linspace(-0.5, 0.5, len(values))
+    spread = float(x @ x)
+    slope = float(x @ values) / spread
+    rest = values - values.mean() - slope * x
+    return -slope, math.sqrt(float(rest @ rest) / max(len(values) - 2, 1) / spread)
