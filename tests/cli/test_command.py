@@ -56,6 +56,33 @@ def test_training_below_a_shell_and_the_users_sitecustomize(shell):
 
 
 @pytest.mark.slow
+def test_training_in_spawned_processes(shell):
+    shell.write(
+        "train.py",
+        """
+        import torch, torch.multiprocessing as mp
+
+        def train(rank):
+            torch.manual_seed(rank)
+            net = torch.nn.Linear(4, 2)
+            opt = torch.optim.SGD(net.parameters(), lr=0.1)
+            for _ in range(5):
+                opt.zero_grad()
+                net(torch.ones(3, 4)).square().mean().backward()
+                opt.step()
+
+        if __name__ == "__main__":
+            mp.spawn(train, nprocs=1)
+        """,
+    )
+    within = shell.penlight("run", "train.py")
+    assert "penlight run -- python" in within.stderr.splitlines()[-1]
+    around = shell.penlight("run", "--", sys.executable, "train.py")
+    assert "5 training steps" in around.stderr
+    assert around.returncode == within.returncode == 0
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("outside", [True, False])
 def test_torchrun_from_both_sides(shell, outside):
     shell.write("train.py", TRAIN)

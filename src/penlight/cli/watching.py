@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
-from penlight.cli import apologise, json_out
+from penlight.cli import OWN_FAULT, apologise, json_out
 from penlight.core.finding import Diagnosis
 from penlight.errors import PenlightError
 from penlight.launch import ranks
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 STRICT = 1
 UNSEEN = 2
 REDRAW = 0.25  # seconds
+BUSY = 1.0  # seconds of child processes' time that may have been a training
 
 
 @dataclass(slots=True)
@@ -67,12 +68,14 @@ class Report:
                 json_out.write(self.out, text)
             if not self.quiet:
                 self._print(run, diagnosis, folder)
+                if run.steps == 0 and not command and (hint := _hint()):
+                    self.say(hint)
         except PenlightError as error:
             self.say(f"penlight: {error}")
-            return outcome.exit_code or error.exit_code
+            return outcome.exit_code or (error.exit_code if self.strict else 0)
         except Exception:  # a fault of ours is told; the user's script has run all the same
             apologise(f"the recorded run is safe in {folder}")
-            return outcome.exit_code
+            return outcome.exit_code or (OWN_FAULT if self.strict else 0)
         if self.strict and diagnosis.critical:
             return STRICT
         if self.needs_steps and run.steps == 0:
@@ -86,11 +89,6 @@ class Report:
 
         with suppress(OSError, ValueError):  # nobody reads stderr any more
             print_diagnosis(diagnosis, run, Console(file=self.stream), folder=shown(folder))
-        if run.steps == 0 and importlib.util.find_spec("torch") is None:
-            self.say(
-                f"PyTorch is not installed in this Python ({sys.executable}): pip install torch, "
-                "or name the Python that has it: penlight run -- /path/to/python script.py"
-            )
 
 
 def watch(
@@ -206,6 +204,18 @@ def _diagnose(folder: Path, outcome: Outcome, command: str) -> tuple[Run, Diagno
     if command:
         meta["script"] = command
     return run, replace(diagnosis, meta=meta)
+
+
+def _hint() -> str:
+    """Why nothing may have been seen in this process."""
+    if importlib.util.find_spec("torch") is None:
+        return (
+            f"PyTorch is not installed in this Python ({sys.executable}): pip install torch, "
+            "or name the Python that has it: penlight run -- /path/to/python script.py"
+        )
+    if os.times().children_user > BUSY:
+        return "Did other processes train? To watch them all: penlight run -- python script.py"
+    return ""
 
 
 def _discard(segment: Path) -> None:

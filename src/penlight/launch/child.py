@@ -26,15 +26,18 @@ PATIENCE = 20_000
 
 
 def arm() -> None:
-    """Get ready, unless this process is a helper that some library started."""
+    """Get ready, unless this is a process in which Python only keeps house."""
     if FOLDER in os.environ and not is_helper(sys.orig_argv):
         TorchWatch(_start).start()
 
 
 def is_helper(command: Sequence[str]) -> bool:
-    """Whether a command line is that of a multiprocessing worker, tracker or fork server."""
+    """Whether a command line is that of multiprocessing's resource tracker or fork server.
+
+    Its spawned workers are no helpers: some train.
+    """
     words = " ".join(command)
-    return "--multiprocessing-fork" in command or "from multiprocessing." in words
+    return "multiprocessing.resource_tracker" in words or "multiprocessing.forkserver" in words
 
 
 def disarm() -> None:
@@ -60,9 +63,8 @@ class LateSink:
     Launchers, servers and data workers import torch too; they must leave no empty run behind.
     """
 
-    def __init__(self, folder: Path, rank: int) -> None:
+    def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._rank = rank
         self._writer: Writer | None = None
         self._waiting: list[tuple[str, tuple[Any, ...]]] = []
 
@@ -98,7 +100,7 @@ class LateSink:
             self._waiting.append((method, args))
 
     def _open(self) -> None:
-        self._writer = ranks.open_segment(self._folder, self._rank)
+        self._writer = ranks.open_segment(self._folder, _rank())
         waiting, self._waiting = self._waiting, []
         for method, args in waiting:
             getattr(self._writer, method)(*args)
@@ -112,7 +114,7 @@ def _start() -> None:
             return
         from penlight.probe import Probe
 
-        sink = LateSink(settings.folder, ranks.place().rank)
+        sink = LateSink(settings.folder)
         probe = Probe(
             sink, script=_script(), argv=tuple(sys.argv[1:]), mode="run", budget=settings.budget
         )
@@ -133,6 +135,15 @@ def _finish(probe: Any, sink: LateSink, pid: int) -> None:
         sink.close()
     except Exception as fault:  # the law: our faults end here
         sys.stderr.write(f"penlight: the end of this run was not recorded ({fault!r})\n")
+
+
+def _rank() -> int:
+    """Known by the first step at the latest, also where no launcher has put it into the
+    environment (torch.multiprocessing.spawn)."""
+    distributed = sys.modules.get("torch.distributed")
+    if distributed is not None and distributed.is_available() and distributed.is_initialized():
+        return int(distributed.get_rank())
+    return ranks.place().rank
 
 
 def _script() -> str:
