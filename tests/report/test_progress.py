@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import subprocess
 import sys
 import time
@@ -41,15 +42,68 @@ def _terminal(monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
 
 
-def screen(text: str) -> list[str]:
-    """What a terminal shows: a carriage return goes back to the start of the line."""
-    lines = []
-    for raw in text.split("\n"):
-        line = ""
-        for piece in raw.split("\r"):
-            line = piece + line[len(piece) :]
-        lines.append(line.rstrip())
-    return lines
+class Screen:
+    """As much of a terminal as the status line needs: 6 rows, `\\n` also returns."""
+
+    def __init__(self) -> None:
+        self.rows = [[" "] * 80 for _ in range(6)]
+        self.y = self.x = 0
+        self.saved = (0, 0)
+
+    def _down(self) -> None:
+        if self.y == len(self.rows) - 1:
+            self.rows = [*self.rows[1:], [" "] * 80]
+        else:
+            self.y += 1
+
+    def feed(self, text: str) -> None:
+        for token in re.findall(r"\x1b(?:\[\d*[A-Z]|.)|.|\n", text, re.S):
+            self._take(token)
+
+    def _take(self, token: str) -> None:
+        match token:
+            case "\n":
+                self._down()
+                self.x = 0
+            case "\r":
+                self.x = 0
+            case "\x1bD":
+                self._down()
+            case "\x1b[A":
+                self.y = max(0, self.y - 1)
+            case "\x1b[B":
+                self.y = min(len(self.rows) - 1, self.y + 1)
+            case "\x1b7":
+                self.saved = (self.y, self.x)
+            case "\x1b8":
+                self.y, self.x = self.saved
+            case "\x1b[K":
+                self.rows[self.y][self.x :] = [" "] * (80 - self.x)
+            case "\x1b[2K":
+                self.rows[self.y] = [" "] * 80
+            case _:
+                assert token.isprintable(), repr(token)
+                self.rows[self.y][self.x] = token
+                self.x += 1
+
+    @property
+    def shown(self) -> list[str]:
+        lines = ["".join(row).rstrip() for row in self.rows]
+        while lines and not lines[-1]:
+            lines.pop()
+        return lines
+
+
+class Terminal(Stream):
+    """A stream that shows what it gets on a screen, beside the script's own prints."""
+
+    def __init__(self) -> None:
+        super().__init__(True)
+        self.screen = Screen()
+
+    def write(self, text: str) -> int:
+        self.screen.feed(text)
+        return super().write(text)
 
 
 def test_log_lines_at_powers_of_ten_and_every_minute():
@@ -87,32 +141,61 @@ def test_steps_that_jump_over_a_power_of_ten():
 
 
 def test_terminal_redraws_four_times_a_second_and_clears():
-    stream, clock = Stream(True), Clock()
+    stream, clock = Terminal(), Clock()
     progress = Progress(stream, clock=clock)
     for step in range(1, 101):
         clock.now += 0.01
         progress.update(pulse(step))
     assert stream.getvalue().count("step") == 4
     progress.close()
-    assert screen(stream.getvalue()) == [""]
+    assert stream.screen.shown == []
 
 
-def test_shorter_status_leaves_nothing_behind():
-    stream, clock = Stream(True), Clock()
+def test_script_prints_stay_whole_and_status_goes_below():
+    stream, clock = Terminal(), Clock()
     progress = Progress(stream, clock=clock)
-    progress.update(pulse(100_000))
+    for epoch in range(9):  # more than the screen has rows
+        clock.now += 1
+        progress.update(pulse(epoch * 10 + 1))
+        stream.screen.feed(f"epoch {epoch}\n")
     clock.now += 1
-    progress.update(pulse(1, light=None))
-    assert screen(stream.getvalue()) == ["penlight  step 1  loss 0.500  cost 0.4%  12 s"]
+    progress.update(pulse(100))
+    *lines, last = stream.screen.shown
+    assert lines == [*(f"epoch {i}" for i in range(5, 9)), ""]
+    assert last.lstrip() == "penlight  step 100  loss 0.500  light 1 in 40,000  cost 0.4%  12 s"
+    progress.close()
+    assert stream.screen.shown == [f"epoch {i}" for i in range(5, 9)]
+
+
+def test_a_bar_that_is_drawn_over_itself_is_left_alone():
+    stream, clock = Terminal(), Clock()
+    progress = Progress(stream, clock=clock)
+    for percent in (10, 20, 30):
+        stream.screen.feed(f"\rtraining {percent}%")
+        clock.now += 1
+        progress.update(pulse(percent))
+    assert stream.screen.shown[0] == "training 30%"
+    stream.screen.feed(" done\n")
+    progress.close()
+    assert stream.screen.shown == ["training 30% done"]
+
+
+def test_several_prints_at_once_stay_readable():
+    stream = Terminal()
+    progress = Progress(stream)
+    progress.update(pulse(1))
+    stream.screen.feed("epoch 1\nloss 2\n")
+    assert stream.screen.shown[0] == "epoch 1"
+    assert stream.screen.shown[1].startswith("loss 2   ")
 
 
 def test_alert_stands_on_a_line_of_its_own_and_is_cleaned():
-    stream = Stream(True)
+    stream = Terminal()
     progress = Progress(stream)
     progress.update(pulse(1))
     progress.alert("the loss is \x1b[31mnan\x1b[0m\nat step 3")
     progress.close()
-    assert screen(stream.getvalue()) == ["penlight: the loss is nan at step 3", ""]
+    assert stream.screen.shown == ["", "penlight: the loss is nan at step 3"]
 
 
 @pytest.mark.parametrize("method", ["write", "flush", "isatty"])

@@ -1,8 +1,9 @@
 """What the user sees while the script runs. Standard library only: it lives beside the training.
 
-On a terminal one status line is drawn over itself, at most four times a second, and the cursor is
-left at its start, so that the script's next print takes its place. Elsewhere (a log, a pipe) plain
-lines come at steps 1, 10, 100, ... and once a minute. Alerts come at once.
+On a terminal one status line is drawn at most four times a second, at the right of the row below
+the cursor, and the cursor goes back to where it was: nobody can tell when the script will print
+next, and there its text meets ours least. Elsewhere (a log, a pipe) plain lines come at steps 1,
+10, 100, ... and once a minute. Alerts come at once.
 """
 
 from __future__ import annotations
@@ -19,6 +20,10 @@ from penlight.report import words as w
 
 REDRAW = 0.25  # seconds between two drawings of the status line
 MINUTE = 60.0  # seconds between two plain lines
+# Wipes what is left of an earlier status line on the row of the cursor, makes sure that there is
+# a row below, and empties that; `BACK` returns to the place of the cursor before.
+BELOW = "\x1b[K\x1bD\x1b[A\x1b7\x1b[B\r\x1b[2K"
+BACK = "\x1b8"
 
 
 class Pulse(Protocol):
@@ -60,7 +65,7 @@ class Progress:
     ) -> None:
         self._stream = stream if stream is not None else sys.stderr
         self._clock = clock
-        self._drawn = 0
+        self._drawn = False
         self._again = 0.0
         self._milestone = 1
         self._live = _is_terminal(self._stream)
@@ -88,7 +93,9 @@ class Progress:
             return
         try:
             self._erase()
-            self._write(f"penlight: {w.clean(text)}\n")
+            # On a terminal the script may be in the middle of a line: leave it that line.
+            start = "\n" if self._live else ""
+            self._write(f"{start}penlight: {w.clean(text)}\n")
         except Exception:  # as above
             self._closed = True
 
@@ -112,15 +119,13 @@ class Progress:
 
     def _draw(self, text: str) -> None:
         room = shutil.get_terminal_size().columns - 1
-        text = text[:room]
-        # Spaces instead of an erase sequence: every terminal knows them.
-        self._write(f"\r{text:<{min(self._drawn, room)}}\r")
-        self._drawn = len(text)
+        self._write(f"{BELOW}{text[:room]:>{room}}{BACK}")
+        self._drawn = True
 
     def _erase(self) -> None:
         if self._drawn:
-            self._write(f"\r{'':<{self._drawn}}\r")
-            self._drawn = 0
+            self._write(f"{BELOW}{BACK}")
+            self._drawn = False
 
     def _write(self, text: str) -> None:
         if not _has_room(self._stream):
@@ -145,7 +150,8 @@ def _status(pulse: Pulse) -> str:
 
 def _is_terminal(stream: TextIO) -> bool:
     try:
-        return stream.isatty() and os.environ.get("TERM") != "dumb"
+        # Windows consoles know the sequences only when somebody has switched them on.
+        return stream.isatty() and os.name != "nt" and os.environ.get("TERM") != "dumb"
     except Exception:  # somebody's stand-in for a stream
         return False
 
