@@ -293,6 +293,7 @@ class NonFinite(Fact):
     step: int = 0
     direction: str = "forward"  # forward, backward, update, input
     module: str = ""
+    inside: bool = True  # the operation is the module's own; False: it follows the module's output
     op: str = ""
     reason: str = ""  # a sentence about what made it
     batch: int | None = None  # training batches since the start

@@ -104,6 +104,13 @@ class Models:
         self.modules = {k: v for k, v in self.modules.items() if v[0].ref is not dead}
         self.parameters = {k: v for k, v in self.parameters.items() if v[0].ref is not dead}
 
+    @property
+    def lines(self) -> dict[str, str]:
+        """Source line of every named module."""
+        return {
+            self.site(m): line for m, line in self.sources.items() if id(m) in self.modules
+        }
+
     def _full(self, root: Root, name: str) -> str:
         return name if len(self.roots) == 1 else f"{root.label}.{name}"
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from penlight.core import facts as f
 from penlight.probe.graph import Walk, saved, walk
-from penlight.probe.state import State
+from penlight.probe.state import State, user_line
 from penlight.signals.parameters import local
 
 MAKERS = {
@@ -97,13 +97,17 @@ class NonFinites:
             )
             return
         graph = walk(loss, state.models.parameter)
-        module, op, reason, rows = self._first(graph) if graph else ("", "", "", ())
+        index, op, reason, rows = self._first(graph) if graph else (0, "", "", ())
+        own = graph.nodes[index].op.module if graph else ""
+        module = own or (graph.upstream(index)[0] if graph else "")
         state.write(
             f.NonFinite(
                 step=state.step,
                 direction="input" if op == "input" else "forward",
                 module=module,
+                inside=bool(own),
                 op=op,
+                source=self.state.models.lines.get(module, "") if own else user_line(4),
                 reason=reason or "the loss became non-finite in the forward pass",
                 batch=state.batches,
                 rows=rows,
@@ -112,13 +116,12 @@ class NonFinites:
             )
         )
 
-    def _first(self, graph: Walk) -> tuple[str, str, str, tuple[int, ...]]:
+    def _first(self, graph: Walk) -> tuple[int, str, str, tuple[int, ...]]:
         """The operation nearest to the input whose inputs are finite and whose result is not.
 
-        Returns module, op, reason and the batch rows concerned. A node's result is known when it
+        Returns the node, operation, reason and the batch rows concerned. A node's result is known when it
         or a user of it kept the tensor for the backward pass.
         """
-        bad: list[tuple[int, Tensor | None]] = []
         for index in range(len(graph.nodes) - 1, -1, -1):
             node = graph.nodes[index]
             if node.leaf is not None:
@@ -129,14 +132,13 @@ class NonFinites:
             if inputs_bad is not None:
                 maker = self._maker(graph, index, inputs_bad)
                 if maker is None:
-                    return self._site(graph, index), "input", "the batch itself holds NaN or infinity", rows_of(inputs_bad)
-                return self._site(graph, maker), graph.nodes[maker].op.name, self._why(graph, maker), rows_of(inputs_bad)
+                    return index, "input", "the batch itself holds NaN or infinity", rows_of(inputs_bad)
+                return maker, graph.nodes[maker].op.name, self._why(graph, maker), rows_of(inputs_bad)
             if result is not None and result.is_floating_point() and nonfinite(result):
-                bad.append((index, result))
-                return self._site(graph, index), node.op.name, self._why(graph, index), rows_of(result)
+                return index, node.op.name, self._why(graph, index), rows_of(result)
             if node.op.name in MAKERS and kept and self._would(node.op.name, kept):
-                return self._site(graph, index), node.op.name, MAKERS[node.op.name], rows_at(node.op.name, kept)
-        return self._site(graph, 0), graph.nodes[0].op.name, self._why(graph, 0), ()
+                return index, node.op.name, MAKERS[node.op.name], rows_at(node.op.name, kept)
+        return 0, graph.nodes[0].op.name, self._why(graph, 0), ()
 
     def _maker(self, graph: Walk, index: int, tensor: Tensor) -> int | None:
         """The node that made the non-finite tensor kept by node `index`: its input of that shape."""
@@ -166,10 +168,6 @@ class NonFinites:
         if largest is not None and largest > 1e6:
             return f"the numbers overflowed: weights have grown to {largest:.1e}"
         return f"{name} gave a non-finite result from finite inputs"
-
-    def _site(self, graph: Walk, index: int) -> str:
-        op = graph.nodes[index].op
-        return op.module or graph.upstream(index)[0]
 
     def _backward(self, held: list[Tensor]) -> None:
         state = self.state

@@ -18,13 +18,10 @@ from penlight.probe.models import Models
 from penlight.probe.nonfinite import NonFinites
 from penlight.probe.objective import Objectives
 from penlight.probe.readout import Readout
-from penlight.probe.schedule import Governor
+from penlight.probe.schedule import EXAM, Governor
 from penlight.probe.sink import Sink
 from penlight.probe.state import State
 from penlight.probe.training import Training
-
-
-EXAM = 0.25  # seconds the experiments after the training may take in any case
 
 
 class Parts:
@@ -66,7 +63,7 @@ class Parts:
         return self.state.readout.last.get(OUTPUT_GRAD.name)
 
     def _exam(self) -> None:
-        left = self.state.governor.room(self.state.ledger.cost)
+        left = self.state.governor.room(self.state.ledger.cost, keep=0.0)
         Exam(self.state, self.objectives.capture, max(left, EXAM)).run()
 
     def _hygiene(self) -> None:

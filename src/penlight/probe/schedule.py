@@ -13,6 +13,7 @@ from time import perf_counter
 
 DENSE = 32  # looks at every step at the start: most faults of wiring and scale show there
 PER_OCTAVE = 48  # looks for each doubling of the step number after that
+EXAM = 0.5  # seconds of the allowance kept for the experiments after the training
 LIGHT_EVERY = 10  # the optimiser boundary, steps (notes/performance.md: under 0.4% on an MLP)
 
 
@@ -37,15 +38,16 @@ class Governor:
     def __post_init__(self) -> None:
         self.started = perf_counter()
 
-    def room(self, spent: float, share: float = 1.0) -> float:
-        """Seconds still free of the budget, `share` of it counted."""
-        return (self.allowance + self.budget * (perf_counter() - self.started)) * share - spent
+    def room(self, spent: float, keep: float = EXAM) -> float:
+        """Seconds still free of the budget when `keep` of the allowance is held back."""
+        earned = self.budget * (perf_counter() - self.started)
+        return max(self.allowance - keep, 0.0) + earned - spent
 
     def full(self, step: int, spent: float) -> bool:
         """Whether to take a full look at `step`, given the seconds spent so far."""
         if step < self.next_full:
             return False
-        if step > 0 and not self.fixed and self.room(spent, 0.8) < 1.5 * self.full_cost:
+        if step > 0 and not self.fixed and self.room(spent) < 1.5 * self.full_cost:
             return False
         self.next_full = step + 1 if step < DENSE else step + max(2, step // PER_OCTAVE)
         return True
@@ -54,7 +56,7 @@ class Governor:
         """Whether to look at gradients and updates at `step`."""
         if step < self.next_light:
             return False
-        if step > 0 and not self.fixed and self.room(spent, 0.9) <= 0.0:
+        if step > 0 and not self.fixed and self.room(spent) <= 0.0:
             return False
         self.next_light = step + (1 if step < DENSE else LIGHT_EVERY)
         return True

@@ -60,7 +60,7 @@ class State:
 
     def room(self, seconds: float = 0.0) -> bool:
         """Whether the budget still allows an extra of about that many seconds."""
-        return self.governor.room(self.ledger.cost, 0.8) > seconds
+        return self.governor.room(self.ledger.cost) > seconds
 
 
 def user_frame(depth: int = 1) -> FrameType | None:

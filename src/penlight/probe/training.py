@@ -433,7 +433,7 @@ class Training:
         state.armed = state.governor.full(state.step, spent)
         state.light = state.governor.light(state.step, spent) or state.armed
         self.window_start = spent
-        if state.armed or state.room(0.3):
+        if state.armed or state.room(0.1):
             self.forward.on()
         else:
             self.forward.off()
