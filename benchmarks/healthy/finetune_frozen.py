@@ -46,12 +46,12 @@ def fit(model, train_set, val_set, optimizer, epochs, freeze_trunk=False):
 
 
 trunk = nn.Sequential(
-    nn.Conv2d(1, 8, 3, stride=2, padding=1),
+    nn.Conv2d(1, 16, 3, stride=2, padding=1),
     nn.ReLU(),
-    nn.Conv2d(8, 16, 3, stride=2, padding=1),
+    nn.Conv2d(16, 32, 3, stride=2, padding=1),
     nn.ReLU(),
     nn.Flatten(),
-    nn.Linear(16 * 7 * 7, 64),
+    nn.Linear(32 * 7 * 7, 64),
     nn.ReLU(),
 )
 

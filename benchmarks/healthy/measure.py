@@ -1,4 +1,4 @@
-"""Run the healthy controls over several seeds and write the table in README.md.
+"""Run the healthy controls over several seeds and write the table in README.md (Python 3.11 or later).
 
 python benchmarks/healthy/measure.py                 every script in controls.toml, seeds 0 1 2
 python benchmarks/healthy/measure.py gan lstm        only these; the other rows keep their numbers
@@ -6,7 +6,7 @@ python benchmarks/healthy/measure.py --table-only    no runs, only write the tab
 """
 
 import argparse
-import datetime
+import datetime as dt
 import json
 import os
 import resource
@@ -33,12 +33,17 @@ def run(slug, seed):
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
+        check=False,
     )
     last = done.stdout.strip().rpartition("\n")[2]
     if done.returncode or not last.startswith("RESULT "):
         raise SystemExit(f"{slug} seed {seed} failed:\n{done.stdout[-500:]}\n{done.stderr[-2000:]}")
     result = json.loads(last.removeprefix("RESULT "))
     return {"seed": seed, **result, "cpu_s": round(cpu_seconds() - before, 1)}
+
+
+def brief(r):
+    return f"{r['value']:g}{'' if r['good'] else ' MISSED'} ({r['cpu_s']} s)"
 
 
 def row(slug, control, measured):
@@ -56,7 +61,9 @@ def row(slug, control, measured):
 def table(controls, results):
     text = "| script | tempts a false alarm | expected | measured, by seed | CPU s | date |\n"
     text += "| --- | --- | --- | --- | --- | --- |\n"
-    return text + "".join(row(slug, control, results.get(slug)) for slug, control in controls.items())
+    return text + "".join(
+        row(slug, control, results.get(slug)) for slug, control in controls.items()
+    )
 
 
 def write_table(controls, results):
@@ -67,7 +74,9 @@ def write_table(controls, results):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("scripts", nargs="*", help="names without .py; all if none is given")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--table-only", action="store_true")
@@ -77,8 +86,11 @@ def main():
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     for slug in [] if args.table_only else args.scripts or controls:
         runs = [run(slug, seed) for seed in args.seeds]
-        results[slug] = {"date": datetime.date.today().isoformat(), "runs": runs}
-        print(slug, *(f"{r['value']:g}{'' if r['good'] else ' MISSED'} ({r['cpu_s']} s)" for r in runs), flush=True)
+        results[slug] = {
+            "date": dt.datetime.now(dt.timezone.utc).date().isoformat(),
+            "runs": runs,
+        }
+        print(slug, *map(brief, runs), flush=True)
         RESULTS.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n")
     write_table(controls, results)
 

@@ -48,6 +48,8 @@ for epoch in range(40):
             val_loss += criterion(logits, yb).item() * len(xb)
             correct += (logits.argmax(1) == yb).sum().item()
     val_acc = correct / len(val_set)
-    print(f"epoch {epoch:2d}  train loss {train_loss:.4f}  val loss {val_loss / len(val_set):.4f}  val acc {val_acc:.4f}")
+    print(
+        f"epoch {epoch:2d}  train loss {train_loss:.4f}  val loss {val_loss / len(val_set):.4f}  val acc {val_acc:.4f}"
+    )
 
 print("RESULT", json.dumps({"metric": "val_acc", "value": round(val_acc, 4), "good": val_acc >= 0.95}))

@@ -2,10 +2,10 @@
 
 import json
 import sys
+from pydoc_data.topics import topics
 
 import torch
 import torch.nn.functional as F
-from pydoc_data.topics import topics
 from torch import nn
 
 CONTEXT, STEPS, BATCH = 8, 2500, 64

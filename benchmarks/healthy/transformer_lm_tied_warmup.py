@@ -3,11 +3,11 @@
 import json
 import math
 import sys
+from pydoc_data.topics import topics
 
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
-from pydoc_data.topics import topics
 
 BLOCK = 64
 BATCH = 16
