@@ -88,7 +88,7 @@ def _trust(finding: Finding) -> tuple[object, ...]:
 def _root(name: str, found: dict[str, Finding], known: dict[str, Pitfall]) -> str | None:
     """The found pitfall at the far end of the `caused_by` chain of `name`, or None.
 
-    A note never explains an alarm, and a cycle explains nothing.
+    A note never explains an alarm. Of pitfalls that cause each other the more trusted one stands.
     """
     seen = {name}
     current, cause = name, None
@@ -96,10 +96,17 @@ def _root(name: str, found: dict[str, Finding], known: dict[str, Pitfall]) -> st
         candidates = [
             c
             for c in (known[current].caused_by if current in known else ())
-            if c in found and c not in seen
+            if c in found
+            and c not in seen
             and SEVERITIES[found[c].severity] <= max(1, SEVERITIES[found[name].severity])
+            and not (_causes(current, c, known) and _trust(found[c]) > _trust(found[current]))
         ]
         if not candidates:
             return cause
         cause = current = min(candidates, key=lambda c: _trust(found[c]))
         seen.add(cause)
+
+
+def _causes(name: str, other: str, known: dict[str, Pitfall]) -> bool:
+    """Whether `name` stands among the causes of `other`."""
+    return other in known and name in known[other].caused_by

@@ -89,34 +89,40 @@ import torch
 from torch import nn
 
 torch.manual_seed(int(sys.argv[1]) if len(sys.argv) > 1 else 0)
-x = torch.randn(2000, 12)
-rain = torch.relu(x[:, :2].sum(1, keepdim=True))  # dry on every other day
-train_x, train_y, test_x, test_y = x[:1600], rain[:1600], x[1600:], rain[1600:]
+places = torch.randn(500, 12)  # 500 places, known by 12 numbers, that lie on a plane
+plane = torch.tanh(places @ torch.randn(12, 2) / 3)
 
-model = nn.Sequential(nn.Linear(12, 64), nn.ReLU(), nn.Linear(64, 1), nn.ReLU())
+model = nn.Sequential(nn.Linear(12, 64), nn.ReLU(), nn.Linear(64, 2))
 optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
 
 
-def distance(prediction, target):
-    return torch.sqrt(((prediction - target) ** 2).sum(1)).mean()
+def distance(a, b):
+    return torch.sqrt(((a - b) ** 2).sum(1))
 
 
-for epoch in range(20):
+def error(pairs):
+    true = distance(plane[pairs[:, 0]], plane[pairs[:, 1]])
+    guess = distance(model(places[pairs[:, 0]]), model(places[pairs[:, 1]]))
+    return (guess - true).square().mean() / true.var()
+
+
+held_out = torch.randint(400, 500, (1000, 2))
+for epoch in range(15):
     model.train()
-    for batch in torch.randperm(1600).split(64):
+    for _ in range(40):
         optimizer.zero_grad()
-        loss = distance(model(train_x[batch]), train_y[batch])
+        loss = error(torch.randint(400, (64, 2)))
         loss.backward()
         optimizer.step()
     model.eval()
     with torch.no_grad():
-        error = (model(test_x) - test_y).square().mean() / test_y.var()
-    print(f"epoch {epoch:2d}  loss {loss.item():.4f}  test error {error.item():.4f}")
+        score = error(held_out).item()
+    print(f"epoch {epoch:2d}  loss {loss.item():.4f}  held-out error {score:.4f}")
 
-value = error.item() if error == error else None
+value = score if score == score else None
 print("RESULT " + json.dumps({"metric": "mse / var(y)", "value": value}))
 ''',
-        cure=((".sum(1)).mean()", ".sum(1) + 1e-8).mean()"),),
+        cure=((".sum(1))\n", ".sum(1) + 1e-8)\n"),),
         better="lower",
     )
 

@@ -37,6 +37,22 @@ MAKERS = {
     "Std": "the slope of a standard deviation that is exactly zero",
     "Tan": "tangent near its pole",
 }
+STEEP = {
+    "Sqrt": "the slope of a square root is infinite at zero",
+    "Rsqrt": "the slope of an inverse square root is infinite at zero",
+    "Norm": "the slope of a norm is undefined at exactly zero",
+    "LinalgVectorNorm": "the slope of a norm is undefined at exactly zero",
+    "Std": "the slope of a standard deviation is infinite where nothing varies",
+    "Var": "the slope of a variance of one value is undefined",
+    "Pow": "the slope of a power below 1 is infinite at zero",
+    "Log": "the slope of the log is infinite at zero",
+    "Div": "the slope of a division is infinite where the divisor is zero",
+    "Acos": "the slope of the arc cosine is infinite at 1",
+    "Atan2": "the slope of atan2 is undefined at the origin",
+    "Softmax": "a row of a softmax held only -inf: everything in it was masked",
+    "Exp": "an exponential overflowed",
+    "Where": "torch.where passes the gradient of the branch that was not taken, times zero",
+}
 CHAINS = ("result", "self", "other", "mat1", "input", "exponent", "target", "log_probs")
 
 
@@ -46,9 +62,8 @@ class NonFinites:
     def __init__(self, state: State) -> None:
         self.state = state
         self.found = False
-        self.suspected: list[Tensor] = []
+        self.line = ""  # where the script calls backward
         self.last_finite: float | None = None
-        self.skips = 0
 
     # -- sentinels, every step ------------------------------------------------------------
 
@@ -56,6 +71,8 @@ class NonFinites:
         """Look at a loss before its backward pass."""
         if self.found or loss.device.type != "cpu":
             return
+        if not self.line:
+            self.line = user_line(4)
         value = float(loss.detach())
         if math.isfinite(value):
             self.last_finite = value
@@ -71,10 +88,15 @@ class NonFinites:
         probe = local(grad).reshape(-1)[:64]
         return not math.isfinite(float(probe.sum())) and nonfinite(probe)
 
-    def gradients(self, held: list[Tensor]) -> None:
-        """Report broken gradients; `held` are the parameters in the optimiser's order."""
+    def gradients(self, held: list[Tensor], ops: tuple[f.Op, ...]) -> None:
+        """Report broken gradients.
+
+        Args:
+            held: the parameters in the optimiser's order.
+            ops: the newest autograd graph that was walked.
+        """
         self.found = True
-        self._backward(held)
+        self._backward(held, ops)
 
     # -- the search -----------------------------------------------------------------------
 
@@ -169,23 +191,26 @@ class NonFinites:
             return f"the numbers overflowed: weights have grown to {largest:.1e}"
         return f"{name} gave a non-finite result from finite inputs"
 
-    def _backward(self, held: list[Tensor]) -> None:
+    def _backward(self, held: list[Tensor], ops: tuple[f.Op, ...]) -> None:
         state = self.state
         named = [(state.models.parameter(p) or str(tuple(p.shape)), p) for p in held]
         sick = [n for n, p in named if p.grad is not None and nonfinite(local(p.grad))]
-        healthy = [n for n, _ in named if n not in sick]
-        last_sick = (sick[-1].rpartition(".")[0] or sick[-1]) if sick else ""
-        between = f" (the gradient of {healthy[0]} and everything nearer to the loss is finite)" if healthy else ""
+        healthy = {n for n, _ in named} - set(sick)
+        last = (sick[-1].rpartition(".")[0] or sick[-1]) if sick else ""
+        op = steepest(ops, set(sick), healthy)
+        what = f": {STEEP[op.name]}" if op is not None else ""
         state.write(
             f.NonFinite(
                 step=state.step,
                 direction="backward",
-                module=last_sick,
-                op="",
-                reason=f"the backward pass turned non-finite at {last_sick}{between}",
+                module=(op.module if op is not None else "") or last,
+                inside=bool(op is not None and op.module) or bool(healthy),
+                op=op.name if op is not None else "",
+                reason=f"the loss was finite, the gradient at {last} was not{what}",
                 batch=state.batches,
                 loss_before=self.last_finite,
                 weight_absmax=self._largest(),
+                source=state.models.lines.get(last, "") if healthy else self.line,
             )
         )
 
@@ -206,6 +231,23 @@ class NonFinites:
             if p.numel() and p.is_floating_point() and not isinstance(p, nn.parameter.UninitializedParameter)
         ]
         return max(values) if values else None
+
+
+def steepest(ops: tuple[f.Op, ...], sick: set[str], healthy: set[str]) -> f.Op | None:
+    """The operation that can have made the gradient non-finite.
+
+    It lies on a way from the loss to a broken parameter and not behind a healthy layer; of
+    several the one nearest to the loss.
+    """
+    reaches: list[set[str]] = [set() for _ in ops]
+    for i in range(len(ops) - 1, -1, -1):
+        reaches[i] = {ops[i].parameter} if ops[i].parameter else set()
+        for j in ops[i].inputs:
+            reaches[i] |= reaches[j]
+    for op, below in zip(ops, reaches, strict=True):
+        if op.name in STEEP and below & sick and not below & healthy:
+            return op
+    return None
 
 
 def nonfinite(x: Tensor) -> bool:

@@ -93,6 +93,7 @@ class Training:
         self.met = 0
         self.reached: set[int] = set()
         self.walked = 0
+        self.ops: tuple[f.Op, ...] = ()  # of the newest graph
         self.strangers: set[int] = set()
         self.alive: dict[str, tuple[Tensor, int]] = {}
         self.sources: dict[int, str] = {}
@@ -232,6 +233,7 @@ class Training:
         if found is None:
             return
         self.walked += 1
+        self.ops = tuple(node.op for node in found.nodes)
         for leaf in found.leaves():
             self.reached.add(id(leaf))
             if not state.models.parameter(leaf) and id(leaf) not in self.strangers:
@@ -352,7 +354,8 @@ class Training:
             state.count("empty_steps")
             return
         if self.nonfinites.suspicious(first):
-            self.nonfinites.gradients([p for p in watched.tensors() if p.grad is not None])
+            held = [p for p in watched.tensors() if p.grad is not None]
+            self.nonfinites.gradients(held, self.ops)
         if not state.light:
             return
         held = [p for p in watched.tensors() if p.grad is not None]
