@@ -53,6 +53,7 @@ STEEP = {
     "Exp": "an exponential overflowed",
     "Where": "torch.where passes the gradient of the branch that was not taken, times zero",
 }
+HARMLESS_MOSTLY = ("Div", "Pow", "Exp", "Where", "Softmax", "Log")
 CHAINS = ("result", "self", "other", "mat1", "input", "exponent", "target", "log_probs")
 
 
@@ -244,10 +245,12 @@ def steepest(ops: tuple[f.Op, ...], sick: set[str], healthy: set[str]) -> f.Op |
         reaches[i] = {ops[i].parameter} if ops[i].parameter else set()
         for j in ops[i].inputs:
             reaches[i] |= reaches[j]
-    for op, below in zip(ops, reaches, strict=True):
-        if op.name in STEEP and below & sick and not below & healthy:
-            return op
-    return None
+    suspects = [
+        op
+        for op, below in zip(ops, reaches, strict=True)
+        if op.name in STEEP and below & sick and not below & healthy
+    ]
+    return min(suspects, key=lambda op: op.name in HARMLESS_MOSTLY, default=None)
 
 
 def nonfinite(x: Tensor) -> bool:
