@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import subprocess
 import sys
 
 import pytest
@@ -36,6 +38,25 @@ def test_a_command_without_python(shell):
 
 def test_a_command_killed_by_a_signal(shell):
     assert shell.penlight("run", "--quiet", "--", "sh", "-c", "kill -9 $$").returncode == 137
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signals_reach_the_command_and_the_report_still_comes(shell, number):
+    process = subprocess.Popen(
+        shell.command("run", "--json", "o.json", "--", "sh", "-c", "echo up; exec sleep 60"),
+        cwd=shell.folder, env=shell.env, text=True, start_new_session=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdout is not None
+    assert process.stdout.readline() == "up\n"
+    if number == signal.SIGINT:
+        os.killpg(process.pid, number)  # as a terminal does it
+    else:
+        process.send_signal(number)
+    _, stderr = process.communicate(timeout=30)
+    assert process.returncode == 128 + number
+    assert "The run is kept in" in stderr
+    assert (shell.folder / "o.json").exists()
 
 
 def test_training_below_a_shell_and_the_users_sitecustomize(shell):

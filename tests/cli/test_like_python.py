@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import subprocess
+import sys
 
 import pytest
 
@@ -176,6 +177,44 @@ def test_an_interrupt_ends_the_script_and_the_diagnosis_still_comes(shell):
     assert "KeyboardInterrupt" in stderr
     assert "The run is kept in" in stderr
     assert (shell.folder / "o.json").exists()
+
+
+WAITING = """
+    import os, signal, sys, time
+    try:
+        {setup}
+        print("up", flush=True)
+        time.sleep(60)
+    finally:
+        print("unwound", flush=True)
+"""
+
+
+@pytest.mark.parametrize(
+    ("setup", "status"),
+    [
+        ("pass", -signal.SIGTERM),
+        ("signal.signal(signal.SIGTERM, lambda *_: sys.exit(5))", 5),
+        ("os.fork() or (os.kill(os.getpid(), signal.SIGTERM), time.sleep(60))", -signal.SIGTERM),
+    ],
+)
+def test_a_termination_is_pythons_own_after_a_last_word(shell, setup, status):
+    shell.write("s.py", WAITING.format(setup=setup))
+    ends = []
+    for command in ([sys.executable, "s.py"], shell.command("run", "s.py")):
+        process = subprocess.Popen(
+            command,
+            cwd=shell.folder, env=shell.env, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        assert process.stdout is not None
+        first = process.stdout.readline()
+        process.terminate()
+        rest, stderr = process.communicate(timeout=30)
+        ends.append((first + rest, process.returncode))
+        assert process.returncode == status
+    assert ends[0] == ends[1]
+    assert stderr.count("The run is kept in") == 1
 
 
 def test_a_script_may_move_and_shadow_and_close_what_it_likes(shell, alike):

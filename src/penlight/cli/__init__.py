@@ -6,7 +6,7 @@ import importlib
 import sys
 import tempfile
 import traceback
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 import click
 
@@ -84,8 +84,13 @@ def main(args: list[str] | None = None) -> NoReturn:
     sys.exit(status if isinstance(status, int) else 0)
 
 
-def apologise(consequence: str) -> None:
-    """Tell of a fault of Penlight's own, being handled now, and where its traceback was saved."""
+def apologise(consequence: str, stream: TextIO | None = None) -> None:
+    """Tell of a fault of Penlight's own, being handled now, and where its traceback was saved.
+
+    Args:
+        consequence: what the fault means for the user.
+        stream: where to write, stderr unless given.
+    """
     with tempfile.NamedTemporaryFile(
         "w", prefix="penlight-fault-", suffix=".txt", delete=False, encoding="utf-8"
     ) as file:
@@ -94,5 +99,5 @@ def apologise(consequence: str) -> None:
     click.echo(
         f"penlight: sorry, this is a fault of Penlight itself; {consequence}. "
         f"Please report it with {file.name}",
-        err=True,
+        file=stream or sys.stderr,
     )

@@ -74,7 +74,7 @@ class Report:
             self.say(f"penlight: {error}")
             return outcome.exit_code or (error.exit_code if self.strict else 0)
         except Exception:  # a fault of ours is told; the user's script has run all the same
-            apologise(f"the recorded run is safe in {folder}")
+            apologise(f"the recorded run is safe in {folder}", self.stream)
             return outcome.exit_code or (OWN_FAULT if self.strict else 0)
         if self.strict and diagnosis.critical:
             return STRICT
@@ -88,7 +88,9 @@ class Report:
         from penlight.report.terminal import print_diagnosis
 
         with suppress(OSError, ValueError):  # nobody reads stderr any more
-            print_diagnosis(diagnosis, run, Console(file=self.stream), folder=shown(folder))
+            console = Console(file=self.stream)
+            console.print()
+            print_diagnosis(diagnosis, run, console, folder=shown(folder))
 
 
 def watch(
@@ -118,6 +120,11 @@ def watch(
         lambda error: report.say(f"penlight: the recording stopped ({error.strerror})."),
     )
     progress = _Progress(report.stream)
+
+    def terminated(outcome: Outcome) -> None:
+        progress.stop()
+        report.tell(sink.path.parent, outcome)
+
     try:
         outcome = run_script(
             target,
@@ -128,6 +135,8 @@ def watch(
             stop_after=stop_after,
             on_start=None if report.quiet or mode == "check" or not here.speaks else progress.start,
             on_end=progress.stop,
+            # Among ranks a slow death would hold up the launcher, which kills them one by one.
+            on_terminate=terminated if here.world == 1 else None,
             leaving=True,
         )
     except PenlightError:

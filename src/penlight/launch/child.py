@@ -7,13 +7,17 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from penlight.launch import ranks
 from penlight.launch.arming import TorchWatch
+from penlight.launch.termination import LastWords
+from penlight.launch.tracebacks import one_line
 
 if TYPE_CHECKING:
+    from penlight.probe import Probe
     from penlight.store.writer import Writer
 
 FOLDER = "PENLIGHT_WATCH_FOLDER"
@@ -104,6 +108,7 @@ class LateSink:
         waiting, self._waiting = self._waiting, []
         for method, args in waiting:
             getattr(self._writer, method)(*args)
+        self._writer.flush()
 
 
 def _start() -> None:
@@ -119,19 +124,22 @@ def _start() -> None:
             sink, script=_script(), argv=tuple(sys.argv[1:]), mode="run", budget=settings.budget
         )
         probe.start()
-        atexit.register(_finish, probe, sink, os.getpid())
+        finish = partial(_finish, probe, sink, os.getpid())
+        atexit.register(finish)
+        if ranks.place().world == 1:
+            # Among ranks a slow death would hold up the launcher, which kills them one by one.
+            LastWords(partial(finish, "terminated by SIGTERM")).start()
     except Exception as error:  # the law: our faults end here
         sys.stderr.write(f"penlight: this process is not watched ({error!r})\n")
 
 
-def _finish(probe: Any, sink: LateSink, pid: int) -> None:
+def _finish(probe: Probe, sink: LateSink, pid: int, error: str = "") -> None:
     if os.getpid() != pid:
         return
-    error = getattr(sys, "last_value", None)
-    from penlight.launch.tracebacks import one_line
-
+    uncaught = getattr(sys, "last_value", None)
     try:
-        probe.finish(1 if error else None, one_line(error) if error else "")
+        error = error or (one_line(uncaught) if uncaught is not None else "")
+        probe.finish(1 if error else None, error)
         sink.close()
     except Exception as fault:  # the law: our faults end here
         sys.stderr.write(f"penlight: the end of this run was not recorded ({fault!r})\n")

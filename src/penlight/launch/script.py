@@ -20,6 +20,7 @@ from penlight.errors import PenlightError
 from penlight.launch import tracebacks
 from penlight.launch.arming import TorchWatch
 from penlight.launch.target import Target, load, script_folder
+from penlight.launch.termination import LastWords
 
 if TYPE_CHECKING:
     from penlight.probe import Probe
@@ -40,6 +41,9 @@ class Outcome:
     error: str = ""
 
 
+TERMINATED = Outcome(143, "terminated by SIGTERM")
+
+
 def run_script(
     target: Target,
     args: Sequence[str],
@@ -50,6 +54,7 @@ def run_script(
     stop_after: int | None = None,
     on_start: Callable[[Probe], None] | None = None,
     on_end: Callable[[], None] | None = None,
+    on_terminate: Callable[[Outcome], None] | None = None,
     leaving: bool = False,
 ) -> Outcome:
     """Run a script to its end, whatever the end is, and watch it from `import torch` on.
@@ -66,6 +71,7 @@ def run_script(
         stop_after: optimiser steps to allow in mode "check".
         on_start: called with the probe once it watches.
         on_end: called when the script is over, before its atexit handlers.
+        on_terminate: called when a SIGTERM is about to end the process.
         leaving: this process ends right after: do what Python does at its end (wait for
             threads, run the atexit handlers), so that a report comes after the last word of the
             script.
@@ -74,22 +80,31 @@ def run_script(
         PenlightError: the target cannot be run at all.
     """
     pid = os.getpid()
-    began = time.time()
+    watch = _Watch(sink, target, args, mode, budget, stop_after, on_start)
+
+    def terminated() -> None:
+        watch.finish(TERMINATED)
+        if on_terminate is not None:
+            on_terminate(TERMINATED)
+
+    last_words = LastWords(terminated)
     with _own_world(target, args):
-        watch = _Watch(sink, target, args, mode, budget, stop_after, on_start)
         watch.torch.start()
+        if on_terminate is not None:
+            last_words.start()
         try:
             outcome = _execute(target, watch)
             if os.getpid() != pid:
                 raise SystemExit(outcome.exit_code)
             if leaving:
                 outcome = _await_threads(outcome)
-            watch.finish(outcome, began)
+            watch.finish(outcome)
             if on_end is not None:
                 on_end()
             if leaving:
                 _say_goodbye()
         finally:
+            last_words.stop()
             watch.torch.stop()
     return outcome
 
@@ -108,6 +123,7 @@ class _Watch:
         on_start: Callable[[Probe], None] | None,
     ) -> None:
         self.sink = sink
+        self.began = time.time()
         self.script = str(target)
         self.args = tuple(args)
         self.options: dict[str, Any] = {
@@ -132,31 +148,31 @@ class _Watch:
         except Exception as error:  # the law: our faults end here
             self.sink.event(Fault("launch", tracebacks.one_line(error)).to_event())
 
-    def finish(self, outcome: Outcome, began: float) -> None:
+    def finish(self, outcome: Outcome) -> None:
         """Disarm the probe and end the record, also where torch never came."""
         try:
             if self.probe is not None:
                 self.probe.finish(outcome.exit_code, outcome.error)
             else:
-                self._write_ends(outcome, began)
+                self._write_ends(outcome)
             self.sink.close()
         except Exception as error:  # the law: our faults end here
             with contextlib.suppress(Exception):
                 self.sink.event(Fault("launch", tracebacks.one_line(error)).to_event())
                 self.sink.close()
 
-    def _write_ends(self, outcome: Outcome, began: float) -> None:
+    def _write_ends(self, outcome: Outcome) -> None:
         from penlight import __version__
 
         header = Header(
             penlight=__version__,
             script=self.script,
             argv=self.args,
-            started=began,
+            started=self.began,
             mode=self.options["mode"],
             python=platform.python_version(),
         )
-        end = End(outcome.exit_code, outcome.error, wall=time.time() - began)
+        end = End(outcome.exit_code, outcome.error, wall=time.time() - self.began)
         self.sink.event(header.to_event())
         self.sink.event(end.to_event())
 
