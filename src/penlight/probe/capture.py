@@ -100,6 +100,11 @@ class Capture:
         else:
             self.last.append(batch)
 
+    def snapshot(self) -> None:
+        """Copy the weights as they are."""
+        if self.model is not None and self.first:
+            self.start = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
+
     def before_first_step(self, optimizer: Optimizer) -> None:
         """The weights are still the initial ones: copy them if the first batch was replayable."""
         if self.off or self.model is None or not self.first or self.optimizer is not None:
@@ -107,7 +112,7 @@ class Capture:
         held = {id(p) for g in optimizer.param_groups for p in g["params"]}
         if not any(id(p) in held for p in self.model.parameters()):
             return
-        self.start = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
+        self.snapshot()
         groups = []
         for group in optimizer.param_groups:
             names = [n for n, p in self.model.named_parameters() if any(p is q for q in group["params"])]

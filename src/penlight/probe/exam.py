@@ -51,7 +51,7 @@ class Exam:
     def run(self) -> None:
         """Run all exams and write their facts; random state is put back."""
         capture = self.capture
-        if capture.model is None or capture.optimizer is None or not capture.start:
+        if capture.model is None or not capture.start:
             return
         random = torch.get_rng_state()
         try:
@@ -74,6 +74,8 @@ class Exam:
     ) -> Iterator[tuple[str, dict[str, Any]]]:
         yield "coupling", self._coupling(begin)
         yield "causality", self._causality(begin)
+        if self.capture.optimizer is None:
+            return
         yield "modes", self._modes(end, late)
         yield "shuffled", self._shuffled(end, late)
         whole = self._left()

@@ -8,6 +8,7 @@ held by weak reference: a script that drops a model gets its memory back.
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from weakref import ReferenceType, WeakKeyDictionary, ref
@@ -63,11 +64,19 @@ class Models:
         self.roots: list[Root] = []
         self.modules: dict[int, tuple[Root, str]] = {}
         self.parameters: dict[int, tuple[Root, str]] = {}
+        self._only: set[int] = set()
         self.sources: WeakKeyDictionary[nn.Module, str] = WeakKeyDictionary()
 
     def built(self, module: nn.Module) -> None:
         """Note where in the user's code a module is being made."""
         self.sources[module] = user_line(3)
+
+    def restrict(self, models: Sequence[nn.Module]) -> None:
+        """Watch no other models than these; give them their names now."""
+        inner = [unwrap(m) for m in models]
+        self._only = {id(m) for model in inner for m in model.modules()}
+        for model in inner:
+            self.root(model)
 
     def root(self, module: nn.Module) -> Root | None:
         """The root that a module called from outside belongs to; None if it holds no parameter."""
@@ -75,7 +84,7 @@ class Models:
         found = self.modules.get(id(inner))
         if found is not None:
             return found[0]
-        if next(inner.parameters(), None) is None:
+        if next(inner.parameters(), None) is None or (self._only and id(inner) not in self._only):
             return None
         inside = {id(m) for m in inner.modules()}
         root = Root(ref(inner, self._gone), label(inner))

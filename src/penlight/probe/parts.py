@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
 from torch import nn
+from torch.optim import Optimizer
 
 from penlight.core import facts as f
 from penlight.core.vocabulary import OUTPUT_GRAD
@@ -43,6 +44,21 @@ class Parts:
         self.objectives = Objectives(self.state, self.forward, patches)
         self.training = Training(self.state, self.forward, patches, self.nonfinites, on_step)
         self.forward.on()
+
+    def only(self, models: Sequence[Any], optimizers: Sequence[Any]) -> None:
+        """Watch nothing but these; empty means everything."""
+        self.state.models.restrict(models)
+        self.training.only = {id(x) for x in optimizers}
+
+    def preflight(self, model: nn.Module, optimizer: Optimizer | None, seconds: float) -> None:
+        """Finish a check: one backward pass was seen and no step will follow.
+
+        Args:
+            optimizer: whose parameters are compared with the model's, if any.
+            seconds: what the experiments may take.
+        """
+        self.state.governor.allowance += seconds
+        self.training.preflight(model, optimizer)
 
     def off(self) -> None:
         """Take every hook off."""

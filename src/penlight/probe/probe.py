@@ -7,10 +7,10 @@ import platform
 import sys
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import penlight
 from penlight.core import facts as f
@@ -45,6 +45,8 @@ class Probe:
         argv: the script's own arguments, for the record.
         mode: "run", "watch" or "check".
         budget: share of the training's time that watching may take, beyond one second a run.
+        models: the only models to watch; all that train when empty.
+        optimizers: the only optimisers to watch; all that step when empty.
         stop_after: raise `Enough` after this many optimiser steps (check mode).
     """
 
@@ -57,6 +59,8 @@ class Probe:
         mode: str = "run",
         budget: float = 0.01,
         stop_after: int | None = None,
+        models: Sequence[Any] = (),
+        optimizers: Sequence[Any] = (),
         on_alert: Callable[[str], None] | None = None,
     ) -> None:
         self.sink = sink
@@ -65,6 +69,8 @@ class Probe:
         self.mode = mode
         self.budget = budget
         self.stop_after = stop_after
+        self.models = models
+        self.optimizers = optimizers
         self.on_alert = on_alert
         self.parts: Parts | None = None
         self._started = perf_counter()
@@ -90,6 +96,7 @@ class Probe:
 
         try:
             self.parts = Parts(self.sink, self._ledger, self._patches, self.budget, self._stepped)
+            self.parts.only(self.models, self.optimizers)
         except Exception as error:  # an unknown torch must not cost the user the run
             self._fault("start", error)
             self._patches.undo()
@@ -111,7 +118,7 @@ class Probe:
         if self.parts is not None:
             self.parts.off()
             self._patches.undo()
-            for part, step in self.parts.endings(examine=script_exit == 0 or self.mode != "run"):
+            for part, step in self.parts.endings(examine=script_exit == 0):
                 try:
                     with warnings.catch_warnings():
                         warnings.simplefilter("ignore")

@@ -91,6 +91,8 @@ class Training:
         self.on_step = on_step
         self.watched: dict[int, Watched] = {}
         self.met = 0
+        self.checked: set[int] = set()  # parameters taken as optimised in a check
+        self.only: set[int] = set()  # ids of the optimisers to watch; empty: all
         self.reached: set[int] = set()
         self.walked = 0
         self.ops: tuple[f.Op, ...] = ()  # of the newest graph
@@ -297,6 +299,8 @@ class Training:
 
     def _before(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         state = self.state
+        if self.only and id(optimizer) not in self.only:
+            return
         watched = self.watched.get(id(optimizer)) or self._meet(optimizer)
         if watched.stale:
             state.count("stale_gradients")
@@ -443,8 +447,23 @@ class Training:
 
     def describe(self) -> None:
         """Write the parameters as they stand: at the start, again later when more is known."""
-        optimised = {id(p) for w in self.watched.values() for p in w.tensors()}
+        optimised = {id(p) for w in self.watched.values() for p in w.tensors()} | self.checked
         self.state.models.describe(self.state, optimised, self.reached if self.walked else None)
+
+    def preflight(self, model: torch.nn.Module, optimizer: Optimizer | None) -> None:
+        """Look at the gradients of a check, after its one backward pass."""
+        if optimizer is not None:
+            self._gradients(self._meet(optimizer))
+            held = {id(p) for p in self.watched[id(optimizer)].tensors()}
+        else:
+            held = {id(p) for p in model.parameters() if p.requires_grad}
+            for p in model.parameters():
+                if p.grad is not None:
+                    self.state.readout.add(GRAD_NORM, self._name(p), 0, measure.norm(p.grad))
+        self.checked = held
+        if self.forward.capture is not None:
+            self.forward.capture.snapshot()
+        self.forward.collect()
 
     # -- the end --------------------------------------------------------------------------
 

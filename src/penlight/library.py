@@ -1,0 +1,237 @@
+"""Penlight inside Python: `watch` for loops and notebooks, `check` before a training."""
+
+from __future__ import annotations
+
+import inspect
+import io
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from penlight.core.finding import Diagnosis
+from penlight.core.run import Run
+from penlight.diagnosis import diagnose
+from penlight.errors import PenlightError
+from penlight.probe import Probe
+from penlight.store.memory import MemorySink
+from penlight.store.reader import load
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+CHECK_SECONDS = 2.0  # of experiments in a check
+_watching: list[str] = []
+
+
+class Seen:
+    """What `watch` has seen so far, or in all once it is over."""
+
+    def __init__(self, sink: MemorySink, probe: Probe) -> None:
+        self._sink = sink
+        self._probe = probe
+
+    @property
+    def run(self) -> Run:
+        """The recorded run up to now."""
+        return self._sink.run()
+
+    def diagnose(self) -> Diagnosis:
+        """Diagnose what has been recorded up to now."""
+        return diagnose(self.run)
+
+    def __str__(self) -> str:
+        return told(self.diagnose(), self.run)
+
+
+@contextmanager
+def watch(
+    model: nn.Module | Sequence[nn.Module] | None = None,
+    optimizer: Any = None,
+    *,
+    budget: float = 0.01,
+) -> Iterator[Seen]:
+    """Watch the training inside a `with` block.
+
+    Args:
+        model: the model or models to watch; by default every one that trains in the block.
+        optimizer: the optimiser or optimisers to watch; by default every one that steps.
+        budget: share of the training's time that watching may take, beyond one second.
+
+    Raises:
+        PenlightError: torch is not installed, or something is being watched already.
+
+    Example:
+        >>> with penlight.watch(model, optimizer) as seen:
+        ...     train(model, optimizer)
+        >>> print(seen)
+    """
+    with _alone("penlight.watch"):
+        sink = MemorySink()
+        probe = Probe(
+            sink,
+            script="a watched block",
+            mode="watch",
+            budget=budget,
+            models=_listed(model),
+            optimizers=_listed(optimizer),
+        )
+        probe.start()
+        error = ""
+        try:
+            yield Seen(sink, probe)
+        except BaseException as failure:
+            error = f"{type(failure).__name__}: {failure}"
+            raise
+        finally:
+            probe.finish(1 if error else 0, error)
+
+
+def check(
+    model: nn.Module,
+    batch: Any,
+    loss_fn: Callable[..., torch.Tensor],
+    optimizer: torch.optim.Optimizer | None = None,
+) -> Diagnosis:
+    """Examine everything that one batch can prove, in seconds and without training.
+
+    The objective and its shapes, the wiring of the graph, the light at initialisation, the first
+    loss, what the optimiser holds, and whether samples or future tokens leak into each other. The
+    model, its buffers, gradients and modes, and the random state are left exactly as they were.
+
+    Args:
+        model: the model, as it would be trained.
+        batch: `(inputs..., target)`; the loss is `loss_fn(model(*inputs), target)`. Another
+            batch is handed to `loss_fn(model, batch)` when it is a mapping or when the first
+            parameter of `loss_fn` is called `model`.
+        loss_fn: the loss as above; must return one number that requires grad.
+        optimizer: if given, its parameters are compared with the model's.
+
+    Raises:
+        PenlightError: the loss cannot be computed or has no gradient.
+    """
+    import torch
+
+    with _alone("penlight.check"), _unchanged(model):
+        sink = MemorySink()
+        probe = Probe(sink, script="penlight.check", mode="check", models=(model,))
+        probe.start()
+        try:
+            with torch.enable_grad():
+                loss = _loss(model, batch, loss_fn)
+                if not isinstance(loss, torch.Tensor) or loss.numel() != 1:
+                    raise PenlightError("loss_fn must return one number, a tensor with one element.")
+                if not loss.requires_grad:
+                    raise PenlightError(
+                        "The loss has no gradient: nothing between the parameters and it is "
+                        "connected. Look for .detach(), .item(), torch.no_grad() or numpy on the way."
+                    )
+                loss.backward()
+            if probe.parts is not None:
+                probe.parts.preflight(model, optimizer, CHECK_SECONDS)
+        finally:
+            probe.finish(0)
+        return diagnose(sink.run())
+
+
+def told(diagnosis: Diagnosis, run: Run, width: int = 80) -> str:
+    """The diagnosis as the terminal would show it, without colour."""
+    from rich.console import Console
+
+    from penlight.report.terminal import print_diagnosis
+
+    text = io.StringIO()
+    print_diagnosis(diagnosis, run, Console(file=text, width=width, no_color=True))
+    return text.getvalue()
+
+
+def diagnosis_of(run: Run | str | Path) -> Diagnosis:
+    """Diagnose a run, or the run recorded in a folder.
+
+    Raises:
+        PenlightError: the folder holds no readable run.
+    """
+    return diagnose(run if isinstance(run, Run) else load(run))
+
+
+def explain(name: str) -> str:
+    """The card of a pitfall as Markdown.
+
+    Raises:
+        PenlightError: there is no such pitfall.
+    """
+    from penlight.catalogue import pitfall
+    from penlight.page import markdown
+
+    return markdown(pitfall(name))
+
+
+def _loss(model: Any, batch: Any, loss_fn: Callable[..., Any]) -> Any:
+    names = _parameters(loss_fn)
+    if names and names[0] == "model":
+        return loss_fn(model, batch)
+    if isinstance(batch, (tuple, list)) and len(batch) >= 2:
+        return loss_fn(model(*batch[:-1]), batch[-1])
+    if isinstance(batch, Mapping):
+        return loss_fn(model, batch)
+    raise PenlightError(
+        "penlight.check needs a batch (inputs..., target), or a loss function whose first "
+        f"parameter is called model; it got a {type(batch).__name__} and {names or loss_fn}."
+    )
+
+
+def _parameters(function: Callable[..., Any]) -> list[str]:
+    try:
+        return list(inspect.signature(function).parameters)
+    except (TypeError, ValueError):
+        return []
+
+
+@contextmanager
+def _unchanged(model: nn.Module) -> Iterator[None]:
+    """Put gradients, buffers, modes and random states back."""
+    import torch
+
+    grads = [(p, p.grad) for p in model.parameters()]
+    buffers = [(b, b.detach().clone()) for b in model.buffers()]
+    modes = [(m, m.training) for m in model.modules()]
+    random = torch.get_rng_state()
+    devices = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+    for p, _ in grads:
+        p.grad = None
+    try:
+        yield
+    finally:
+        for p, grad in grads:
+            p.grad = grad
+        with torch.no_grad():
+            for b, old in buffers:
+                b.copy_(old)
+        for m, training in modes:
+            m.training = training
+        torch.set_rng_state(random)
+        if devices:
+            torch.cuda.set_rng_state_all(devices)
+
+
+@contextmanager
+def _alone(name: str) -> Iterator[None]:
+    """One probe at a time: two would count each other's work."""
+    import importlib.util
+
+    if importlib.util.find_spec("torch") is None:
+        raise PenlightError(f"{name} needs PyTorch: pip install torch")
+    if _watching:
+        raise PenlightError(f"{name} cannot start inside {_watching[0]}: one watcher at a time.")
+    _watching.append(name)
+    try:
+        yield
+    finally:
+        _watching.remove(name)
+
+
+def _listed(value: Any) -> tuple[Any, ...]:
+    if value is None:
+        return ()
+    return tuple(value) if isinstance(value, (list, tuple)) else (value,)
