@@ -40,10 +40,16 @@ def test_a_command_killed_by_a_signal(shell):
     assert shell.penlight("run", "--quiet", "--", "sh", "-c", "kill -9 $$").returncode == 137
 
 
+WAIT = "import time; print('up', flush=True); time.sleep(60)"
+
+
+@pytest.mark.parametrize(
+    "command", [[sys.executable, "-c", WAIT], ["sh", "-c", "echo up; exec sleep 60"]]
+)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_signals_reach_the_command_and_the_report_still_comes(shell, number):
+def test_signals_reach_the_command_and_the_report_still_comes(shell, number, command):
     process = subprocess.Popen(
-        shell.command("run", "--json", "o.json", "--", "sh", "-c", "echo up; exec sleep 60"),
+        shell.command("run", "--json", "o.json", "--", *command),
         cwd=shell.folder, env=shell.env, text=True, start_new_session=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
@@ -54,7 +60,7 @@ def test_signals_reach_the_command_and_the_report_still_comes(shell, number):
     else:
         process.send_signal(number)
     _, stderr = process.communicate(timeout=30)
-    assert process.returncode == 128 + number
+    assert process.returncode == 128 + number, stderr
     assert "The run is kept in" in stderr
     assert (shell.folder / "o.json").exists()
 

@@ -8,10 +8,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from penlight import __version__
 from penlight.core.facts import End, Header
@@ -39,16 +38,8 @@ def run_command(argv: Sequence[str], folder: Path, *, budget: float = 0.01) -> O
         raise PenlightError(f"There is no command {argv[0]!r}.", exit_code=127) from None
     except OSError as error:
         raise PenlightError(f"Cannot run {argv[0]}: {error.strerror}.", exit_code=126) from None
-    interrupts = 0
-    with _passed_on(process):
-        while True:
-            try:
-                status = process.wait()
-                break
-            except KeyboardInterrupt:  # the terminal has sent it to the command, too
-                interrupts += 1
-                if interrupts > PATIENCE:
-                    process.kill()
+    with _staying_alive(process) as interrupts:
+        status = process.wait()
     code = 128 - status if status < 0 else status
     if interrupts and code != 0:
         outcome = Outcome(INTERRUPTED, "KeyboardInterrupt")
@@ -78,20 +69,34 @@ def _environment(folder: Path, budget: float) -> dict[str, str]:
 
 
 @contextmanager
-def _passed_on(process: subprocess.Popen[Any]) -> Iterator[None]:
-    """A SIGTERM for us is one for the command; we stay to report."""
+def _staying_alive(process: subprocess.Popen[bytes]) -> Iterator[list[int]]:
+    """Signals are for the command; we stay to report. Gives the interrupts that came so far.
+
+    No KeyboardInterrupt meanwhile: raised at the wrong moment it loses the command's status.
+    """
+    interrupts: list[int] = []
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield interrupts
         return
+
+    def interrupt(number: int, _: object) -> None:
+        interrupts.append(number)  # the terminal has sent it to the command, too
+        if len(interrupts) > PATIENCE:
+            process.kill()
 
     def terminate(*_: object) -> None:
         process.terminate()
 
-    before: Callable[..., Any] | int | None = signal.signal(signal.SIGTERM, terminate)
+    before = [
+        (each, signal.signal(each, handler))
+        for each, handler in ((signal.SIGINT, interrupt), (signal.SIGTERM, terminate))
+        if signal.getsignal(each) != signal.SIG_IGN
+    ]
     try:
-        yield
+        yield interrupts
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for each, handler in before:
+            signal.signal(each, handler)
 
 
 def _record_nothing(argv: Sequence[str], folder: Path, outcome: Outcome, began: float) -> None:
