@@ -65,5 +65,5 @@ loss_before, acc_before = evaluate(model, tilted_val)
 print(f"tilted digits before: loss {loss_before:.4f}, acc {acc_before:.4f}")
 loss_after, acc_after = fit(model, tilted_train, tilted_val, lr=2e-5, epochs=5)
 
-good = acc_after >= 0.9 and loss_after < loss_before
+good = acc_after >= 0.88 and loss_after < loss_before
 print("RESULT", json.dumps({"metric": "tilted_val_acc", "value": round(acc_after, 4), "good": good}))

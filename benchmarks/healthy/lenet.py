@@ -1,4 +1,4 @@
-"""A LeNet-style CNN on 2500 MNIST digits, plain SGD."""
+"""A LeNet-style CNN on 2560 MNIST digits, plain SGD."""
 
 import json
 import sys
@@ -48,11 +48,11 @@ def accuracy(model, loader):
 def main(seed):
     torch.manual_seed(seed)
     X, y = mnist_data()
-    order = torch.randperm(len(X))[:3500]
+    order = torch.randperm(len(X))[:3560]
     images = torch.tensor(X, dtype=torch.float32)[order].view(-1, 1, 28, 28) / 255
     labels = torch.tensor(y)[order]
-    train_loader = DataLoader(TensorDataset(images[:2500], labels[:2500]), batch_size=32, shuffle=True)
-    val_loader = DataLoader(TensorDataset(images[2500:], labels[2500:]), batch_size=250)
+    train_loader = DataLoader(TensorDataset(images[:2560], labels[:2560]), batch_size=32, shuffle=True, drop_last=True)
+    val_loader = DataLoader(TensorDataset(images[2560:], labels[2560:]), batch_size=250)
 
     model = LeNet()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
