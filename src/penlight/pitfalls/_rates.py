@@ -1,0 +1,79 @@
+"""Reads the learning-rate experiment: the same batches from the same state at other rates."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from penlight.core.facts import Exam
+from penlight.core.run import Run
+from penlight.core.vocabulary import UPDATE_RATIO
+
+TIE = 0.02  # gains nearer than this share of the start loss count as equal: the trial's 2% margin
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """How far the loss fell in a few dozen steps at the script's rate and at others.
+
+    Gains are falls of the loss as shares of the loss before; minus infinity when it blew up.
+    """
+
+    steps: int
+    own: float
+    tenth: float
+    tenfold: float
+    hundredfold: float
+
+    @property
+    def best(self) -> str:
+        """The factor that got furthest, smaller ones first among equals."""
+        gains = {"0.1": self.tenth, "1": self.own, "10": self.tenfold, "100": self.hundredfold}
+        top = max(gains.values())
+        return next(k for k, v in gains.items() if v >= top - TIE)
+
+    @property
+    def too_high(self) -> bool:
+        """A ten times smaller rate learns from these batches, the script's own does not."""
+        return self.tenth > TIE and self.own < self.tenth - max(TIE, 0.25 * self.tenth)
+
+    @property
+    def too_low(self) -> bool:
+        """The fall is still proportional to the rate: ten times the rate, over three times the fall."""
+        return self.tenfold > max(3 * self.own, 0.0)
+
+
+def rates(run: Run, name: str = "rates") -> Rates | None:
+    """The experiment of that name ("rates": first state, "rates_end": last), None if not made."""
+    exam = run.exam(name)
+    if exam is None:
+        return None
+    start = _number(exam, "start")
+    if not math.isfinite(start) or start <= 0:
+        return None
+
+    def gain(key: str) -> float:
+        value = _number(exam, key)
+        return (start - value) / start if math.isfinite(value) else -math.inf
+
+    return Rates(int(_number(exam, "steps")), gain("x1"), gain("x0.1"), gain("x10"), gain("x100"))
+
+
+def update_size(run: Run, first: float = 0, last: float = math.inf) -> float | None:
+    """Median over weight matrices of the median update ratio between two steps; None: unknown."""
+    matrices = {p.name for p in run.parameters if len(p.shape) > 1}
+    medians = [
+        float(np.median(values))
+        for series in run.every(UPDATE_RATIO)
+        if series.site in matrices
+        and len(values := series.between(first, last).finite.values)
+        and np.median(values) > 0
+    ]
+    return float(np.median(medians)) if medians else None
+
+
+def _number(exam: Exam, key: str) -> float:
+    value = exam.values.get(key)
+    return float(value) if isinstance(value, (int, float)) else math.nan

@@ -1,0 +1,170 @@
+"""Steps so large that the optimiser jumps over every valley."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from penlight.core.facts import Exam, NonFinite
+from penlight.core.finding import Evidence, Finding, Prescription
+from penlight.core.pitfall import Demo, Pitfall, limit
+from penlight.core.run import Run
+from penlight.core.vocabulary import LOSS, LR, UPDATE_RATIO
+from penlight.pitfalls._curves import Progress, progress
+from penlight.pitfalls._rates import Rates, rates, update_size
+
+
+class LrTooHigh(Pitfall):
+    """The learning rate is too high.
+
+    Somebody walks down into a valley in seven-league boots: every step leads over the river and
+    lands higher up on the other side, and the harder the slope pushes, the farther the leap.
+
+    ## What happens
+    A gradient is only true nearby. A step that is long compared with the curvature of the loss
+    overshoots: the loss rises, the next gradient is larger, and the next step longer still. The
+    weights run off, or one violent step pushes the units of a ReLU layer into their flat side, where
+    no gradient brings them back.
+
+    ## Symptoms
+    - The loss jumps up in the first steps, oscillates without falling, or becomes NaN.
+    - Or it drops once to the value of a constant prediction and stays there, perfectly flat.
+    - Dead ReLUs, saturated sigmoids and huge weights appear. They are results, not reasons.
+
+    ## Causes
+    - A rate made for SGD (0.1) given to Adam, whose usual rate is 0.001.
+    - A rate copied from a much larger batch, or from a model with normalisation.
+    - No warmup in a model that needs it.
+    - Inputs or targets that are not scaled: then scale these first, the rate will fit again.
+
+    ## When not to worry
+    A loss that is noisy but falls, or a hump in the first steps that is soon overcome, is fine: large
+    rates often find better minima. This is only said of runs that fail.
+
+    ## References
+    - LeCun, Bottou, Orr and Mueller 1998, Efficient BackProp.
+    - Smith 2017, Cyclical learning rates for training neural networks (the range test).
+    - Cohen et al. 2021, Gradient descent on neural networks typically occurs at the edge of stability.
+    """
+
+    family = "optimisation"
+    needs = (LOSS, LR, UPDATE_RATIO, Exam, NonFinite)
+    caused_by = ("input-scale", "target-scale", "exploding-gradient", "missing-zero-grad", "wrong-reduction")
+    learnt: float = limit(
+        0.6,
+        why="a run that learnt this share of what there is to learn does not fail, whatever its rate: "
+        "the healthy zoo trains at rates up to 0.1 and ends above it (benchmarks/healthy)",
+    )
+    bold: float = limit(
+        0.1,
+        why="median change of the weight matrices in each of the first steps, as a share of their norm; "
+        "Adam and SGD runs of the healthy zoo stay between 0.002 and 0.05",
+    )
+    prescriptions = (
+        Prescription(
+            "Divide the learning rate by ten: `lr=lr / 10`, and again if the loss still jumps.",
+            because="the same batches were learnt at a smaller rate, or every step moves the weights too far",
+            unless="the inputs are not scaled: scale them first",
+        ),
+        Prescription(
+            "Let the rate rise over the first 5% of the steps: "
+            "`torch.optim.lr_scheduler.LinearLR(optimizer, 0.01, total_iters=steps // 20)`.",
+            because="the first steps are the most dangerous ones",
+        ),
+        Prescription(
+            "Clip: `torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)` before the step.",
+            because="it bounds the longest step",
+            unless="more than half of all steps would be clipped: then the rate is the problem",
+        ),
+    )
+    demo = Demo(
+        script='''\
+import json
+import sys
+
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+torch.manual_seed(int(sys.argv[1]) if len(sys.argv) > 1 else 0)
+angle = torch.rand(3000) * 6.28
+arm = torch.randint(3, (3000,))
+radius = 0.3 + angle / 6.28
+x = torch.stack([radius * torch.cos(angle + 2.09 * arm), radius * torch.sin(angle + 2.09 * arm)], 1)
+x = x / x.std() + 0.03 * torch.randn(3000, 2)
+train = DataLoader(TensorDataset(x[:2400], arm[:2400]), batch_size=60, shuffle=True)
+test_x, test_y = x[2400:], arm[2400:]
+
+model = nn.Sequential(
+    nn.Linear(2, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 3)
+)
+optimizer = torch.optim.Adam(model.parameters(), lr=0.3)
+criterion = nn.CrossEntropyLoss()
+
+for epoch in range(15):
+    model.train()
+    for batch, labels in train:
+        optimizer.zero_grad()
+        loss = criterion(model(batch), labels)
+        loss.backward()
+        optimizer.step()
+    model.eval()
+    with torch.no_grad():
+        output = model(test_x)
+        accuracy = (output.argmax(1) == test_y).float().mean().item()
+        print(f"epoch {epoch:2d}  loss {criterion(output, test_y).item():.4f}  accuracy {accuracy:.3f}")
+
+print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
+''',
+        cure=(("lr=0.3", "lr=0.003"),),
+    )
+
+    def detect(self, run: Run) -> Iterator[Finding]:
+        """Fires on a run that fails and that a smaller rate would have saved, or whose steps are huge."""
+        curve = progress(run)
+        if curve is None or not self._fails(curve):
+            return
+        compared = rates(run)
+        size = update_size(run, 0, FIRST)
+        evidence = list(self._evidence(compared, size))
+        if not evidence:
+            return
+        optimizer = run.optimizers[0] if run.optimizers else None
+        named = f"{optimizer.type}(lr={optimizer.lr:g})" if optimizer else "the optimiser"
+        became = "became non-finite" if curve.broken is not None else f"ended at {curve.end:.3g}"
+        yield self.finding(
+            f"The learning rate is too high: with {named} the loss began at {curve.first:.3g} and {became}.",
+            *evidence,
+            Evidence("loss", f"the loss began at {curve.first:.4g} and {became}", value=curve.end, limit=curve.chance),
+            confidence=0.95 if len(evidence) > 1 else 0.85,
+            where=named,
+            source=optimizer.source if optimizer else "",
+            first_step=curve.broken if curve.broken is not None else 0,
+        )
+
+    def _fails(self, curve: Progress) -> bool:
+        if curve.diverged:
+            return True
+        return curve.learnt is not None and curve.learnt < self.learnt
+
+    def _evidence(self, compared: Rates | None, size: float | None) -> Iterator[Evidence]:
+        if compared is not None and compared.too_high:
+            own = "blew up" if compared.own < -1e3 else f"changed the loss by {-compared.own:+.0%}"
+            yield Evidence(
+                "rates",
+                f"replayed from the start, {compared.steps} steps at a tenth of the rate changed the loss by "
+                f"{-compared.tenth:+.0%}, at the script's own rate {own}",
+                steps=(0, compared.steps),
+                value=compared.own if compared.own > -1e3 else None,
+                limit=compared.tenth,
+            )
+        if size is not None and size > self.bold and (compared is None or compared.own < compared.tenth):
+            yield Evidence(
+                "update_ratio",
+                f"in the first {FIRST} steps one step changed a typical weight matrix by {size:.0%} of its norm",
+                steps=(0, FIRST),
+                value=size,
+                limit=self.bold,
+            )
+
+
+FIRST = 8  # steps whose size is looked at: later the gradients of a dead network are zero

@@ -1,0 +1,188 @@
+"""Steps so small that the run ends before it has got anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from penlight.core.facts import Exam, Optimizer
+from penlight.core.finding import Evidence, Finding, Prescription
+from penlight.core.pitfall import Demo, Pitfall, limit
+from penlight.core.run import Run
+from penlight.core.vocabulary import LOSS, LR, TRAVEL, UPDATE_RATIO
+from penlight.pitfalls._curves import progress
+from penlight.pitfalls._rates import rates, update_size
+
+
+class LrTooLow(Pitfall):
+    """The learning rate is too low.
+
+    Emptying a bath with a teaspoon: every spoonful goes the right way, and at the end of the
+    evening the water stands where it stood.
+
+    ## What happens
+    The gradient points downhill and every step follows it, but the steps are so short that the
+    weights hardly leave their random start during the whole run. The loss falls in a straight
+    line, in proportion to the rate: ten times the rate would have got ten times as far.
+
+    ## Symptoms
+    - The loss falls slowly and steadily, without the usual fast beginning.
+    - All layers alike move by a tiny share of their norm; none of them leads or lags.
+    - Training longer helps, a little.
+
+    ## Causes
+    - A fine-tuning rate (1e-5) used for a model that starts from random weights.
+    - SGD with a rate made for Adam.
+    - A rate that was lowered against an instability that had another reason.
+    - A schedule that has used up the rate early.
+
+    ## When not to worry
+    Fine-tuning moves the weights very little on purpose, from a start that is good already. Then the
+    loss is low from the first step, and nothing is said here.
+
+    ## References
+    - Goodfellow, Bengio and Courville 2016, Deep Learning, section 11.4.1.
+    - Smith 2017, Cyclical learning rates for training neural networks (the range test).
+    """
+
+    family = "optimisation"
+    needs = (LOSS, LR, UPDATE_RATIO, TRAVEL, Exam)
+    caused_by = ("lr-schedule-exhausted", "vanishing-gradient", "forward-collapse")
+    learnt: float = limit(
+        0.5,
+        why="a run that learnt half of what there is to learn is under way; slow healthy ones "
+        "(LSTM, character model) end above it or move more than `travelled` (benchmarks/healthy)",
+    )
+    travelled: float = limit(
+        0.1,
+        why="share of their own norm that all weight matrices have moved at most by the end: below "
+        "it the network is still its random start (catalogue: projected travel under 0.1)",
+    )
+    crawl: float = limit(
+        3e-4,
+        why="median change of the weight matrices in one step, as a share of their norm; the healthy "
+        "zoo's runs have 0.0025 to 0.036 (benchmarks/healthy), eight times this and more",
+    )
+    blind: float = limit(
+        1e-4,
+        why="the same where no replay was possible: 25 times under the slowest healthy run",
+    )
+    prescriptions = (
+        Prescription(
+            "Multiply the learning rate by ten, and again while the loss falls faster each time.",
+            because="the fall of the loss was still proportional to the rate",
+            unless="the rate is a schedule's warmup: then look at its peak",
+        ),
+        Prescription(
+            "Use Adam at 1e-3: `torch.optim.Adam(model.parameters(), lr=1e-3)`.",
+            because="its steps do not depend on the size of the gradient",
+            unless="the model needs plain SGD for a reason of its own",
+        ),
+    )
+    demo = Demo(
+        script='''\
+import json
+import sys
+
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+torch.manual_seed(int(sys.argv[1]) if len(sys.argv) > 1 else 0)
+angle = torch.rand(3000) * 6.28
+arm = torch.randint(3, (3000,))
+radius = 0.3 + angle / 6.28
+x = torch.stack([radius * torch.cos(angle + 2.09 * arm), radius * torch.sin(angle + 2.09 * arm)], 1)
+x = x / x.std() + 0.03 * torch.randn(3000, 2)
+train = DataLoader(TensorDataset(x[:2400], arm[:2400]), batch_size=60, shuffle=True)
+test_x, test_y = x[2400:], arm[2400:]
+
+model = nn.Sequential(
+    nn.Linear(2, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 3)
+)
+optimizer = torch.optim.SGD(model.parameters(), lr=0.0003, momentum=0.9)
+criterion = nn.CrossEntropyLoss()
+
+for epoch in range(40):
+    model.train()
+    for batch, labels in train:
+        optimizer.zero_grad()
+        loss = criterion(model(batch), labels)
+        loss.backward()
+        optimizer.step()
+    model.eval()
+    with torch.no_grad():
+        output = model(test_x)
+        accuracy = (output.argmax(1) == test_y).float().mean().item()
+        print(f"epoch {epoch:2d}  loss {criterion(output, test_y).item():.4f}  accuracy {accuracy:.3f}")
+
+print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
+''',
+        cure=(("lr=0.0003", "lr=0.1"),),
+    )
+
+    def detect(self, run: Run) -> Iterator[Finding]:
+        """Fires when all layers crawl, the loss has hardly fallen, and a higher rate gets further."""
+        curve = progress(run)
+        if curve is None or curve.diverged or curve.learnt is None or curve.learnt >= self.learnt:
+            return
+        travel, size = self._travel(run), update_size(run)
+        if not run.optimizers or travel is None or size is None:
+            return
+        if travel >= self.travelled or size >= self.crawl:
+            return
+        compared = None if self._warmed(run) else rates(run)
+        if not (compared.too_low if compared else size < self.blind):
+            return
+        optimizer: Optimizer = run.optimizers[0]
+        named = f"{optimizer.type}(lr={optimizer.lr:g})"
+        evidence = [
+            Evidence(
+                "update_ratio",
+                f"one step changes a typical weight matrix by {size:.1e} of its norm",
+                steps=(0, run.steps),
+                value=size,
+                limit=self.crawl if compared else self.blind,
+            ),
+            Evidence(
+                "travel",
+                f"the matrix that moved most has moved by {travel:.1%} of its norm in the whole run",
+                steps=(0, run.steps),
+                value=travel,
+                limit=self.travelled,
+            ),
+        ]
+        if compared:
+            evidence.insert(
+                0,
+                Evidence(
+                    "rates",
+                    f"replayed from the start, {compared.steps} steps at ten times the rate lowered the "
+                    f"loss by {compared.tenfold:.2%}, at the script's own rate by {compared.own:.2%}",
+                    steps=(0, compared.steps),
+                    value=compared.own,
+                    limit=compared.tenfold / 3,
+                ),
+            )
+        yield self.finding(
+            f"The learning rate is too low: {run.steps} steps of {named} took the loss from "
+            f"{curve.first:.3g} to {curve.end:.3g}, and no layer has moved far from its random start.",
+            *evidence,
+            severity="critical" if compared else "warning",
+            confidence=0.93 if compared else 0.8,
+            where=named,
+            source=optimizer.source,
+            first_step=0,
+        )
+
+    def _warmed(self, run: Run) -> bool:
+        """Whether the rate rose so far that its first value, which the replay used, says little."""
+        lr = run.series(LR).finite.values
+        return bool(len(lr)) and float(lr.max()) > 3 * float(lr[0])
+
+    def _travel(self, run: Run) -> float | None:
+        """How far the weight matrix that moved most has moved."""
+        matrices = {p.name for p in run.parameters if len(p.shape) > 1 and p.std > 0}
+        ends = [float(s.finite.values[-1]) for s in run.every(TRAVEL) if s.site in matrices and s.finite]
+        return float(np.max(ends)) if ends else None

@@ -1,0 +1,157 @@
+"""The run ended while it was still learning fast."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from penlight.core.finding import Evidence, Finding, Prescription
+from penlight.core.pitfall import Demo, Pitfall, limit
+from penlight.core.run import Run
+from penlight.core.vocabulary import ACCURACY, EXPLAINED, LOSS
+from penlight.pitfalls._curves import progress
+
+
+class StoppedTooEarly(Pitfall):
+    """The training stopped while the loss was still falling fast.
+
+    The cake left the oven after five minutes: nothing is wrong with the recipe, the dough is
+    rising, and it is not a cake yet.
+
+    ## What happens
+    Learning has begun and goes on at full speed, and the loop ends. What the script then measures is
+    not what the model can do but how far it happened to get.
+
+    ## Symptoms
+    - The loss falls as fast at the end as before; its curve has not begun to bend.
+    - Training and validation are equally bad.
+    - A second run with more epochs is much better.
+
+    ## Causes
+    - Too few epochs, often 1 to 5 for a small data set.
+    - Few steps an epoch: a large batch on little data.
+    - Early stopping with too little patience, or a step limit left over from debugging.
+
+    ## When not to worry
+    Most trainings end while the loss still falls a little. That is fine; here it falls steeply.
+
+    ## References
+    - Godbole et al. 2023, Deep Learning Tuning Playbook: choosing the number of steps.
+    """
+
+    family = "optimisation"
+    needs = (LOSS, ACCURACY, EXPLAINED)
+    caused_by = (
+        "lr-too-low",
+        "vanishing-gradient",
+        "forward-collapse",
+        "saturated-activation",
+        "input-scale",
+        "target-scale",
+        "init-loss-off",
+        "output-activation-mismatch",
+        "loss-task-mismatch",
+        "double-softmax",
+        "hidden-softmax",
+        "excessive-regularisation",
+        "params-not-optimised",
+        "gradient-cut",
+        "missing-nonlinearity",
+        "underfitting-capacity",
+        "symmetric-init",
+        "dying-relu",
+    )
+    learnt: float = limit(
+        0.35,
+        why="share of what there is to learn; slow but healthy runs (LSTM and character model of "
+        "benchmarks/healthy) end above it or have bent by then",
+    )
+    late: float = limit(
+        0.28,
+        why="share of the whole fall that came in the last third: a straight line gives 0.33, a curve "
+        "that bends towards its floor much less (exponential with three time constants: 0.05)",
+    )
+    prescriptions = (
+        Prescription(
+            "Train several times longer, until the validation loss no longer falls.",
+            because="the loss fell as fast at the end as before",
+            unless="each epoch is dear: then raise the learning rate first",
+        ),
+        Prescription(
+            "Raise the learning rate two- to threefold.",
+            because="the same way in fewer steps",
+            unless="the loss becomes unsteady",
+        ),
+    )
+    demo = Demo(
+        script='''\
+import json
+import sys
+
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+torch.manual_seed(int(sys.argv[1]) if len(sys.argv) > 1 else 0)
+angle = torch.rand(3000) * 6.28
+arm = torch.randint(3, (3000,))
+radius = 0.3 + angle / 6.28
+x = torch.stack([radius * torch.cos(angle + 2.09 * arm), radius * torch.sin(angle + 2.09 * arm)], 1)
+x = x / x.std() + 0.03 * torch.randn(3000, 2)
+train = DataLoader(TensorDataset(x[:2400], arm[:2400]), batch_size=60, shuffle=True)
+test_x, test_y = x[2400:], arm[2400:]
+
+model = nn.Sequential(
+    nn.Linear(2, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 3)
+)
+optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
+criterion = nn.CrossEntropyLoss()
+
+for epoch in range(2):
+    model.train()
+    for batch, labels in train:
+        optimizer.zero_grad()
+        loss = criterion(model(batch), labels)
+        loss.backward()
+        optimizer.step()
+    model.eval()
+    with torch.no_grad():
+        output = model(test_x)
+        accuracy = (output.argmax(1) == test_y).float().mean().item()
+        print(f"epoch {epoch:2d}  loss {criterion(output, test_y).item():.4f}  accuracy {accuracy:.3f}")
+
+print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
+''',
+        cure=(("range(2)", "range(40)"),),
+    )
+
+    def detect(self, run: Run) -> Iterator[Finding]:
+        """Fires when little was learnt and the last third of the run brought its full share."""
+        curve = progress(run)
+        if curve is None or curve.diverged or curve.learnt is None or curve.learnt >= self.learnt:
+            return
+        whole = curve.first - curve.end
+        if not curve.falling or not curve.fell or whole <= 0 or run.end is None or run.end.error:
+            return
+        share = curve.slope / whole
+        if share < self.late:
+            return
+        yield self.finding(
+            f"The training stopped after {run.steps} steps while the loss was still falling fast, from "
+            f"{curve.first:.3g} to {curve.end:.3g}.",
+            Evidence(
+                "loss",
+                f"{min(share, 1):.0%} of the whole fall came in the last third of the run",
+                steps=(run.steps * 2 // 3, run.steps),
+                value=share,
+                limit=self.late,
+            ),
+            Evidence(
+                "loss",
+                f"{max(curve.learnt, 0):.0%} of what there is to learn was learnt",
+                value=curve.learnt,
+                limit=self.learnt,
+            ),
+            severity="warning",
+            confidence=0.8,
+            first_step=run.steps * 2 // 3,
+        )
