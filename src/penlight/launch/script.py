@@ -146,7 +146,7 @@ class _Watch:
             if self.on_start is not None:
                 self.on_start(probe)
         except Exception as error:  # the law: our faults end here
-            self.sink.event(Fault("launch", tracebacks.one_line(error)).to_event())
+            self._admit(error)
 
     def finish(self, outcome: Outcome) -> None:
         """Disarm the probe and end the record, also where torch never came."""
@@ -157,9 +157,12 @@ class _Watch:
                 self._write_ends(outcome)
             self.sink.close()
         except Exception as error:  # the law: our faults end here
-            with contextlib.suppress(Exception):
-                self.sink.event(Fault("launch", tracebacks.one_line(error)).to_event())
-                self.sink.close()
+            self._admit(error)
+
+    def _admit(self, error: Exception) -> None:
+        with contextlib.suppress(Exception):  # the sink itself may be what is broken
+            self.sink.event(Fault("launch", tracebacks.one_line(error)).to_event())
+            self.sink.flush()
 
     def _write_ends(self, outcome: Outcome) -> None:
         from penlight import __version__
