@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from penlight.core.vocabulary import ACCURACY, EXPLAINED, LOSS, OBJECTIVE_LOSS
 
 END = 0.2  # the last fifth of a run speaks for its end
 STEADY = 0.1  # spread of their ratio up to which two loss curves count as proportional
+RUINED, FINE = 0.1, 0.5  # shares learnt: below the one nothing works, from the other on it does
 SIGMAS = 3.0  # differences below this many standard errors are noise
 
 
@@ -34,7 +36,7 @@ class Progress:
     slope_error: float  # standard error of `slope`
     chance: float | None  # loss of the best constant prediction; None: unknown
     learnt: float | None  # share of what there is to learn that was learnt; None: unknown
-    broken: int | None  # step of the first non-finite loss
+    broken: int | None  # step from which on the loss was non-finite to the end
 
     @property
     def falling(self) -> bool:
@@ -58,7 +60,11 @@ def progress(run: Run, objective: Objective | None = None) -> Progress | None:
     """How the run got on by its loss curve; None when there are fewer than 10 points."""
     objective = objective or run.objective
     curve = loss_curve(run, objective)
-    bad = curve.steps[~np.isfinite(curve.values)]
+    bad = ~np.isfinite(curve.values)
+    broken = None
+    if len(bad) and bad[-1]:
+        last = int(np.flatnonzero(~bad)[-1]) if not bad.all() else -1
+        broken = int(curve.steps[last + 1])
     curve = curve.finite
     if len(curve) < 10:
         return None
@@ -79,7 +85,7 @@ def progress(run: Run, objective: Objective | None = None) -> Progress | None:
         slope_error=slope_error,
         chance=chance,
         learnt=_most(_loss_share(end, chance), score(run, objective)),
-        broken=int(bad[0]) if len(bad) else None,
+        broken=broken,
     )
 
 
@@ -151,10 +157,26 @@ def score(run: Run, objective: Objective | None = None) -> float | None:
     return max(found, default=None)
 
 
-def learns(run: Run, share: float) -> bool:
-    """Whether the run provably learnt at least `share` of what there is to learn."""
+Verdict = Literal["ruined", "poor", "fine", "unknown"]
+
+
+def verdict(run: Run) -> Verdict:
+    """How the run turned out, whatever the reason.
+
+    "ruined": the loss became non-finite or flew off, or under a tenth was learnt of what there
+    is to learn. "poor": under half, which a hard task may excuse. "fine": at least half.
+    """
+    curve = loss_curve(run)
+    if curve and not math.isfinite(curve.values[-1]):
+        return "ruined"
     seen = progress(run)
-    return seen is not None and seen.learnt is not None and seen.learnt >= share
+    if seen is None:
+        return "unknown"
+    if stuck(run, RUINED) or (seen.learnt is None and seen.diverged):
+        return "ruined"
+    if seen.learnt is None:
+        return "unknown"
+    return "fine" if seen.learnt >= FINE else "poor"
 
 
 def stuck(run: Run, share: float) -> bool:
