@@ -1,0 +1,158 @@
+"""causal-leak: see the card."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from penlight.core.facts import Exam, Graph, Hygiene, Module
+from penlight.core.finding import Evidence, Finding, Prescription
+from penlight.core.pitfall import Demo, Pitfall, limit
+from penlight.core.run import Run
+
+
+class CausalLeak(Pitfall):
+    """A model that predicts the next token can look at it.
+
+    Reading a detective novel from the last page: every guess about the murderer is right, and the
+    reader has learnt nothing about solving cases.
+
+    ## What happens
+    Each position is trained to name the token that follows. If the output at a position depends
+    on later inputs, the answer is among them, and copying it is far easier than predicting. In
+    generation there are no later tokens, and the model has nothing to copy from.
+
+    ## Symptoms
+    - A loss far below what the data allows, often close to zero, in training and in validation.
+    - Generated text is nonsense.
+    - The loss of the last position alone is much worse than that of the others.
+
+    ## Causes
+    - No causal mask, a mask that is off by one, transposed or inverted, or one that lets holes.
+    - A bidirectional LSTM, or a convolution padded on both sides.
+    - Normalisation or pooling over the time dimension.
+
+    ## When not to worry
+    Encoders, taggers and masked language models look both ways on purpose: only models whose
+    targets are their own inputs shifted by one are tested. With a prefix that may be seen
+    whole, the leak inside the prefix is meant if its positions are left out of the loss.
+
+    ## References
+    - A. Karpathy, A Recipe for Training Neural Networks (2019): use backprop to chart dependencies.
+    - A. Vaswani et al., Attention Is All You Need (2017), section 3.2.3.
+    """
+
+    family = "architecture"
+    needs = (Exam, Hygiene, Module, Graph)
+    share: float = limit(
+        1e-5,
+        why="float32 rounding moves an output by some 1e-7 of its scale; a causal model's earlier "
+        "outputs moved by exactly 0 in every experiment, an off-by-one mask moved them by 0.1",
+    )
+    prescriptions = (
+        Prescription(
+            "Use F.scaled_dot_product_attention(q, k, v, is_causal=True), or mask the scores with "
+            "torch.triu(torch.ones(T, T, dtype=torch.bool), diagonal=1) before the softmax.",
+            "Position t may then see positions up to t and no further.",
+        ),
+        Prescription(
+            "Pad convolutions on the left only: F.pad(x, (kernel_size - 1, 0)).",
+            "Symmetric padding shows every position what comes next.",
+        ),
+        Prescription(
+            "Use a one-directional LSTM or GRU for next-token prediction.",
+            "The backward direction arrives from the future.",
+        ),
+    )
+    demo = Demo(
+        script='''\
+import json
+import sys
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+torch.manual_seed(int(sys.argv[1]) if len(sys.argv) > 1 else 0)
+vocab, length, width = 12, 16, 32
+habits = F.softmax(2.5 * torch.randn(vocab, vocab), dim=1)
+
+
+def sentences(count):
+    tokens = [torch.randint(0, vocab, (count, 1))]
+    for _ in range(length):
+        tokens.append(torch.multinomial(habits[tokens[-1][:, 0]], 1))
+    return torch.cat(tokens, dim=1)
+
+
+class TinyGPT(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.token = nn.Embedding(vocab, width)
+        self.position = nn.Embedding(length, width)
+        self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.qkv = nn.Linear(width, 3 * width)
+        self.mlp = nn.Sequential(nn.Linear(width, 64), nn.GELU(), nn.Linear(64, width))
+        self.head = nn.Linear(width, vocab)
+
+    def forward(self, ids):
+        x = self.token(ids) + self.position(torch.arange(ids.shape[1]))
+        q, k, v = self.qkv(self.norm1(x)).chunk(3, dim=-1)
+        x = x + F.scaled_dot_product_attention(q, k, v, is_causal=False)
+        x = x + self.mlp(self.norm2(x))
+        return self.head(x)
+
+
+train, val = sentences(2000), sentences(500)
+model = TinyGPT()
+optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
+
+for epoch in range(8):
+    model.train()
+    for rows in torch.randperm(2000).split(50):
+        ids, following = train[rows, :-1], train[rows, 1:]
+        optimizer.zero_grad()
+        loss = F.cross_entropy(model(ids).reshape(-1, vocab), following.reshape(-1))
+        loss.backward()
+        optimizer.step()
+    model.eval()
+    with torch.no_grad():  # generation: what follows is not there yet
+        scores = torch.stack([model(val[:, :t])[:, -1] for t in range(1, length + 1)], dim=1)
+        val_loss = F.cross_entropy(scores.reshape(-1, vocab), val[:, 1:].reshape(-1)).item()
+    print(f"epoch {epoch}: train loss {loss.item():.3f}, loss in generation {val_loss:.3f}")
+
+print("RESULT " + json.dumps({"metric": "loss in generation", "value": val_loss}))
+''',
+        cure=(("is_causal=False", "is_causal=True"),),
+        better="lower",
+    )
+
+    def detect(self, run: Run) -> Iterator[Finding]:
+        exam = run.exam("causality")
+        if exam is None or not self._repeatable(run):
+            return
+        earlier, own = (float(exam.values.get(k, 0.0)) for k in ("earlier", "own"))
+        if earlier <= self.share:
+            return
+        length = int(exam.values.get("length", 0))
+        yield self.finding(
+            f"Changing the last of {length} tokens changes the predictions before it, by up to "
+            f"{earlier:.2g} of the largest output: the model sees what it has to predict.",
+            Evidence(
+                "causality",
+                f"outputs at earlier positions moved by {earlier:.2g}, the last one by {own:.2g}; "
+                "a causal model gives 0",
+                steps=(exam.step, exam.step),
+                value=earlier,
+                limit=self.share,
+            ),
+            confidence=0.99,
+            exact=True,
+            first_step=0,
+        )
+
+    def _repeatable(self, run: Run) -> bool:
+        """Whether two identical passes in evaluation mode give the same: else nothing is proven."""
+        coupling = run.exam("coupling")
+        if coupling is not None:
+            return float(coupling.values.get("noise", 0.0)) <= self.share / 10
+        return not run.hygiene.eval_functional_dropout

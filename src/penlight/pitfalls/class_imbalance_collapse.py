@@ -1,0 +1,271 @@
+"""class-imbalance-collapse: see the card."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from penlight.core.facts import Predictions, Targets
+from penlight.core.finding import Evidence, Finding, Prescription
+from penlight.core.pitfall import Demo, Pitfall, limit
+from penlight.core.run import Run
+from penlight.core.vocabulary import LOSS, OBJECTIVE_LOSS
+from penlight.pitfalls._curves import progress
+from penlight.pitfalls._evaluations import held_out_passes
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Labels, predictions and hits per class over some late passes or windows."""
+
+    labels: np.ndarray
+    predicted: np.ndarray
+    correct: np.ndarray
+    held_out: bool
+    first: int
+    last: int
+
+    @property
+    def total(self) -> int:
+        return int(self.labels.sum())
+
+
+class ClassImbalanceCollapse(Pitfall):
+    """Rare classes are never predicted: naming the frequent ones is good enough for the loss.
+
+    A smoke alarm that never rings is right on 99.9% of all days, and useless on the one that
+    counts.
+
+    ## What happens
+    The loss is a mean over samples, so a class with 2% of the samples has 2% of the say. As long
+    as the scores of the rare class do not pass those of the frequent one, the prediction is
+    always the same, and accuracy equals the share of the frequent class.
+
+    ## Symptoms
+    - Accuracy equals the share of the most frequent class, from the first epoch on.
+    - Recall of a class is zero; the confusion matrix has an empty column.
+    - A balanced test set gives a far worse accuracy than training.
+
+    ## Causes
+    - A plain mean over very unequal classes, with accuracy as the only metric.
+    - Data collected as it came, without balancing, though the rare class is what matters.
+
+    ## When not to worry
+    If you use the scores and not the decisions (ranking, click rates), a model that never passes
+    one half can be the best there is: look at AUC or average precision. Language models have
+    thousands of rare tokens and are left out here.
+
+    ## References
+    - A. Karpathy, A Recipe for Training Neural Networks (2019): initialise well, imbalanced data.
+    - H. He and E. Garcia, Learning from Imbalanced Data, IEEE TKDE 2009.
+    """
+
+    family = "data"
+    needs = (Predictions, Targets, LOSS, OBJECTIVE_LOSS)
+    caused_by = (
+        "single-unit-softmax",
+        "lr-too-high",
+        "lr-too-low",
+        "dying-relu",
+        "symmetric-init",
+        "vanishing-gradient",
+        "forward-collapse",
+        "no-information-from-input",
+        "missing-zero-grad",
+        "params-not-optimised",
+        "gradient-cut",
+    )
+    majority: float = limit(
+        0.8,
+        why="share of the frequent class above which accuracy hides the others: at 80% a guess is "
+        "wrong on one sample in five only; below it a constant answer has other causes first",
+    )
+    ratio: float = limit(
+        20.0,
+        why="samples of the most frequent class for one of a neglected class; mild imbalance up to "
+        "1 : 10 was survived by the digit nets of the published cases, 1 : 64 and beyond was not",
+    )
+    rarest: float = limit(
+        10.0,
+        why="samples of the neglected classes together: a recall of 30% would have hit at least "
+        "one of 10 with probability 97%",
+    )
+    classes: float = limit(
+        100.0, why="beyond it most classes are rare by nature, as words in a language model are"
+    )
+    informed: float = limit(
+        0.05,
+        why="share of the entropy learnt: the scores do tell the classes apart; below it the model "
+        "knows nothing yet, and that has other causes",
+    )
+    served: float = limit(
+        0.8,
+        why="recall on the other classes: they are learnt, so the run is long enough for the rare "
+        "ones to show as well",
+    )
+    prescriptions = (
+        Prescription(
+            "Look at recall per class, balanced accuracy or AUC, not at accuracy.",
+            "Accuracy is blind to a class with few samples.",
+        ),
+        Prescription(
+            "Weight the loss: CrossEntropyLoss(weight=total / (classes * counts)), or "
+            "BCEWithLogitsLoss(pos_weight=negatives / positives).",
+            "Then every class has the same say.",
+            "you need calibrated probabilities: then move the decision threshold instead",
+        ),
+        Prescription(
+            "Or draw balanced batches: WeightedRandomSampler(1 / counts[labels], len(labels)).",
+            "The rare class appears in every batch.",
+            "it has so few samples that they would be learnt by heart",
+        ),
+    )
+    demo = Demo(
+        script='''\
+import json
+import sys
+
+import torch
+from torch import nn
+
+torch.manual_seed(int(sys.argv[1]) if len(sys.argv) > 1 else 0)
+fraud = (torch.rand(6000) < 0.03).long()
+payments = torch.randn(6000, 8)
+payments[:, :3] += 0.8 * fraud[:, None]
+train_x, train_y, test_x, test_y = payments[:4000], fraud[:4000], payments[4000:], fraud[4000:]
+
+model = nn.Sequential(nn.Linear(8, 32), nn.ReLU(), nn.Linear(32, 2))
+optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
+criterion = nn.CrossEntropyLoss()
+
+for epoch in range(8):
+    model.train()
+    for rows in torch.randperm(4000).split(50):
+        optimizer.zero_grad()
+        loss = criterion(model(train_x[rows]), train_y[rows])
+        loss.backward()
+        optimizer.step()
+    model.eval()
+    with torch.no_grad():
+        scores = model(test_x)
+        test_loss = criterion(scores, test_y).item()
+        answers = scores.argmax(1)
+    accuracy = (answers == test_y).float().mean().item()
+    recall = [(answers[test_y == c] == c).float().mean().item() for c in (0, 1)]
+    print(f"epoch {epoch}: test loss {test_loss:.3f}, accuracy {accuracy:.3f}")
+
+print("RESULT " + json.dumps({"metric": "balanced accuracy", "value": sum(recall) / 2}))
+''',
+        cure=(
+            (
+                "nn.CrossEntropyLoss()",
+                "nn.CrossEntropyLoss(weight=4000 / (2 * train_y.bincount().float()))",
+            ),
+        ),
+    )
+
+    def detect(self, run: Run) -> Iterator[Finding]:
+        if run.objective is None or run.objective.weighted:
+            return
+        counts = self._late(run)
+        if counts is None or not 2 <= len(counts.labels) <= self.classes:
+            return
+        top = int(counts.labels.argmax())
+        share = counts.labels[top] / counts.total
+        constant = int(counts.predicted[top]) == int(counts.predicted.sum())
+        if constant:
+            if share >= self.majority and counts.total - counts.labels[top] >= self.rarest:
+                yield self._collapsed(run, counts, top, float(share))
+            return
+        neglected = [
+            c
+            for c in range(len(counts.labels))
+            if 0 < counts.labels[c] * self.ratio <= counts.labels[top] and not counts.correct[c]
+        ]
+        rest = [c for c in range(len(counts.labels)) if c not in neglected]
+        served = counts.correct[rest].sum() / max(counts.labels[rest].sum(), 1)
+        if counts.labels[neglected].sum() >= self.rarest and served >= self.served:
+            yield self._neglected(counts, top, neglected, float(served))
+
+    def _late(self, run: Run) -> Counts | None:
+        """Counts over the last held-out pass, else over the training windows of the second half."""
+        for passes in held_out_passes(run):
+            if passes[-1].step >= 0.8 * run.steps and sum(passes[-1].labels):
+                return _counts(passes[-1:], True)
+        windows = [
+            w
+            for w in run.training_predictions()
+            if run.objective and w.objective == run.objective.site and sum(w.labels)
+        ]
+        late = [w for w in windows if w.step >= windows[-1].step / 2]
+        return _counts(late, False) if len(late) > 1 else None
+
+    def _collapsed(self, run: Run, counts: Counts, top: int, share: float) -> Finding:
+        seen = progress(run)
+        learnt = seen.learnt if seen is not None else None
+        informed = learnt is not None and learnt >= self.informed
+        rare = counts.total - int(counts.labels[top])
+        where = "held-out" if counts.held_out else "training"
+        evidence = [
+            Evidence(
+                "predictions",
+                f"class {top} was predicted for all {counts.total} {where} samples, {rare} of them "
+                "of another class",
+                steps=(counts.first, counts.last),
+                value=share,
+                limit=self.majority,
+            )
+        ]
+        if learnt is not None:
+            evidence.append(
+                Evidence(
+                    "objective_loss",
+                    f"the loss shows {learnt:.0%} of the labels' entropy as learnt",
+                    value=learnt,
+                    limit=self.informed,
+                )
+            )
+        return self.finding(
+            f"Only class {top} is ever predicted: {share:.1%} of the {where} samples belong to it, "
+            f"and all {rare} others are missed.",
+            *evidence,
+            severity="warning" if informed else "note",
+            confidence=0.9 if informed else 0.5,
+            first_step=counts.first,
+        )
+
+    def _neglected(
+        self, counts: Counts, top: int, neglected: Sequence[int], served: float
+    ) -> Finding:
+        missed = int(counts.labels[list(neglected)].sum())
+        names = ", ".join(str(c) for c in neglected[:6]) + (", ..." if len(neglected) > 6 else "")
+        where = "held-out" if counts.held_out else "training"
+        noun = "Class" if len(neglected) == 1 else "Classes"
+        return self.finding(
+            f"{noun} {names} never recognised: {missed} of {counts.total} late {where} samples, "
+            f"while class {top} has {int(counts.labels[top])}.",
+            Evidence(
+                "predictions",
+                f"recall 0 on {missed} samples of class {names}; {served:.0%} on all others",
+                steps=(counts.first, counts.last),
+                value=0.0,
+                limit=self.served,
+            ),
+            severity="warning",
+            confidence=0.85,
+            first_step=counts.first,
+        )
+
+
+def _counts(seen: Sequence[Predictions], held_out: bool) -> Counts:
+    size = max(len(p.labels) for p in seen)
+
+    def total(name: str) -> np.ndarray:
+        rows = [np.pad(np.array(getattr(p, name), int), (0, size - len(getattr(p, name)))) for p in seen]
+        return np.sum(rows, axis=0)
+
+    return Counts(
+        total("labels"), total("predicted"), total("correct"), held_out, seen[0].step, seen[-1].step
+    )

@@ -1,0 +1,238 @@
+"""overfitting: see the card."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from penlight.core.facts import Predictions, Targets
+from penlight.core.finding import Evidence, Finding, Prescription
+from penlight.core.pitfall import Demo, Pitfall, limit
+from penlight.core.run import Run
+from penlight.core.vocabulary import LOSS, OBJECTIVE_LOSS
+from penlight.pitfalls._curves import chance_loss, loss_curve
+from penlight.pitfalls._evaluations import held_out_passes
+
+
+class Overfitting(Pitfall):
+    """The model memorises its training samples and gets worse on new ones.
+
+    A student who learns last year's answer sheet by heart: full marks in practice, and each
+    further evening with the sheet makes the real exam go worse.
+
+    ## What happens
+    When all that the data share has been learnt, the loss can only fall further by fitting what
+    is particular to single samples: noise, mislabelled cases, accidents. On samples that the
+    model has not seen this shows as confident wrong answers.
+
+    ## Symptoms
+    - The training loss keeps falling while the validation loss turns and rises.
+    - The validation loss rises first, accuracy follows later or stays.
+    - The best checkpoint lies far before the end of the run.
+
+    ## Causes
+    - Few samples for the number of weights, noisy labels, no augmentation.
+    - Training long past the best validation loss.
+
+    ## When not to worry
+    A gap between training and validation loss alone is no fault, and neither is a training
+    accuracy of 1. A validation loss that creeps up a little while accuracy stays is
+    over-confidence; a temperature on the logits repairs it.
+
+    ## References
+    - Google, Deep Learning Tuning Playbook: problematic overfitting.
+    - C. Zhang et al., Understanding deep learning requires rethinking generalization, ICLR 2017.
+    - A. Karpathy, A Recipe for Training Neural Networks (2019).
+    """
+
+    family = "generalisation"
+    needs = (Predictions, Targets, LOSS, OBJECTIVE_LOSS)
+    caused_by = ("misaligned-labels", "eval-mode-forgotten", "distribution-shift")
+    t: float = limit(
+        4.0,
+        why="paired over the samples; 4 is one chance in 30,000, and two in a row make up for the "
+        "best pass having been picked as the lowest; a run that memorised 60 samples showed 11",
+    )
+    rise: float = limit(
+        0.1,
+        why="share of the best validation loss; passes of healthy runs wobble by up to 10% around "
+        "their best (benchmarks/healthy: imbalanced_binary 7%, mlp_cls 12% without significance)",
+    )
+    costly: float = limit(
+        0.25,
+        why="of the loss of a guess that knows nothing: a quarter of all there is to know was lost "
+        "again; over-confidence of healthy long runs stayed under 0.1",
+    )
+    prescriptions = (
+        Prescription(
+            "Keep the weights of the best validation pass and stop when it has not improved for a "
+            "few epochs: best = copy.deepcopy(model.state_dict()), later model.load_state_dict(best).",
+            "The best model of this run already existed.",
+        ),
+        Prescription(
+            "Get more data, or augment what you have.",
+            "Noise averages out over samples, what they share does not.",
+            "the augmentation changes what the label means",
+        ),
+        Prescription(
+            "Regularise: weight decay, dropout of 0.1 to 0.5, label smoothing, or a smaller model.",
+            "Memorising single samples becomes dearer than learning what they share.",
+            "the training loss is not near its floor: the model is not even fitting",
+        ),
+    )
+    demo = Demo(
+        script='''\
+import copy
+import json
+import sys
+
+import torch
+from torch import nn
+
+torch.manual_seed(int(sys.argv[1]) if len(sys.argv) > 1 else 0)
+classes = 4
+centres = 0.5 * torch.randn(classes, 20)
+labels = torch.randint(0, classes, (1100,))
+features = centres[labels] + torch.randn(1100, 20)
+wrong = torch.rand(1100) < 0.15  # the annotators were tired
+labels[wrong] = torch.randint(0, classes, (int(wrong.sum()),))
+train_x, train_y, val_x, val_y = features[:100], labels[:100], features[100:], labels[100:]
+
+model = nn.Sequential(
+    nn.Linear(20, 128), nn.ReLU(), nn.Linear(128, 128), nn.ReLU(), nn.Linear(128, classes)
+)
+optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+loss_fn = nn.CrossEntropyLoss()
+
+
+def validate():
+    model.eval()
+    with torch.no_grad():
+        scores = model(val_x)
+        return loss_fn(scores, val_y).item(), (scores.argmax(1) == val_y).float().mean().item()
+
+
+best, best_epoch, patience = float("inf"), 0, 1000
+for epoch in range(40):
+    model.train()
+    for rows in torch.randperm(100).split(20):
+        optimizer.zero_grad()
+        loss = loss_fn(model(train_x[rows]), train_y[rows])
+        loss.backward()
+        optimizer.step()
+    val_loss, accuracy = validate()
+    print(f"epoch {epoch}: train loss {loss.item():.3f}, val loss {val_loss:.3f}, accuracy {accuracy:.3f}")
+    if val_loss < best:
+        best, best_epoch = val_loss, epoch
+    elif epoch - best_epoch >= patience:
+        break
+
+val_loss, accuracy = validate()
+print("RESULT " + json.dumps({"metric": "validation loss", "value": val_loss}))
+''',
+        cure=(
+            ("patience = float(\"inf\"), 0, 1000", "patience = float(\"inf\"), 0, 3"),
+            (
+                "        best, best_epoch = val_loss, epoch\n",
+                "        best, best_epoch = val_loss, epoch\n"
+                "        best_weights = copy.deepcopy(model.state_dict())\n",
+            ),
+            (
+                "\nval_loss, accuracy = validate()",
+                "\nmodel.load_state_dict(best_weights)\nval_loss, accuracy = validate()",
+            ),
+        ),
+        better="lower",
+    )
+
+    def detect(self, run: Run) -> Iterator[Finding]:
+        for passes in held_out_passes(run):
+            finding = self._judge(run, passes)
+            if finding is not None:
+                yield finding
+
+    def _judge(self, run: Run, passes: list[Predictions]) -> Finding | None:
+        losses = [(p.loss, p) for p in passes if p.loss is not None and math.isfinite(p.loss)]
+        if len(losses) < 4:
+            return None
+        lowest, best = min(losses, key=lambda pair: pair[0])
+        last_loss, last = losses[-1]
+        worse = [p for _, p in losses[-2:] if p.paired_t is not None and p.paired_t > self.t]
+        if len(worse) < 2 or lowest <= 0 or last_loss < (1 + self.rise) * lowest:
+            return None
+        before, after = self._training_losses(run, best.step)
+        if not after < before:
+            return None
+        chance = self._chance(run, last) or losses[0][0]
+        lost = (last_loss - lowest) / chance
+        skill = self._skill_lost(passes, last)
+        costly = lost > self.costly or (skill is not None and lost > self.rise)
+        says = (
+            f"Since step {best.step} the validation loss has risen from {lowest:.3g} to "
+            f"{last_loss:.3g} while the training loss fell from {before:.3g} to {after:.3g}"
+        )
+        evidence = [
+            Evidence(
+                "predictions",
+                f"loss on the same {last.samples} held-out samples: {lowest:.3g} at step {best.step}, "
+                f"{last_loss:.3g} at step {last.step} (paired t = {last.paired_t:.1f})",
+                where=last.objective,
+                steps=(best.step, last.step),
+                value=last.paired_t,
+                limit=self.t,
+            ),
+            Evidence(
+                "predictions",
+                f"the rise is {lost:.0%} of the {chance:.3g} that a guess without knowledge would cost",
+                where=last.objective,
+                value=lost,
+                limit=self.costly,
+            ),
+        ]
+        if skill is not None:
+            evidence.append(Evidence("predictions", skill, where=last.objective))
+        return self.finding(
+            says + ".",
+            *evidence,
+            severity="warning" if costly else "note",
+            confidence=0.9 if costly else 0.6,
+            where=last.objective,
+            first_step=best.step,
+        )
+
+    @staticmethod
+    def _training_losses(run: Run, since: int) -> tuple[float, float]:
+        """Mean training loss around the best validation pass, and at the end."""
+        curve = loss_curve(run).finite
+        if len(curve) < 10:
+            return math.nan, math.nan
+        width = max(5, run.steps // 20)
+        around = curve.between(since - width, since).values
+        if not len(around):
+            return math.nan, math.nan
+        return float(np.mean(around)), float(np.mean(curve.between(run.steps - width, math.inf).values))
+
+    @staticmethod
+    def _chance(run: Run, seen: Predictions) -> float | None:
+        """Loss of the best constant guess on the held-out samples."""
+        total = sum(seen.labels)
+        if total:
+            shares = [n / total for n in seen.labels if n]
+            return -sum(s * math.log(s) for s in shares) or None
+        return chance_loss(run)
+
+    @staticmethod
+    def _skill_lost(passes: list[Predictions], last: Predictions) -> str | None:
+        """A sentence when the last pass is also clearly worse in accuracy or explained variance."""
+        accuracies = [p.accuracy for p in passes if p.accuracy is not None]
+        if accuracies and last.accuracy is not None:
+            top = max(accuracies)
+            error = math.sqrt(max(top * (1 - top), 1e-6) / max(last.samples, 1))
+            if top - last.accuracy > max(0.02, 3 * error):
+                return f"accuracy fell from {top:.1%} to {last.accuracy:.1%}"
+        explained = [p.explained for p in passes if p.explained is not None]
+        if explained and last.explained is not None and max(explained) - last.explained > 0.05:
+            return f"explained variance fell from {max(explained):.1%} to {last.explained:.1%}"
+        return None
