@@ -1,0 +1,48 @@
+"""Tells weights that were never trained from weights that were."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from penlight.core.facts import Parameter
+
+SIGMAS = 4.0  # of the sampling error of a standard deviation
+SMALLEST = 64  # values: with fewer the sampling error hides everything
+
+
+def looks_untrained(parameter: Parameter) -> bool | None:
+    """Whether a weight matrix still has the statistics of a usual random initialisation.
+
+    Compares mean and standard deviation at the start of the run with the usual schemes, within
+    the sampling error of that many values. None for parameters that are too small to tell, and
+    for vectors, whose start values (0, 1) say little.
+    """
+    size = math.prod(parameter.shape)
+    if len(parameter.shape) < 2 or size < SMALLEST:
+        return None
+    # One value in both schemes: a normal sample's standard deviation errs by 1/sqrt(2n) of it, a
+    # uniform one's by less.
+    error = SIGMAS / math.sqrt(2 * size)
+    return any(
+        abs(parameter.std / std - 1) < error
+        and abs(parameter.mean) < SIGMAS * std / math.sqrt(size)
+        for std in _schemes(parameter)
+    )
+
+
+def _schemes(parameter: Parameter) -> Iterator[float]:
+    """Standard deviations of the usual schemes for a tensor of this shape."""
+    receptive = math.prod(parameter.shape[2:])
+    fan_out, fan_in = parameter.shape[0] * receptive, parameter.shape[1] * receptive
+    if parameter.module_type == "Embedding":
+        yield 1.0
+    if parameter.module_type in ("LSTM", "GRU", "RNN", "LSTMCell", "GRUCell", "RNNCell"):
+        hidden = parameter.shape[0] // {"L": 4, "G": 3, "R": 1}[parameter.module_type[0]]
+        yield math.sqrt(1 / (3 * max(hidden, 1)))
+    yield math.sqrt(1 / (3 * fan_in))  # torch's default: uniform in +-1/sqrt(fan_in)
+    yield math.sqrt(1 / fan_in)
+    yield math.sqrt(2 / fan_in)  # He
+    yield math.sqrt(2 / fan_out)
+    yield math.sqrt(2 / (fan_in + fan_out))  # Glorot
+    yield 0.02  # GPT, BERT

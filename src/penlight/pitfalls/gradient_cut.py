@@ -1,0 +1,242 @@
+"""gradient-cut: see the card."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from penlight.core.facts import Graph, Hygiene, Module, Parameter
+from penlight.core.finding import Evidence, Finding, Prescription
+from penlight.core.pitfall import Demo, Pitfall
+from penlight.core.run import Run
+from penlight.pitfalls._graph import Wiring, wirings
+from penlight.pitfalls._untrained import looks_untrained
+
+# Steps and plateaus: their derivative is zero wherever it exists.
+FLAT = frozenset(("Round", "Floor", "Ceil", "Sign", "Sgn", "Trunc", "Heaviside"))
+
+
+class GradientCut(Pitfall):
+    """The chain from the loss back to some layers is broken.
+
+    A telephone line cut halfway: both phones work, both people talk, and not one word of the
+    complaint arrives at the factory that made the part.
+
+    ## What happens
+    Autograd follows recorded operations from the loss back to the weights. `detach()`,
+    `no_grad()`, `.data`, `.item()`, numpy and `argmax` leave no record, and `round` or `sign` have
+    a derivative of zero. Everything before such a place gets no gradient and keeps its random
+    start values, while the layers behind it go on learning.
+
+    ## Symptoms
+    - `.grad` is None, or exactly zero, for the first layers; they do not move.
+    - The model learns as if those layers were a fixed random mapping.
+    - `loss.requires_grad_()` was needed to make `backward()` run at all.
+
+    ## Causes
+    - A `detach()`, `torch.no_grad()` or `.data` left over from debugging or from another script.
+    - A round trip through numpy, or a tensor rebuilt with `torch.tensor(...)`.
+    - Rounding or thresholding in the forward pass.
+
+    ## When not to worry
+    Deliberate stops: the generated batch when a discriminator is trained, targets, teachers,
+    frozen or pretrained feature extractors, and branches whose output is not used. Tiny but
+    non-zero gradients are `vanishing-gradient`.
+
+    ## References
+    - torch documentation, Autograd mechanics: locally disabling gradient computation.
+    - Y. Bengio, N. Leonard, A. Courville, Estimating or Propagating Gradients Through Stochastic
+      Neurons, 2013: the straight-through estimator.
+    """
+
+    family = "loop bug"
+    needs = (Parameter, Graph, Hygiene, Module)
+    caused_by = ("single-unit-softmax", "params-not-optimised", "missing-zero-grad")
+    prescriptions = (
+        Prescription(
+            "Remove detach(), no_grad(), .data or the numpy round trip between these layers and "
+            "the loss.",
+            "Only recorded torch operations carry the gradient back.",
+            "the layers are meant to stay fixed: then freeze them with requires_grad_(False)",
+        ),
+        Prescription(
+            "For rounding and choices use a straight-through form, x + (x.round() - x).detach(), "
+            "or a softmax / Gumbel softmax.",
+            "The forward value stays, the gradient passes.",
+        ),
+    )
+    demo = Demo(
+        script='''\
+import json
+import sys
+
+import torch
+from torch import nn
+
+torch.manual_seed(int(sys.argv[1]) if len(sys.argv) > 1 else 0)
+classes = 6
+x = torch.randn(3000, 2) * 2
+y = (x.norm(dim=1) * 1.6).long().clamp(max=classes - 1)
+train_x, train_y, val_x, val_y = x[:2400] / 2, y[:2400], x[2400:] / 2, y[2400:]
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.encoder = nn.Sequential(nn.Linear(2, 32), nn.ReLU(), nn.Linear(32, 32), nn.ReLU())
+        self.head = nn.Linear(32, classes)
+        self.features = None
+
+    def forward(self, x):
+        self.features = self.encoder(x).detach()  # kept for plotting
+        return self.head(self.features)
+
+
+model = Net()
+criterion = nn.CrossEntropyLoss()
+optimizer = torch.optim.Adam(model.parameters(), lr=5e-3)
+
+for epoch in range(10):
+    model.train()
+    for rows in torch.randperm(len(train_x)).split(60):
+        optimizer.zero_grad()
+        loss = criterion(model(train_x[rows]), train_y[rows])
+        loss.backward()
+        optimizer.step()
+    model.eval()
+    with torch.no_grad():
+        logits = model(val_x)
+        val_loss = criterion(logits, val_y).item()
+        accuracy = (logits.argmax(1) == val_y).float().mean().item()
+    print(f"epoch {epoch}: val loss {val_loss:.3f}, accuracy {accuracy:.3f}")
+
+print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
+''',
+        cure=(("self.encoder(x).detach()  # kept for plotting", "self.encoder(x)"),),
+    )
+
+    def detect(self, run: Run) -> Iterator[Finding]:
+        graphs = list(wirings(run))
+        for wiring in graphs:
+            flat = [i for i, n in enumerate(wiring.names) if n in FLAT and wiring.is_bottleneck(i)]
+            if flat and wiring.behind(flat[0]) & set(wiring.layers):
+                yield self._flat(wiring, flat[0])
+                return
+        wanted = [p for p in run.parameters if p.requires_grad and p.optimised and p.registered]
+        seen = [p for p in wanted if p.reached is not None]
+        if not seen:
+            return
+        cut = [p for p in seen if not p.reached]
+        if len(cut) == len(seen):
+            if not any(p.reached for p in run.parameters) and run.hygiene.empty_steps:
+                yield self._severed(run, len(cut))
+            return
+        before = self._before_the_cut(run, cut, graphs)
+        if before:
+            yield self._cut(before)
+
+    @staticmethod
+    def _before_the_cut(
+        run: Run, cut: list[Parameter], graphs: list[Wiring]
+    ) -> list[Parameter]:
+        """The unreached weights of layers that ran first and fed a layer that is reached.
+
+        A branch whose output nobody uses is unreached too, but then the layers in front of it
+        are reached. Here everything from the input up to one place is missing.
+        """
+        missing = {(p.root, p.module) for p in cut if p.used}
+        owned = {(p.root, p.module) for p in run.parameters if p.requires_grad}
+        for root in dict.fromkeys(p.root for p in cut):
+            line = [m for m in run.modules if m.root == root and (root, m.name) in owned]
+            length = next(
+                (k for k, m in enumerate(line) if (root, m.name) not in missing), len(line)
+            )
+            if not 0 < length < len(line):
+                continue
+            first = {m.name for m in line[:length]}
+            before = [p for p in cut if p.root == root and p.module in first]
+            after = line[length]
+            if any((root, m.name) in missing for m in line[length:]) or not before:
+                continue
+            if line[length - 1].output_shape and _starts(graphs, after, line[length - 1]):
+                return before
+        return []
+
+    def _cut(self, before: list[Parameter]) -> Finding:
+        weights = [p for p in before if len(p.shape) > 1]
+        verdicts = [looks_untrained(p) for p in weights]
+        fresh = True in verdicts
+        known = False in verdicts and not fresh
+        last = before[-1].module
+        state = "their random start values" if fresh else "their start values"
+        return self.finding(
+            f"No gradient reaches {len(before)} weight tensors up to {last}, although they are in "
+            f"the optimiser and the model uses them: they stay at {state}.",
+            Evidence(
+                "parameters",
+                f"the graph of the loss ends behind {last}: {before[0].name} ... {before[-1].name} "
+                "are not in it",
+                where=last,
+                value=len(before),
+                limit=0,
+            ),
+            severity="critical" if fresh else "note" if known else "warning",
+            confidence=0.97 if fresh else 0.6,
+            where=last,
+            source=before[-1].source,
+            first_step=0,
+        )
+
+    def _flat(self, wiring: Wiring, i: int) -> Finding:
+        name = wiring.names[i].lower()
+        layers = [wiring.place(j) for j in wiring.layers if j in wiring.behind(i)]
+        layers = [x for x in layers if x]
+        return self.finding(
+            f"Everything passes through {name}(), whose derivative is zero: no gradient reaches "
+            f"the {len(layers) or 'other'} layers before it ({', '.join(layers[:3])}).",
+            Evidence(
+                "graph",
+                f"{name} is the only way from the loss to {layers[0] if layers else 'the layers'}",
+                where=layers[0] if layers else "",
+                steps=(wiring.graph.step, wiring.graph.step),
+                value=0,
+            ),
+            confidence=0.99,
+            exact=True,
+            where=wiring.ops[i].module or (layers[0] if layers else ""),
+            first_step=wiring.graph.step,
+        )
+
+    def _severed(self, run: Run, count: int) -> Finding:
+        steps = run.hygiene.steps
+        return self.finding(
+            f"The loss is not connected to the model at all: none of its {count} weight tensors "
+            f"received a gradient in {steps} steps.",
+            Evidence(
+                "hygiene",
+                f"{run.hygiene.empty_steps} of {steps} optimiser steps found no gradient",
+                steps=(0, max(0, steps - 1)),
+                value=run.hygiene.empty_steps,
+                limit=0,
+            ),
+            confidence=0.99,
+            exact=True,
+            source=next((o.source for o in run.objectives), ""),
+            first_step=0,
+        )
+
+
+def _starts(graphs: list[Wiring], after: Module, before: Module) -> bool:
+    """Whether a graph begins at layer `after`, and `before` has the width that it takes in."""
+    shape = before.output_shape
+    for wiring in graphs:
+        for i, op in enumerate(wiring.ops):
+            layer = wiring.is_layer(i) or wiring.is_recurrent(i)
+            if not layer or wiring.place(i) != after.name or wiring.data(i):
+                continue
+            weight = wiring.weight(i)
+            wide = next((x.shape for x in wiring.ops if x.parameter == weight), op.shape)[1:2]
+            # Channels of an image are flattened together with what pooling leaves of its sides.
+            image = len(shape) > 3 and shape[1] > 1 and wide and wide[0] % shape[1] == 0
+            if wide == shape[-1:] or image:
+                return True
+    return False

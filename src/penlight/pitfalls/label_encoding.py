@@ -1,0 +1,183 @@
+"""label-encoding: see the card."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from penlight.core.facts import Inputs, Objective, Targets
+from penlight.core.finding import Evidence, Finding, Prescription
+from penlight.core.pitfall import Demo, Pitfall, limit
+from penlight.core.run import Run
+
+ZERO_ONE = ("binary_cross_entropy", "binary_cross_entropy_with_logits")
+PLUS_MINUS = ("soft_margin_loss", "hinge_embedding_loss")
+
+
+class LabelEncoding(Pitfall):
+    """The labels are coded in another way than the loss reads them.
+
+    Two clerks share a form: one writes 1 for yes and 2 for no, the other reads 1 as yes and 0 as
+    no. Every form is filled in carefully, and half of them mean nothing.
+
+    ## What happens
+    Binary cross-entropy reads a label as a probability: 0 or 1. A label of -1, 2 or 255 turns the
+    loss into a slope without an end, it becomes negative and pushes the outputs ever further.
+    Margin losses want -1 and 1: a 0 switches the sample off. For a cross-entropy, classes that
+    start at 1 leave unit 0 without any example.
+
+    ## Symptoms
+    - A loss below zero that keeps falling, while accuracy does not improve.
+    - All predictions fall on one side.
+    - With a margin loss: one class contributes a constant and no gradient.
+
+    ## Causes
+    - Labels {1, 2}, {-1, 1} or {0, 255} (masks read from an image) taken as they are in the file.
+    - A switch from a hinge loss to a cross-entropy, or back, without changing the labels.
+
+    ## When not to worry
+    Soft labels between 0 and 1, label smoothing, an unused class 0 for padding or background, and
+    one-hot rows given to `CrossEntropyLoss` as floats.
+
+    ## References
+    - torch documentation of `BCEWithLogitsLoss`, `SoftMarginLoss`, `CrossEntropyLoss`.
+    """
+
+    family = "data"
+    needs = (Objective, Targets, Inputs)
+    samples: float = limit(
+        16, why="two label values seen on this many samples are the coding, not an accident"
+    )
+    prescriptions = (
+        Prescription(
+            "Recode before training: y = (y == positive_label).float().",
+            "Binary cross-entropy expects 0 and 1.",
+        ),
+    )
+    _signs = (
+        Prescription(
+            "Recode before training: y = 2 * y - 1.",
+            "Margin losses expect -1 and 1: with 0 the sample has no say.",
+        ),
+    )
+    _shift = (
+        Prescription(
+            "Shift the labels to start at 0: y = y - 1, with one output unit less.",
+            "Unit 0 would never be right.",
+            "class 0 is reserved for padding or background",
+        ),
+    )
+    demo = Demo(
+        script='''\
+import json
+import sys
+
+import torch
+import torch.nn as nn
+
+torch.manual_seed(int(sys.argv[1]) if len(sys.argv) > 1 else 0)
+n = 2000
+x = torch.randn(n, 5)
+positive = (x[:, 0] + x[:, 1] * x[:, 2] + 0.3 * torch.randn(n)) > 0.7
+diagnosis = torch.where(positive, 2, 1)  # as in the file: 1 = healthy, 2 = ill
+y = diagnosis.float().unsqueeze(1)
+train_x, train_y, val_x, val_y = x[:1500], y[:1500], x[1500:], y[1500:]
+
+model = nn.Sequential(nn.Linear(5, 48), nn.ReLU(), nn.Linear(48, 48), nn.ReLU(), nn.Linear(48, 1))
+criterion = nn.BCEWithLogitsLoss()
+optimizer = torch.optim.Adam(model.parameters(), lr=2e-3)
+
+for epoch in range(8):
+    model.train()
+    for rows in torch.randperm(1500).split(50):
+        optimizer.zero_grad()
+        loss = criterion(model(train_x[rows]), train_y[rows])
+        loss.backward()
+        optimizer.step()
+    model.eval()
+    with torch.no_grad():
+        logits = model(val_x)
+        val_loss = criterion(logits, val_y).item()
+        found = logits[:, 0] > 0
+        accuracy = (found == positive[1500:]).float().mean().item()
+    print(f"epoch {epoch}: validation loss {val_loss:.3f}, accuracy {accuracy:.3f}")
+
+print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
+''',
+        cure=(("y = diagnosis.float().unsqueeze(1)", "y = (diagnosis == 2).float().unsqueeze(1)"),),
+    )
+
+    def detect(self, run: Run) -> Iterator[Finding]:
+        for objective in run.objectives:
+            targets = run.targets(objective)
+            if targets is None or not targets.integral or targets.samples < self.samples:
+                continue
+            low, high = targets.min, targets.max
+            two = targets.distinct == 2
+            if objective.function in ZERO_ONE and two and (low, high) != (0, 1):
+                yield self._misread(
+                    objective, targets, "0 and 1", "the loss has no minimum", self.prescriptions
+                )
+            elif objective.function in PLUS_MINUS and two and (low, high) == (0, 1):
+                yield self._misread(
+                    objective, targets, "-1 and 1", "label 0 has no effect", self._signs
+                )
+            elif objective.function == "cross_entropy" and self._starts_at_one(
+                run, objective, targets
+            ):
+                yield self._shifted(objective, targets)
+
+    def _misread(
+        self,
+        objective: Objective,
+        targets: Targets,
+        wanted: str,
+        effect: str,
+        cure: tuple[Prescription, ...],
+    ) -> Finding:
+        return self.finding(
+            f"The labels are {targets.min:g} and {targets.max:g}, but {objective.function} reads "
+            f"them as {wanted}: {effect}.",
+            Evidence(
+                "targets",
+                f"two values, {targets.min:g} and {targets.max:g}, on {targets.samples} samples",
+                where=objective.site,
+                value=targets.max if targets.max > 1 else targets.min,
+                limit=1 if targets.max > 1 else 0,
+            ),
+            confidence=0.99,
+            exact=True,
+            where=objective.site,
+            source=objective.source,
+            first_step=0,
+            prescriptions=cure,
+        )
+
+    @staticmethod
+    def _starts_at_one(run: Run, objective: Objective, targets: Targets) -> bool:
+        """Whether all classes from 1 on occur, and 0 has a unit but no sample."""
+        units = objective.input_shape[1] if len(objective.input_shape) > 1 else 0
+        return (
+            len(targets.classes) == units > 2
+            and targets.classes[0] == 0
+            and all(targets.classes[1:])
+            and objective.ignore_index != 0
+            and not any(i.embedded for i in run.inputs)
+        )
+
+    def _shifted(self, objective: Objective, targets: Targets) -> Finding:
+        top = len(targets.classes) - 1
+        return self.finding(
+            f"The labels run from 1 to {top}, so output unit 0 is never right.",
+            Evidence(
+                "targets",
+                f"no sample of class 0 among {targets.samples}, every class from 1 to {top} occurs",
+                where=objective.site,
+                value=0,
+            ),
+            severity="note",
+            confidence=0.8,
+            where=objective.site,
+            source=objective.source,
+            first_step=0,
+            prescriptions=self._shift,
+        )

@@ -1,0 +1,297 @@
+"""output-activation-mismatch: see the card."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from penlight.core.facts import Graph, Objective, Targets
+from penlight.core.finding import Evidence, Finding, Prescription
+from penlight.core.pitfall import Demo, Pitfall, limit
+from penlight.core.run import Run
+from penlight.core.vocabulary import ACCURACY, EXPLAINED
+from penlight.pitfalls._curves import score
+from penlight.pitfalls._graph import SHAPE, Wiring, output_op, wirings
+
+RANGES = {
+    "Relu": (0.0, math.inf),
+    "Softplus": (0.0, math.inf),
+    "Exp": (0.0, math.inf),
+    "Sigmoid": (0.0, 1.0),
+    "Softmax": (0.0, 1.0),
+    "Tanh": (-1.0, 1.0),
+}
+VALUES = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
+UNBOUNDED = frozenset(("Relu", "LeakyRelu", "Elu", "Gelu", "Silu", "Tanh", "Hardtanh"))
+TOWARDS_LOG = SHAPE | {"Clamp", "ClampMin", "ClampMax", "Gather", "Div"}
+
+
+class OutputActivationMismatch(Pitfall):
+    """The last activation cannot produce what the loss asks for.
+
+    A thermometer whose scale starts at zero, sent to measure a winter: below freezing it reads
+    zero, and no amount of practice will teach it frost.
+
+    ## What happens
+    Every output activation has a range: sigmoid 0 to 1, tanh -1 to 1, ReLU 0 and up. Targets
+    outside are out of reach, the error on them never goes away, and the activation saturates in
+    the attempt. The other way round, a loss on probabilities (`NLLLoss`, -log p) that is fed raw
+    outputs takes logarithms of numbers that are none, or rewards ever larger ones.
+
+    ## Symptoms
+    - The loss settles far above zero; predictions stick at the end of the range.
+    - `nll_loss` goes below zero, which no probability can do.
+    - A handwritten -log(p.clamp(...)) stays at one high value: clamped numbers have no gradient.
+
+    ## Causes
+    - ReLU, sigmoid or softmax kept on the output of a regression.
+    - `NLLLoss` without `log_softmax`, or with `softmax` instead, or along the wrong axis.
+    - ReLU or tanh on the logits of a classifier.
+
+    ## When not to worry
+    Targets scaled into the range (images in 0..1 with sigmoid, in -1..1 with tanh), a scaled
+    activation such as `10 * tanh(x)`, and targets of which a rare few were clipped on purpose.
+
+    ## References
+    - D. Holden (theorangeduck), My Neural Network isn't working! What should I do?, 2017.
+    - N. Humbatova et al., Taxonomy of Real Faults in Deep Learning Systems, ICSE 2020.
+    """
+
+    family = "objective"
+    needs = (Objective, Targets, Graph, ACCURACY, EXPLAINED)
+    gap: float = limit(
+        0.1, why="rounding and a clipped rare value stay within a tenth of the targets' range"
+    )
+    sigmas: float = limit(
+        1.28, why="a tenth of normally distributed targets lies beyond mean + 1.28 std: more is no "
+        "matter of a few clipped values"
+    )  # fmt: skip
+    normalised: float = limit(
+        0.1,
+        why="log-probabilities in bfloat16 add up to 1 within 0.02; raw outputs of 10 units at "
+        "initialisation miss it by ln(10) = 2.3",
+    )
+    fits: float = limit(
+        0.9, why="a run that learnt nine tenths of its training data is not held back by the range"
+    )
+    prescriptions = (
+        Prescription(
+            "Regression: remove the activation behind the last layer (or scale the targets into "
+            "its range).",
+            "A linear output can reach every value.",
+        ),
+    )
+    _logits = (
+        Prescription(
+            "Return the output of the last Linear layer as it is; the loss wants raw logits.",
+            "Logits must be able to go far to both sides of zero.",
+        ),
+    )
+    _logs = (
+        Prescription(
+            "Return raw logits and use nn.CrossEntropyLoss (one unit: nn.BCEWithLogitsLoss).",
+            "It takes log and softmax together, over the class dimension, and cannot overflow.",
+        ),
+        Prescription(
+            "Or apply torch.log_softmax(x, dim=1) before nn.NLLLoss.",
+            "NLLLoss expects log-probabilities.",
+        ),
+    )
+    demo = Demo(
+        script='''\
+import json
+import sys
+
+import torch
+import torch.nn as nn
+
+torch.manual_seed(int(sys.argv[1]) if len(sys.argv) > 1 else 0)
+x = torch.rand(2000, 4) * 2 - 1
+y = torch.sin(3 * x[:, 0]) + x[:, 1] * x[:, 2] + 0.05 * torch.randn(2000)
+y = ((y - y.mean()) / y.std()).unsqueeze(1)
+train_x, train_y, val_x, val_y = x[:1600], y[:1600], x[1600:], y[1600:]
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc1 = nn.Linear(4, 64)
+        self.fc2 = nn.Linear(64, 64)
+        self.out = nn.Linear(64, 1)
+
+    def forward(self, x):
+        x = torch.relu(self.fc1(x))
+        x = torch.relu(self.fc2(x))
+        return torch.sigmoid(self.out(x))
+
+
+net = Net()
+criterion = nn.MSELoss()
+optimizer = torch.optim.Adam(net.parameters(), lr=3e-3)
+
+for epoch in range(15):
+    net.train()
+    for rows in torch.randperm(1600).split(50):
+        optimizer.zero_grad()
+        loss = criterion(net(train_x[rows]), train_y[rows])
+        loss.backward()
+        optimizer.step()
+    net.eval()
+    with torch.no_grad():
+        val_loss = criterion(net(val_x), val_y).item()
+    print(f"epoch {epoch}: train {loss.item():.4f}, validation {val_loss:.4f}")
+
+print("RESULT " + json.dumps({"metric": "mse", "value": val_loss}))
+''',
+        cure=(("return torch.sigmoid(self.out(x))", "return self.out(x)"),),
+        better="lower",
+    )
+
+    def detect(self, run: Run) -> Iterator[Finding]:
+        for objective in run.objectives:
+            op = output_op(run, objective).replace("SafeSoftmax", "Softmax")
+            if objective.function == "nll_loss":
+                yield from self._no_log(objective, op)
+            elif objective.function in VALUES and op in RANGES:
+                yield from self._out_of_reach(run, objective, op)
+            elif objective.function.startswith(("cross_entropy", "binary_cross_entropy_with")):
+                yield from self._bent_logits(run, objective, op)
+        for wiring in wirings(run):
+            for i in sorted(wiring.head):
+                if wiring.names[i] in ("Log", "Log2", "Log10"):
+                    yield from self._log_of_raw(run, wiring, i)
+
+    def _no_log(self, objective: Objective, op: str) -> Iterator[Finding]:
+        """nll_loss on something that is no log-probability."""
+        error, high = objective.logsumexp_error, objective.input_max
+        if error is None or high is None or not error > self.normalised:
+            return
+        sums = objective.row_sum_error
+        if sums is not None and sums < 1e-3 and (objective.input_min or 0) >= 0:
+            what = "probabilities instead of their logarithms"
+        elif op == "LogSoftmax" or high <= 0:
+            what = "log-probabilities that do not add up along the class dimension (wrong dim?)"
+        else:
+            what = "raw outputs instead of log-probabilities"
+        yield self.finding(
+            f"nll_loss is given {what}: values up to {high:.3g}.",
+            Evidence(
+                "objective",
+                f"the log of the summed exponentials is {error:.3g} instead of 0",
+                where=objective.site,
+                value=error,
+                limit=self.normalised,
+            ),
+            confidence=0.99,
+            exact=True,
+            where=objective.site,
+            source=objective.source,
+            first_step=0,
+            prescriptions=self._logs,
+        )
+
+    def _out_of_reach(self, run: Run, objective: Objective, op: str) -> Iterator[Finding]:
+        """A regression whose targets lie outside the range of the last activation."""
+        targets = run.targets(objective)
+        if targets is None or not targets.mean or not targets.std:
+            return
+        low, high = RANGES[op]
+        spread = targets.max - targets.min
+        gap = max(low - targets.min, targets.max - high)
+        pairs = list(zip(targets.mean, targets.std, strict=False))
+        far = any(m - self.sigmas * s < low for m, s in pairs) if targets.min < low else False
+        if targets.max > high:
+            far = far or any(m + self.sigmas * s > high for m, s in pairs)
+        if spread <= 0 or gap <= self.gap * spread:
+            return
+        yield self.finding(
+            f"The output passes through {op.lower()}, which yields {_range(low, high)}, but the "
+            f"targets run from {targets.min:.3g} to {targets.max:.3g}: "
+            f"{'many' if far else 'some'} of them cannot be reached.",
+            Evidence(
+                "targets",
+                f"mean {pairs[0][0]:.3g}, standard deviation {pairs[0][1]:.3g}; the range ends "
+                f"{gap:.3g} short of the farthest target",
+                where=objective.site,
+                value=gap,
+                limit=self.gap * spread,
+            ),
+            severity="critical" if far else "note",
+            confidence=0.99 if far else 0.6,
+            exact=far,
+            where=objective.site,
+            source=objective.source,
+            first_step=0,
+        )
+
+    def _bent_logits(self, run: Run, objective: Objective, op: str) -> Iterator[Finding]:
+        """ReLU or tanh on the logits of a classifier."""
+        binary = objective.function != "cross_entropy"
+        if op not in ("Relu", "Tanh", "Softplus"):
+            return
+        fit = score(run, objective)
+        ruined = binary and op != "Tanh"
+        fine = fit is not None and fit >= self.fits
+        effect = {
+            "Tanh": "they stay between -1 and 1, so no class can become likely",
+        }.get(op, "no class can be spoken against" if not binary else "p is never below 0.5")
+        yield self.finding(
+            f"The logits given to {objective.function} pass through {op.lower()} first: {effect}.",
+            Evidence(
+                "graph",
+                f"{op.lower()} makes the input of {objective.function}",
+                where=objective.site,
+            ),
+            severity="critical" if ruined and not fine else "note" if fine else "warning",
+            confidence=0.99 if ruined else 0.9,
+            exact=ruined,
+            where=objective.site,
+            source=objective.source,
+            first_step=0,
+            prescriptions=self._logits,
+        )
+
+    def _log_of_raw(self, run: Run, wiring: Wiring, log: int) -> Iterator[Finding]:
+        """-log(p) where p is no probability but the output of a layer."""
+        maker: int | None = log
+        while maker is not None and (maker == log or wiring.names[maker] in TOWARDS_LOG):
+            data = wiring.data(maker)
+            maker = data[0] if data and (len(data) == 1 or wiring.names[maker] == "Div") else None
+        if maker is None or not (wiring.is_layer(maker) or wiring.names[maker] in UNBOUNDED):
+            return
+        logs = {i for i, n in enumerate(wiring.names) if n in ("Log", "Log2", "Log10")}
+        if _reaches(wiring, maker, logs):
+            return  # it is used in other ways too: a rate or a variance, not a probability
+        kind = "a layer's raw output" if wiring.is_layer(maker) else wiring.names[maker].lower()
+        yield self.finding(
+            f"The loss takes the logarithm of {kind} as if it were a probability: there is no "
+            "softmax or sigmoid in between.",
+            Evidence(
+                "graph",
+                f"log is applied to the output of {wiring.place(maker) or kind}",
+                where=wiring.place(maker),
+                steps=(wiring.graph.step, wiring.graph.step),
+            ),
+            confidence=0.95,
+            where=wiring.place(maker),
+            source=next((o.source for o in run.objectives), ""),
+            first_step=wiring.graph.step,
+            prescriptions=self._logs,
+        )
+
+
+def _reaches(wiring: Wiring, goal: int, closed: set[int]) -> bool:
+    """Whether a path leads from the loss to a node without passing the closed ones."""
+    seen, queue = set(closed), [0]
+    while queue:
+        i = queue.pop()
+        if i == goal:
+            return True
+        if i not in seen:
+            seen.add(i)
+            queue += wiring.ops[i].inputs
+    return False
+
+
+def _range(low: float, high: float) -> str:
+    return f"{low:g} and up" if math.isinf(high) else f"{low:g} to {high:g}"

@@ -1,0 +1,231 @@
+"""params-not-optimised: see the card."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+from penlight.core.facts import Hygiene, Optimizer, Parameter
+from penlight.core.finding import Evidence, Finding, Prescription
+from penlight.core.pitfall import Demo, Pitfall, limit
+from penlight.core.run import Run
+from penlight.pitfalls._untrained import looks_untrained
+
+
+class ParamsNotOptimised(Pitfall):
+    """The loss reaches weights that no optimiser holds.
+
+    The coach trains ten players every day and leaves the goalkeeper on the bench: the team
+    meets on Sunday with a keeper who has never touched a ball.
+
+    ## What happens
+    An optimiser moves exactly the tensors it was given. Layers that are missing from that list
+    get gradients, but stay at their random start values. The rest of the network has to work
+    around them.
+
+    ## Symptoms
+    - Part of the weights has not changed at all by the end; more layers do not help.
+    - With a replaced model: nothing changes, the loss stays at its first value.
+    - Saved checkpoints lack some layers.
+
+    ## Causes
+    - Layers kept in a plain Python list or dict: `model.parameters()` does not see them.
+    - The optimiser was built before the model was replaced, extended or copied.
+    - Only `model.head.parameters()` passed, or an optimiser that holds frozen weights only.
+
+    ## When not to worry
+    Weights frozen with `requires_grad=False`, weights trained earlier or loaded from a file,
+    teachers, target networks, and modules whose output the loss does not use.
+
+    ## References
+    - torch documentation of `torch.nn.ModuleList`.
+    - N. Humbatova et al., Taxonomy of Real Faults in Deep Learning Systems, ICSE 2020.
+    """
+
+    family = "loop bug"
+    needs = (Parameter, Optimizer, Hygiene)
+    half: float = limit(
+        0.5,
+        why="with most of the weights left at random values the model cannot be what was meant; "
+        "a smaller part costs quality, how much depends on where it sits",
+    )
+    prescriptions = (
+        Prescription(
+            "Build the optimiser last, from everything: optimizer = Adam(model.parameters(), ...).",
+            "It holds exactly the tensors that exist and are registered at that moment.",
+            "the part is meant to stay fixed: then say so with requires_grad_(False)",
+        ),
+        Prescription(
+            "Keep layers in nn.ModuleList or nn.ModuleDict, single tensors in nn.Parameter.",
+            "A Python list hides its layers from model.parameters(), .to() and state_dict().",
+        ),
+    )
+    demo = Demo(
+        script='''\
+import json
+import sys
+
+import torch
+import torch.nn as nn
+
+torch.manual_seed(int(sys.argv[1]) if len(sys.argv) > 1 else 0)
+inputs = torch.randn(2400, 8)
+teacher = nn.Sequential(nn.Linear(8, 24), nn.Tanh(), nn.Linear(24, 1))
+with torch.no_grad():
+    targets = teacher(inputs)
+    targets = (targets - targets.mean()) / targets.std()
+train_x, train_y, val_x, val_y = inputs[:2000], targets[:2000], inputs[2000:], targets[2000:]
+
+
+class DeepNet(nn.Module):
+    def __init__(self, depth=4, width=48):
+        super().__init__()
+        self.blocks = [nn.Linear(8 if i == 0 else width, width) for i in range(depth)]
+        self.norm = nn.LayerNorm(width)
+        self.out = nn.Linear(width, 1)
+
+    def forward(self, x):
+        for block in self.blocks:
+            x = torch.relu(block(x))
+        return self.out(self.norm(x))
+
+
+model = DeepNet()
+optimizer = torch.optim.Adam(model.parameters(), lr=2e-3)
+loss_fn = nn.MSELoss()
+
+for epoch in range(10):
+    model.train()
+    for rows in torch.randperm(2000).split(50):
+        optimizer.zero_grad()
+        loss = loss_fn(model(train_x[rows]), train_y[rows])
+        loss.backward()
+        optimizer.step()
+    model.eval()
+    with torch.no_grad():
+        val_loss = loss_fn(model(val_x), val_y).item()
+    print(f"epoch {epoch}: train {loss.item():.4f}, validation {val_loss:.4f}")
+
+print("RESULT " + json.dumps({"metric": "mse", "value": val_loss}))
+''',
+        cure=(
+            (
+                "self.blocks = [nn.Linear(8 if i == 0 else width, width) for i in range(depth)]",
+                "self.blocks = nn.ModuleList(nn.Linear(w, width) for w in [8, 48, 48, 48])",
+            ),
+        ),
+        better="lower",
+    )
+
+    def detect(self, run: Run) -> Iterator[Finding]:
+        for optimizer in run.optimizers:
+            if optimizer.parameters and optimizer.frozen == optimizer.parameters:
+                yield self._frozen(optimizer)
+                return
+        live = [p for p in run.parameters if p.requires_grad and p.reached]
+        left = [p for p in live if not p.optimised]
+        if not run.optimizers or not left:
+            return
+        held = [p for p in live if p.optimised]
+        if not held and run.hygiene.steps and run.hygiene.empty_steps >= run.hygiene.steps:
+            yield self._stranger(run, left)
+            return
+        hidden = [p for p in left if not p.registered]
+        if hidden:
+            yield self._left_out(
+                run, hidden, live, "are not registered in the model (a plain list?) and in no "
+                "optimiser", severity="critical",
+            )
+            return
+        roots = {p.root for p in held}
+        fresh = [p for p in left if p.root in roots and looks_untrained(p)]
+        if fresh:
+            modules = {(p.root, p.module) for p in fresh}
+            fresh = [p for p in left if (p.root, p.module) in modules]
+            share = _size(fresh) / max(1, _size(live))
+            yield self._left_out(
+                run, fresh, live, "get a gradient but are in no optimiser: they stay at their "
+                "random start values", severity="critical" if share >= self.half else "warning",
+            )
+
+    def _left_out(
+        self,
+        run: Run,
+        left: Sequence[Parameter],
+        live: Sequence[Parameter],
+        what: str,
+        severity: str,
+    ) -> Finding:
+        share = _size(left) / max(1, _size(live))
+        names = _some(left)
+        return self.finding(
+            f"{len(left)} weight tensors ({names}; {share:.0%} of the weights) {what}.",
+            Evidence(
+                "parameters",
+                f"reached by the loss: {len(live)} tensors, held by an optimiser: "
+                f"{sum(p.optimised for p in live)}",
+                where=left[0].module,
+                value=len(left),
+                limit=0,
+            ),
+            severity="critical" if severity == "critical" else "warning",
+            confidence=0.99 if severity == "critical" else 0.9,
+            exact=severity == "critical",
+            where=left[0].module or left[0].name,
+            source=next((o.source for o in run.optimizers), ""),
+            first_step=0,
+        )
+
+    def _stranger(self, run: Run, left: Sequence[Parameter]) -> Finding:
+        steps = run.hygiene.steps
+        return self.finding(
+            "The optimiser holds none of the weights that the loss depends on: it was built for "
+            f"another model, and all of its {steps} steps moved nothing.",
+            Evidence(
+                "hygiene",
+                f"{run.hygiene.empty_steps} of {steps} optimiser steps found no gradient, while "
+                f"the loss reaches {len(left)} other tensors ({_some(left)})",
+                steps=(0, max(0, steps - 1)),
+                value=run.hygiene.empty_steps,
+                limit=0,
+            ),
+            confidence=0.99,
+            exact=True,
+            where=left[0].root,
+            source=run.optimizers[0].source,
+            first_step=0,
+        )
+
+    def _frozen(self, optimizer: Optimizer) -> Finding:
+        return self.finding(
+            f"All {optimizer.parameters} tensors of the {optimizer.type} optimiser have "
+            "requires_grad=False: it can train nothing.",
+            Evidence(
+                "optimizer",
+                f"{optimizer.frozen} of {optimizer.parameters} tensors are frozen",
+                value=optimizer.frozen,
+                limit=optimizer.parameters - 1,
+            ),
+            confidence=0.99,
+            exact=True,
+            source=optimizer.source,
+            first_step=0,
+            prescriptions=(
+                Prescription(
+                    "Set requires_grad_(True) on the layers that should learn (the new head) and "
+                    "give those to the optimiser.",
+                    "A frozen tensor never gets a gradient.",
+                ),
+            ),
+        )
+
+
+def _size(parameters: Sequence[Parameter]) -> int:
+    return sum(math.prod(p.shape) for p in parameters)
+
+
+def _some(parameters: Sequence[Parameter]) -> str:
+    names = [p.name for p in parameters if p.name and p.name != "?"] or [
+        f"{p.module_type} {'x'.join(map(str, p.shape))}" for p in parameters
+    ]
+    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")

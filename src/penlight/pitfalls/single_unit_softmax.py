@@ -1,0 +1,170 @@
+"""single-unit-softmax: see the card."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from penlight.core.facts import Graph, Objective
+from penlight.core.finding import Evidence, Finding, Prescription
+from penlight.core.pitfall import Demo, Pitfall
+from penlight.core.run import Run
+from penlight.pitfalls._graph import SOFTMAX, Wiring, wirings
+
+
+class SingleUnitSoftmax(Pitfall):
+    """A softmax over one single unit always answers 1.
+
+    An election with one candidate: whatever the voters think, she gets 100% of the vote, and
+    nobody learns anything from counting.
+
+    ## What happens
+    Softmax divides each score by the sum of all scores. With one score that is e^z / e^z = 1 for
+    every input and every weight. The output is a constant, its derivative is exactly zero, and
+    no layer receives any gradient.
+
+    ## Symptoms
+    - The loss is the same number in every epoch.
+    - All predictions are 1; accuracy equals the share of the positive class.
+    - Every gradient is exactly 0.
+
+    ## Causes
+    - A binary classifier with one output and `Softmax` where `Sigmoid` was meant.
+    - `CrossEntropyLoss` on an output of shape (N, 1): it contains the softmax.
+    - A softmax left over at the end of a regression network.
+
+    ## When not to worry
+    Attention over a single key, or one head of several that happens to have one option: the
+    weight 1 is right there. Only a softmax between the last layer and the loss is looked at.
+
+    ## References
+    - C. Bishop, Pattern Recognition and Machine Learning, section 4.2: sigmoid is the softmax of
+      two classes.
+    - J. Cao et al., DeepFD (ICSE 2022): among the Stack Overflow posts collected there and by
+      others this is the most frequent fault.
+    """
+
+    family = "objective"
+    needs = (Graph, Objective)
+    caused_by = ("output-units-mismatch",)
+    prescriptions = (
+        Prescription(
+            "For two classes: return the raw output of the one unit and use nn.BCEWithLogitsLoss.",
+            "Sigmoid is what softmax becomes when the second class has a fixed score of 0.",
+            "there are more than two classes",
+        ),
+        Prescription(
+            "For C classes: nn.Linear(..., C), no softmax, nn.CrossEntropyLoss.",
+            "Softmax needs one score for each class.",
+        ),
+        Prescription(
+            "For a real-valued target: remove the softmax and use nn.MSELoss.",
+            "A regression output needs no activation.",
+        ),
+    )
+    demo = Demo(
+        script='''\
+import json
+import sys
+
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+torch.manual_seed(int(sys.argv[1]) if len(sys.argv) > 1 else 0)
+x = torch.randn(2000, 8)
+y = (x[:, 0] * x[:, 1] + x[:, 2] > 0).float().unsqueeze(1)
+loader = DataLoader(TensorDataset(x[:1500], y[:1500]), batch_size=50, shuffle=True)
+val_x, val_y = x[1500:], y[1500:]
+
+model = nn.Sequential(
+    nn.Linear(8, 64),
+    nn.ReLU(),
+    nn.Linear(64, 64),
+    nn.ReLU(),
+    nn.Linear(64, 1),
+    nn.Softmax(dim=1),
+)
+loss_fn = nn.BCELoss()
+optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
+
+for epoch in range(8):
+    model.train()
+    for xb, yb in loader:
+        optimizer.zero_grad()
+        loss = loss_fn(model(xb), yb)
+        loss.backward()
+        optimizer.step()
+    model.eval()
+    with torch.no_grad():
+        p = model(val_x)
+        accuracy = ((p > 0.5).float() == val_y).float().mean().item()
+        print(f"epoch {epoch}: val loss {loss_fn(p, val_y).item():.3f}, accuracy {accuracy:.3f}")
+
+print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
+''',
+        cure=(("nn.Softmax(dim=1)", "nn.Sigmoid()"),),
+    )
+
+    def detect(self, run: Run) -> Iterator[Finding]:
+        for objective in run.objectives:
+            if objective.function == "cross_entropy" and objective.input_shape[1:2] == (1,):
+                says = f"cross_entropy gets one score a sample, {_form(objective.input_shape)}"
+                yield self._finding(run, says, objective.site, objective, 0)
+                return
+        for wiring in wirings(run):
+            for i in sorted(wiring.head):
+                if self._alone(run, wiring, i):
+                    shape = wiring.ops[i].shape
+                    objective_ = run.objective or Objective(function="loss")
+                    says = f"the softmax in front of the loss has the shape {_form(shape)}"
+                    place = wiring.ops[i].module or objective_.site
+                    yield self._finding(run, says, place, objective_, wiring.graph.step)
+                    return
+
+    @staticmethod
+    def _alone(run: Run, wiring: Wiring, i: int) -> bool:
+        """Whether node i is a softmax over the one unit of a (N, 1) output."""
+        shape = wiring.ops[i].shape
+        if wiring.names[i] not in SOFTMAX | {"LogSoftmax"} or not wiring.is_bottleneck(i):
+            return False
+        if len(shape) != 2 or shape[1] != 1 or shape[0] < 2:
+            return False
+        module = run.module(wiring.ops[i].module)
+        if module is not None and module.settings.get("dim") == 0:
+            return False
+        # A softmax over the batch would give values below 1; a look at the values settles it.
+        seen = [o.input_min for o in run.objectives if o.input_op in SOFTMAX]
+        return all(low is None or low > 1 - 1e-6 for low in seen)
+
+    def _finding(
+        self, run: Run, shape: str, place: str, objective: Objective, step: int
+    ) -> Finding:
+        evidence = [Evidence("graph", shape, where=place, steps=(step, step), value=1, limit=2)]
+        steps, zeroed = run.hygiene.steps, run.hygiene.zeroed_steps
+        if zeroed:
+            evidence.append(
+                Evidence(
+                    "hygiene",
+                    f"every gradient was exactly 0 in {zeroed} of {steps} optimiser steps",
+                    steps=(0, max(0, steps - 1)),
+                    value=zeroed,
+                    limit=0,
+                )
+            )
+        # Beside other training losses a head with one option is idle, not a broken model.
+        alone = len(run.objectives) < 2
+        return self.finding(
+            "The softmax before the loss has a single unit to choose from, so its output is 1 "
+            "for every input and no layer gets any gradient.",
+            *evidence,
+            severity="critical" if alone else "note",
+            confidence=0.99,
+            exact=True,
+            where=place,
+            source=objective.source,
+            first_step=step,
+        )
+
+
+def _form(shape: tuple[int, ...]) -> str:
+    return f"({', '.join(map(str, shape))})"
