@@ -103,10 +103,10 @@ test_x, test_y = x[2400:], arm[2400:]
 model = nn.Sequential(
     nn.Linear(2, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 3)
 )
-optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
+optimizer = torch.optim.SGD(model.parameters(), lr=0.03, momentum=0.9)
 criterion = nn.CrossEntropyLoss()
 
-for epoch in range(2):
+for epoch in range(3):
     model.train()
     for batch, labels in train:
         optimizer.zero_grad()
@@ -121,7 +121,7 @@ for epoch in range(2):
 
 print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
 ''',
-        cure=(("range(2)", "range(40)"),),
+        cure=(("range(3)", "range(40)"),),
     )
 
     def detect(self, run: Run) -> Iterator[Finding]:

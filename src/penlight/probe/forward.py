@@ -180,7 +180,7 @@ class Forward:
                 root=root.label,
                 output_shape=tuple(tensor.shape),
                 settings=settings(module),
-                source=self.state.models.sources.get(module, ""),
+                source=self.state.models.source(module),
             )
         )
 

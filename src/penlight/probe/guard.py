@@ -26,7 +26,7 @@ class Ledger:
     def __init__(self, on_fault: Callable[[str, Exception], None]) -> None:
         self.cost = 0.0
         self.pid = os.getpid()
-        self.thread = threading.get_ident()
+        self.thread: int | None = None
         self.on_fault = on_fault
         self.broken: set[str] = set()
         self.inside = False
@@ -56,9 +56,16 @@ class Ledger:
 
         return call
 
+    def claim(self) -> None:
+        """This thread trains: from now on only its calls count."""
+        if self.thread is None:
+            self.thread = threading.get_ident()
+
     def ours(self) -> bool:
         """Whether this is the process and thread that is being watched."""
-        return threading.get_ident() == self.thread and os.getpid() == self.pid
+        if self.thread is not None and self.thread != threading.get_ident():
+            return False
+        return os.getpid() == self.pid
 
 
 class Patches:

@@ -7,18 +7,22 @@ held by weak reference: a script that drops a model gets its memory back.
 
 from __future__ import annotations
 
+import linecache
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from weakref import ReferenceType, WeakKeyDictionary, ref
 
 from torch import Tensor, nn
 
 from penlight.core import facts as f
-from penlight.probe.state import OWN, State, user_line
+from penlight.probe.state import State, user_frame
 from penlight.signals.parameters import local
 
+ASSIGNED = re.compile(r"\s*([A-Za-z_]\w*)\s*(?::[^=]+)?=(?!=)")
 STOCHASTIC = (
     nn.Dropout,
     nn.Dropout1d,
@@ -65,11 +69,35 @@ class Models:
         self.modules: dict[int, tuple[Root, str]] = {}
         self.parameters: dict[int, tuple[Root, str]] = {}
         self._only: set[int] = set()
-        self.sources: WeakKeyDictionary[nn.Module, str] = WeakKeyDictionary()
+        self.places: WeakKeyDictionary[nn.Module, tuple[str, int]] = WeakKeyDictionary()
 
     def built(self, module: nn.Module) -> None:
         """Note where in the user's code a module is being made."""
-        self.sources[module] = user_line(3)
+        own = {vars(c)["__init__"].__code__ for c in type(module).__mro__ if python_init(c)}
+        frame = user_frame(3)
+        while frame is not None and frame.f_code in own:  # its own __init__: look at the caller
+            frame = frame.f_back
+        if frame is not None:
+            self.places[module] = (frame.f_code.co_filename, frame.f_lineno)
+
+    def source(self, module: nn.Module) -> str:
+        """`file.py:line` of the place where a module was made, or ''."""
+        place = self.places.get(module)
+        return f"{Path(place[0]).name}:{place[1]}" if place else ""
+
+    def label(self, module: nn.Module) -> str:
+        """What the user calls a model: its variable in the main script, else its class.
+
+        Local variables are read off the line that made it: asking a frame for its locals would
+        keep all of them alive.
+        """
+        for name, value in list(vars(sys.modules["__main__"]).items()):
+            if not name.startswith("_") and isinstance(value, nn.Module):
+                if unwrap(value) is module:
+                    return name
+        place = self.places.get(module)
+        found = ASSIGNED.match(linecache.getline(*place)) if place else None
+        return found[1] if found else type(module).__name__
 
     def restrict(self, models: Sequence[nn.Module]) -> None:
         """Watch no other models than these; give them their names now."""
@@ -87,7 +115,7 @@ class Models:
         if next(inner.parameters(), None) is None or (self._only and id(inner) not in self._only):
             return None
         inside = {id(m) for m in inner.modules()}
-        root = Root(ref(inner, self._gone), label(inner))
+        root = Root(ref(inner, self._gone), self.label(inner))
         self.roots = [r for r in self.roots if id(r.module) not in inside]
         self.roots.append(root)
         self.name(root)
@@ -117,7 +145,7 @@ class Models:
     def lines(self) -> dict[str, str]:
         """Source line of every named module."""
         return {
-            self.site(m): line for m, line in self.sources.items() if id(m) in self.modules
+            self.site(m): self.source(m) for m in list(self.places) if id(m) in self.modules
         }
 
     def _full(self, root: Root, name: str) -> str:
@@ -168,7 +196,7 @@ class Models:
                             equal_rows=equal,
                             mean=mean,
                             std=std,
-                            source=self.sources.get(module, ""),
+                            source=self.source(module),
                         )
                     )
 
@@ -200,21 +228,9 @@ def unwrap(module: nn.Module) -> nn.Module:
         module = inner
 
 
-def label(module: nn.Module) -> str:
-    """What the user calls a model: its variable in the main script, else its class."""
-    spaces = [vars(sys.modules["__main__"])]
-    frame: Any = sys._getframe(1)
-    while frame is not None:
-        if not frame.f_code.co_filename.startswith(OWN):
-            spaces.append(frame.f_locals)
-        frame = frame.f_back
-    for space in spaces:
-        for name, value in list(space.items()):
-            if name.startswith("_") or name in ("self", "module"):
-                continue
-            if isinstance(value, nn.Module) and unwrap(value) is module:
-                return name
-    return type(module).__name__
+def python_init(cls: type) -> bool:
+    """Whether a class has an __init__ of its own, written in Python."""
+    return hasattr(vars(cls).get("__init__"), "__code__")
 
 
 def is_leaf(module: nn.Module) -> bool:

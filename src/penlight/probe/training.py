@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
-from weakref import ReferenceType, ref
+from weakref import ReferenceType, WeakKeyDictionary, ref
 
 import torch
 from torch import Tensor
@@ -98,7 +98,7 @@ class Training:
         self.ops: tuple[f.Op, ...] = ()  # of the newest graph
         self.strangers: set[int] = set()
         self.alive: dict[str, tuple[Tensor, int]] = {}
-        self.sources: dict[int, str] = {}
+        self.sources: WeakKeyDictionary[Optimizer, str] = WeakKeyDictionary()
         self.scaled: tuple[Tensor, Tensor] | None = None
         self.window_start = 0.0
         self._patch(patches)
@@ -134,6 +134,7 @@ class Training:
 
         def watched_backward(tensors: Any, *args: Any, **kwargs: Any) -> Any:
             if not torch.compiler.is_compiling():
+                self.state.ledger.claim()
                 begin(tensors)
             return backward(tensors, *args, **kwargs)
 
@@ -176,7 +177,7 @@ class Training:
         patches.replace(torch.nn.utils, "clip_grad_norm_", watched_clip)
 
     def _built(self, optimizer: Optimizer) -> None:
-        self.sources[id(optimizer)] = user_line(3)
+        self.sources[optimizer] = user_line(3)
 
     def _scaled(self, outputs: Any, result: Any) -> None:
         before, after = first_tensor(outputs), first_tensor(result)
@@ -340,7 +341,7 @@ class Training:
                 groups=len(optimizer.param_groups),
                 parameters=len(tensors),
                 frozen=sum(not p.requires_grad for p in tensors),
-                source=self.sources.get(id(optimizer), ""),
+                source=self.sources.get(optimizer, ""),
             )
         )
         return watched
