@@ -1,0 +1,212 @@
+"""dying-relu: see the card."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from penlight.core.finding import Evidence, Finding, Prescription, Severity
+from penlight.core.pitfall import Demo, Pitfall, limit
+from penlight.core.run import Run, Series
+from penlight.core.vocabulary import DEAD_SAMPLES, DEAD_SHARE, UPDATE_RATIO, ZERO_SHARE
+from penlight.pitfalls._curves import verdict
+from penlight.pitfalls._layers import span
+
+
+class DyingRelu(Pitfall):
+    """ReLU units that are off for every input, and cannot come back.
+
+    Light switches wired so that no hand in the house can turn them on: the lamps are there, they
+    are paid for, and they will never shine.
+
+    ## What happens
+    A ReLU whose input is negative gives zero and passes no gradient back. When that is so for
+    every sample, the weights in front of it get no gradient at all and stay as they are: the unit
+    is dead. A layer whose units are all dead gives the same output for every input.
+
+    ## Symptoms
+    - The loss stalls early, often at the value of a constant prediction.
+    - Gradients of early layers are exactly zero.
+
+    ## Causes
+    - Biases that are initialised far below zero.
+    - A step so large that it throws the biases or weights there: then the learning rate is the
+      cause, and the units were alive at the start.
+    - Inputs that are not scaled.
+
+    ## When not to worry
+    Half of all activations of a healthy ReLU layer are zero; what counts are units that are zero
+    for every sample. A few dead units are normal (up to 22% in small healthy conv nets), and a
+    net that learns can afford them.
+
+    ## References
+    - L. Lu et al., Dying ReLU and Initialization: Theory and Numerical Examples, arXiv 1903.06733.
+    - G. Sokar et al., The Dormant Neuron Phenomenon in Deep Reinforcement Learning, ICML 2023.
+    """
+
+    family = "signal propagation"
+    needs = (DEAD_SHARE, DEAD_SAMPLES, ZERO_SHARE, UPDATE_RATIO)
+    caused_by = (
+        "lr-too-high",
+        "input-scale",
+        "target-scale",
+        "exploding-gradient",
+        "init-loss-off",
+        "symmetric-init",
+        "output-activation-mismatch",
+    )
+    many: float = limit(
+        0.5, why="18 healthy nets stay under 0.22; the broken ones measured had 0.86 and 1.00"
+    )
+    all_dead: float = limit(
+        0.99, why="a layer of exact zeros on a whole batch tells its inputs nothing apart"
+    )
+    samples: float = limit(
+        256, why="a unit silent on n samples fires on under 3/n of them (rule of three): 1.2%"
+    )
+    long_step: float = limit(
+        0.1, why="healthy steps change a weight matrix by 0.2% to 5%; a tenth is far off"
+    )
+    prescriptions = (
+        Prescription(
+            "Start with zero biases and He weights: `nn.init.zeros_(layer.bias)`, "
+            "`nn.init.kaiming_normal_(layer.weight, nonlinearity='relu')`.",
+            "About half of the units are then on for any input.",
+            "the units were alive at first and died in training",
+        ),
+        Prescription(
+            "Divide the learning rate by ten.",
+            "Units that were alive at first are killed by steps that are too long.",
+            "they were dead from the first step",
+        ),
+        Prescription(
+            "If units keep dying at a fitting rate: `nn.LeakyReLU(0.1)` or `nn.GELU()`.",
+            "They pass a gradient back when their input is negative.",
+            "the learning rate or the inputs are to blame: this only hides it",
+        ),
+    )
+    demo = Demo(
+        script="""\
+import json
+import sys
+
+import torch
+import torch.nn as nn
+
+torch.manual_seed(int(sys.argv[1]) if len(sys.argv) > 1 else 0)
+features, width = 16, 64
+inputs = torch.randn(2500, features)
+labels = (inputs[:, :4].square().sum(1) > 3.4).float()
+train_x, train_y, val_x, val_y = inputs[:2000], labels[:2000], inputs[2000:], labels[2000:]
+
+
+class Detector(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Linear(features, width)
+        self.body = nn.Linear(width, width)
+        self.head = nn.Linear(width, 1)
+        for layer in (self.stem, self.body, self.head):
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            nn.init.constant_(layer.bias, -8.0)
+
+    def forward(self, x):
+        x = torch.relu(self.stem(x))
+        x = torch.relu(self.body(x))
+        return self.head(x).squeeze(1)
+
+
+model = Detector()
+criterion = nn.BCEWithLogitsLoss()
+optimizer = torch.optim.Adam(model.parameters(), lr=2e-3)
+
+for epoch in range(12):
+    model.train()
+    for rows in torch.randperm(2000).split(50):
+        optimizer.zero_grad()
+        loss = criterion(model(train_x[rows]), train_y[rows])
+        loss.backward()
+        optimizer.step()
+    model.eval()
+    with torch.no_grad():
+        scores = model(val_x)
+        val_loss = criterion(scores, val_y).item()
+        accuracy = ((scores > 0) == (val_y > 0.5)).float().mean().item()
+    print(f"epoch {epoch}: val loss {val_loss:.3f}, accuracy {accuracy:.3f}")
+
+print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
+""",
+        cure=(("nn.init.constant_(layer.bias, -8.0)", "nn.init.zeros_(layer.bias)"),),
+    )
+
+    def detect(self, run: Run) -> Iterator[Finding]:
+        outcome = verdict(run)
+        if outcome not in ("ruined", "poor"):
+            return
+        found = [x for s in run.every(DEAD_SHARE) if (x := self._dead(run, s)) is not None]
+        if not found:
+            found = [x for s in run.every(ZERO_SHARE) if (x := self._silent(s)) is not None]
+        if not found:
+            return
+        share, series, seen = max(found, key=lambda x: x[0])
+        before = float(series.values[0])
+        first = int(series.steps[series.values > self.many][0])
+        born = before > self.many
+        thrown = None if born else self._longest(run, first)
+        units = f"{share:.0%} of the ReLU units of {series.site} are off for every input"
+        story = "from the start" if born else f"since step {first}; at first it were {before:.0%}"
+        severity: Severity = (
+            "critical" if outcome == "ruined" or share > self.all_dead else "warning"
+        )
+        module = run.module(series.site.partition(" > ")[0])
+        yield self.finding(
+            f"{units}, {story}.",
+            Evidence(
+                series.signal,
+                f"{units} ({seen})",
+                where=series.site,
+                steps=span(series),
+                value=share,
+                limit=self.many,
+            ),
+            *([thrown] if thrown is not None else []),
+            severity=severity,
+            confidence=0.9 if share > 0.8 else 0.75,
+            prescriptions=self.prescriptions if born else self.prescriptions[1:],
+            where=series.site,
+            source=module.source if module is not None else "",
+            first_step=first,
+        )
+
+    def _longest(self, run: Run, last: int) -> Evidence | None:
+        """The longest step before the units died, when it was long enough to kill them."""
+        matrices = {p.name for p in run.parameters if len(p.shape) > 1}
+        steps = [
+            (float(early.values.max()), s.site)
+            for s in run.every(UPDATE_RATIO)
+            if s.site in matrices and (early := s.finite.between(0, last))
+        ]
+        size, site = max(steps, default=(0.0, ""))
+        if size < self.long_step:
+            return None
+        return Evidence(
+            "update_ratio",
+            f"until then one step had changed {site} by {size:.0%} of its norm",
+            where=site,
+            steps=(0, last),
+            value=size,
+            limit=self.long_step,
+        )
+
+    def _dead(self, run: Run, series: Series) -> tuple[float, Series, str] | None:
+        """A layer most of whose units were dead in the end, on enough samples."""
+        count = run.series(DEAD_SAMPLES, series.site)
+        if not count or count.values[-1] < self.samples or series.values[-1] <= self.many:
+            return None
+        return float(series.values[-1]), series, f"on {count.values[-1]:.0f} samples"
+
+    def _silent(self, series: Series) -> tuple[float, Series, str] | None:
+        """A layer that was looked at too rarely for the former, but gave nothing but zeros."""
+        tail = series.tail(0.2, at_least=3)
+        if len(series) < 3 or float(tail.min()) <= self.all_dead:
+            return None
+        return float(tail.min()), series, f"in the last {len(tail)} batches that were looked at"

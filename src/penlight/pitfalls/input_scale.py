@@ -1,0 +1,251 @@
+"""input-scale: see the card."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from penlight.core.facts import Inputs, Objective, Parameter
+from penlight.core.finding import Evidence, Finding, Prescription
+from penlight.core.pitfall import Demo, Pitfall, limit
+from penlight.core.run import Run
+from penlight.core.vocabulary import ACT_RMS, WEIGHT_NORM
+from penlight.pitfalls._curves import verdict
+from penlight.pitfalls._layers import chains, early
+
+
+class InputScale(Pitfall):
+    """The inputs are not on the scale that the network expects.
+
+    A kitchen scale that adds up grams and tonnes on one dial: the needle shows the tonnes, and
+    the pinch of salt that decides the taste is lost.
+
+    ## What happens
+    Initialisations and learning rates are made for inputs with mean 0 and a spread of about 1. The
+    gradient of the first layer is proportional to its input, so a feature in the thousands gets
+    steps a thousand times too long while one in the hundredths stands still: no learning rate fits
+    both. The first outputs are huge, sigmoids are pinned at their ends, ReLU units die. Inputs that
+    were scaled twice (pixels divided by 255 and again) are the same fault the other way round.
+
+    ## Symptoms
+    - The first loss is far above that of guessing; the loss jumps or turns NaN.
+    - Training is slow or fails at every learning rate; one feature rules the prediction.
+
+    ## Causes
+    - Raw pixels from 0 to 255; ages next to incomes; years or timestamps.
+    - A scaling step that was forgotten, applied twice or only to the test data.
+
+    ## When not to worry
+    Ids that go into an embedding, one-hot columns and pixels in [0, 1] are fine, and so is raw data
+    in front of a normalisation layer. Adam copes with moderate scales: a net that learns well on
+    raw inputs gets a note at most.
+
+    ## References
+    - Y. LeCun et al., Efficient BackProp, section 4.3, 1998.
+    - J. Tobin, Troubleshooting Deep Neural Networks (Full Stack Deep Learning).
+    """
+
+    family = "data"
+    needs = (Inputs, Objective, Parameter, ACT_RMS, WEIGHT_NORM)
+    large: float = limit(
+        10.0,
+        why="typical size of the largest feature: 1 when standardised, under 1 for pixels in "
+        "[0, 1]; ten already makes the first gradients a hundred times larger in energy",
+    )
+    offset: float = limit(
+        10.0, why="|mean| / std: beyond it the input is a constant with a ripple of under a tenth"
+    )
+    spread: float = limit(
+        100.0, why="largest over smallest spread of a feature: its square, 1e4, is the condition "
+        "number that the number of gradient steps grows with"
+    )  # fmt: skip
+    small: float = limit(
+        0.02, why="pixels scaled twice have a size of 0.001 to 0.002, sound inputs 0.1 to 1"
+    )
+    far: float = limit(
+        10.0,
+        why="times beyond a limit: a run that learnt something is charged only at a decade's distance; "
+        "12 layers with Adam on whole numbers up to 28 were still learning well when they stopped",
+    )
+    prescriptions = (
+        Prescription(
+            "Standardise with the training set's statistics, the same for training and test: "
+            "`mean, std = train_x.mean(0), train_x.std(0)`, then `x = (x - mean) / std`.",
+            "Every feature then has the scale that initialisation and learning rate are made for.",
+            "values are ids or one-hot",
+        ),
+        Prescription(
+            "Divide pixels by 255, once.",
+            "They then lie in [0, 1].",
+            "it has been done: look for a second place that scales, for instance in forward()",
+        ),
+        Prescription(
+            "Or begin the model with `nn.BatchNorm1d(features)`.",
+            "It learns the statistics on the way.",
+            "batches are smaller than 16",
+        ),
+    )
+    demo = Demo(
+        script="""\
+import json
+import sys
+
+import torch
+import torch.nn as nn
+
+torch.manual_seed(int(sys.argv[1]) if len(sys.argv) > 1 else 0)
+age = 45 + 12 * torch.randn(2500)
+income = 60_000 + 15_000 * torch.randn(2500)
+debt = 0.3 + 0.08 * torch.randn(2500)
+score = 650 + 60 * torch.randn(2500)
+risk = (debt - 0.3) / 0.08 * (score - 650) / 60 + (age - 45) / 12 - (income - 60_000) / 15_000
+inputs = torch.stack([age, income, debt, score], dim=1)
+labels = (risk > 0).long()
+train_x, train_y, val_x, val_y = inputs[:2000], labels[:2000], inputs[2000:], labels[2000:]
+mean, std = torch.zeros(4), torch.ones(4)
+train_x, val_x = (train_x - mean) / std, (val_x - mean) / std
+
+model = nn.Sequential(nn.Linear(4, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 2))
+criterion = nn.CrossEntropyLoss()
+optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+
+for epoch in range(15):
+    model.train()
+    for rows in torch.randperm(2000).split(50):
+        optimizer.zero_grad()
+        loss = criterion(model(train_x[rows]), train_y[rows])
+        loss.backward()
+        optimizer.step()
+    model.eval()
+    with torch.no_grad():
+        scores = model(val_x)
+        val_loss = criterion(scores, val_y).item()
+        accuracy = (scores.argmax(1) == val_y).float().mean().item()
+    print(f"epoch {epoch}: val loss {val_loss:.3f}, accuracy {accuracy:.3f}")
+
+print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
+""",
+        cure=(
+            (
+                "mean, std = torch.zeros(4), torch.ones(4)",
+                "mean, std = train_x.mean(0), train_x.std(0)",
+            ),
+        ),
+    )
+
+    def detect(self, run: Run) -> Iterator[Finding]:
+        outcome = verdict(run)
+        for inputs in run.inputs:
+            if inputs.embedded or inputs.normalised_first or inputs.samples == 0:
+                continue
+            faults = [*self._faults(inputs)]
+            if faults:
+                yield self._finding(inputs.root, faults, outcome)
+                return
+        if outcome in ("ruined", "poor"):
+            yield from self._inside(run, outcome)
+
+    def _faults(self, x: Inputs) -> Iterator[tuple[str, Evidence]]:
+        """What is wrong with the scale, worst first, as words and evidence."""
+        size = x.largest_feature_rms
+        onehot = x.integral and x.min >= 0 and x.max <= 1
+        if size is None or onehot:
+            return
+        if x.std_ratio is not None and x.std_ratio > self.spread and size > 1:
+            yield (
+                f"the spread of one feature is {x.std_ratio:.2g} times that of another",
+                Evidence(
+                    "inputs",
+                    f"largest over smallest spread of a feature: {x.std_ratio:.3g}",
+                    where=x.root,
+                    value=x.std_ratio,
+                    limit=self.spread,
+                ),
+            )
+        if size > self.large:
+            yield (
+                f"they reach from {x.min:.3g} to {x.max:.3g}",
+                Evidence(
+                    "inputs",
+                    f"the largest feature has a typical size of {size:.3g}; about 1 is right",
+                    where=x.root,
+                    value=size,
+                    limit=self.large,
+                ),
+            )
+        if x.max_offset is not None and x.max_offset > self.offset and size > 1:
+            yield (
+                f"one feature lies {x.max_offset:.2g} times its spread away from zero",
+                Evidence(
+                    "inputs",
+                    f"largest |mean| / std of a feature: {x.max_offset:.3g}",
+                    where=x.root,
+                    value=x.max_offset,
+                    limit=self.offset,
+                ),
+            )
+        if 0 < size < self.small:
+            yield (
+                f"they are tiny, {size:.2g} in size",
+                Evidence(
+                    "inputs",
+                    f"the largest feature has a typical size of {size:.3g}; about 1 is right",
+                    where=x.root,
+                    value=size,
+                    limit=self.small,
+                ),
+            )
+
+    def _finding(
+        self, root: str, faults: list[tuple[str, Evidence]], outcome: str, where: str = ""
+    ) -> Finding:
+        far = any(_beyond(evidence) > self.far for _, evidence in faults)
+        hurt = outcome == "ruined" or (outcome == "poor" and far)
+        words = ", and ".join(says for says, _ in faults[:2])
+        return self.finding(
+            f"The inputs of {where or root or 'the model'} are not scaled: {words}."
+            + ("" if hurt else " This run copes with it."),
+            *(evidence for _, evidence in faults),
+            severity="critical" if outcome == "ruined" else "warning" if hurt else "note",
+            confidence=0.9 if outcome == "ruined" else 0.8,
+            where=where or root,
+            first_step=0,
+        )
+
+    def _inside(self, run: Run, outcome: str) -> Iterator[Finding]:
+        """Scaling inside forward(): judged by what the first layer makes of its input.
+
+        With random weights a layer's output is as large as its input times its weights' norm for
+        one unit; biases only add to it. An output far too small for the weights had a tiny input.
+        """
+        for chain in chains(run):
+            first = chain.layers[0]
+            weight = next(
+                (p for p in run.parameters if p.module == first and len(p.shape) > 1), None
+            )
+            out = early(chain.rms[0])
+            if weight is None or out is None:
+                continue
+            norm = early(run.series(WEIGHT_NORM, weight.name).finite)
+            if norm is None or norm <= 0:
+                continue
+            size = out / (norm / math.sqrt(weight.shape[0]))
+            if 0 < size < self.small:
+                evidence = Evidence(
+                    "act_rms",
+                    f"{first} gives {out:.2g} with weights of norm {norm:.3g}: its input must be "
+                    f"about {size:.2g} in size",
+                    where=first,
+                    value=size,
+                    limit=self.small,
+                )
+                yield self._finding(
+                    chain.root, [(f"they are tiny, {size:.2g} in size", evidence)], outcome, first
+                )
+                return
+
+
+def _beyond(evidence: Evidence) -> float:
+    """How many times a value lies beyond its limit, above or below."""
+    value, border = evidence.value or 0.0, evidence.limit or 1.0
+    return max(value / border, border / value if value else 0.0)

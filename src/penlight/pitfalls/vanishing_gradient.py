@@ -1,0 +1,248 @@
+"""vanishing-gradient: see the card."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from penlight.core.facts import Optimizer, Parameter
+from penlight.core.finding import Evidence, Finding, Prescription, Severity
+from penlight.core.pitfall import Demo, Pitfall, limit
+from penlight.core.run import Run
+from penlight.core.vocabulary import DEPENDENCE, GRAD_NORM, OUTPUT_GRAD, TRAVEL
+from penlight.pitfalls._curves import verdict
+from penlight.pitfalls._layers import Chain, by_degrees, chains, early, late, layer_rms, span
+
+
+class VanishingGradient(Pitfall):
+    """The gradient shrinks from layer to layer, so the first layers do not learn.
+
+    Shine a torch through a stack of tinted sunglasses: every lens swallows a share of the light,
+    the shares multiply, and behind ten lenses that halve it one thousandth is left. The first
+    layers sit behind the whole stack.
+
+    ## What happens
+    On its way back from the loss the gradient is multiplied by every layer's weights and by the
+    slope of every activation. When one layer passes on a share t of it, n layers pass on t**n.
+    A sigmoid's slope is at most 1/4; torch's default initialisation of `nn.Linear` followed by
+    ReLU passes on sqrt(1/6) = 0.41 a layer. Under plain SGD a layer moves in proportion to its
+    gradient, so the early ones stay what they were at random.
+
+    ## Symptoms
+    - The loss sits at the value of a constant prediction, or only the last layers move.
+    - A deeper network does worse than a shallow one.
+    - Gradient norms fall along a straight line when drawn on a logarithmic scale over depth.
+
+    ## Causes
+    - Sigmoid or tanh in many hidden layers.
+    - Weights that are initialised too small for the activation.
+    - No skip connections and no normalisation in a deep stack.
+
+    ## When not to worry
+    Adam and its relatives divide the size of the gradient out: a net with a ten-millionth of the
+    light left was trained to the end by Adam. What stops them is a gradient below their epsilon,
+    or a forward signal that is gone too. Biases in front of a batch norm have no gradient at all,
+    by construction. A run that learns is healthy, whatever its light says.
+
+    ## References
+    - S. Hochreiter, Untersuchungen zu dynamischen neuronalen Netzen, 1991.
+    - X. Glorot, Y. Bengio, Understanding the difficulty of training deep feedforward neural
+      networks, AISTATS 2010.
+    - S. Schoenholz et al., Deep Information Propagation, ICLR 2017, arXiv 1611.01232.
+    """
+
+    family = "signal propagation"
+    needs = (OUTPUT_GRAD, GRAD_NORM, DEPENDENCE, TRAVEL, Optimizer, Parameter)
+    caused_by = ("saturated-activation", "dying-relu", "symmetric-init", "input-scale")
+    dim: float = limit(
+        1e-2,
+        why="16-layer nets measured over 21 gains: SGD at its best of three rates failed for every "
+        "light up to 1e-3, was mixed to 5e-3 and worked in all nine nets above 2e-2",
+    )
+    dark: float = limit(
+        1e-3, why="0.5 ** 10; SGD at its best of three rates failed in 7 of 8 nets below it"
+    )
+    one_layer: float = limit(
+        0.6,
+        why="a product of equal factors over five layers gives each a quarter of the fall; a cut "
+        "or one dead layer makes nearly all of it at one place",
+    )
+    gone: float = limit(
+        1e-4,
+        why="Adam learnt with a dependence of 1.2e-5 on the input at the last hidden layer, "
+        "slowly at 9e-7 and not at 7e-12; only asked of runs that learnt nothing",
+    )
+    prescriptions = (
+        Prescription(
+            "Match the initialisation to the activation: for ReLU "
+            "`nn.init.kaiming_normal_(layer.weight, nonlinearity='relu')`, for tanh "
+            "`nn.init.xavier_normal_(layer.weight, gain=5/3)`, and zero biases.",
+            "Each layer then passes on about all of the light.",
+            "the weights are pretrained, or the activation is a sigmoid: no usual scheme saves it",
+        ),
+        Prescription(
+            "Replace sigmoid (and deep tanh) in hidden layers by ReLU or GELU.",
+            "Their slope is 1 where they are active; a sigmoid's is 1/4 at best.",
+            "it is a gate, as in an LSTM, where a bounded range is the point",
+        ),
+        Prescription(
+            "Add a way around each block: `x = x + block(F.layer_norm(x, x.shape[-1:]))`.",
+            "The light then reaches every depth along the skip connections.",
+        ),
+        Prescription(
+            "As a bridge, train with `torch.optim.Adam(model.parameters(), lr=1e-3)`.",
+            "It divides the size of the gradient out.",
+            "the gradient is already below its epsilon (1e-8), or the forward signal is gone",
+        ),
+    )
+    demo = Demo(
+        script="""\
+import json
+import sys
+
+import torch
+import torch.nn as nn
+
+torch.manual_seed(int(sys.argv[1]) if len(sys.argv) > 1 else 0)
+classes, features, width, depth = 4, 20, 64, 10
+centres = 1.5 * torch.randn(classes, features)
+labels = torch.randint(0, classes, (2500,))
+inputs = centres[labels] + torch.randn(2500, features)
+train_x, train_y, val_x, val_y = inputs[:2000], labels[:2000], inputs[2000:], labels[2000:]
+
+sizes = [features] + [width] * depth
+layers = []
+for wide, tall in zip(sizes, sizes[1:]):
+    linear = nn.Linear(wide, tall)
+    nn.init.xavier_normal_(linear.weight)
+    nn.init.zeros_(linear.bias)
+    layers += [linear, nn.Sigmoid()]
+model = nn.Sequential(*layers, nn.Linear(width, classes))
+criterion = nn.CrossEntropyLoss()
+optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
+
+for epoch in range(10):
+    model.train()
+    for rows in torch.randperm(2000).split(50):
+        optimizer.zero_grad()
+        loss = criterion(model(train_x[rows]), train_y[rows])
+        loss.backward()
+        optimizer.step()
+    model.eval()
+    with torch.no_grad():
+        scores = model(val_x)
+        val_loss = criterion(scores, val_y).item()
+        accuracy = (scores.argmax(1) == val_y).float().mean().item()
+    print(f"epoch {epoch}: val loss {val_loss:.3f}, accuracy {accuracy:.3f}")
+
+print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
+""",
+        cure=(
+            ("nn.Sigmoid()", "nn.ReLU()"),
+            (
+                "nn.init.xavier_normal_(linear.weight)",
+                'nn.init.kaiming_normal_(linear.weight, nonlinearity="relu")',
+            ),
+        ),
+    )
+
+    def detect(self, run: Run) -> Iterator[Finding]:
+        outcome = verdict(run)
+        if outcome not in ("ruined", "poor"):
+            return
+        for chain in chains(run):
+            start, end = early(chain.light[0]), late(chain.light[0])
+            if start is None or end is None or max(start, end) > self.dim:
+                continue
+            if not by_degrees(tuple(early(s) for s in reversed(chain.light)), self.one_layer):
+                continue
+            found = self._adaptive(run, chain) if run.adaptive else self._plain(run, chain, outcome)
+            if found is not None:
+                yield found
+                return
+
+    def _plain(self, run: Run, chain: Chain, outcome: str) -> Finding | None:
+        light = early(chain.light[0]) or 0.0
+        if outcome == "poor" and light > self.dark:
+            return None
+        kind = run.optimizers[0].type if run.optimizers else "SGD"
+        severity: Severity = "critical" if outcome == "ruined" else "warning"
+        return self._finding(
+            run,
+            chain,
+            f"{kind} moves a layer in proportion to its gradient, so the first layers stay as they "
+            "were initialised.",
+            severity,
+            0.95 if light < self.dark else 0.85,
+        )
+
+    def _adaptive(self, run: Run, chain: Chain) -> Finding | None:
+        """Adam makes up for dim light, unless the gradient is under epsilon or all inputs alike."""
+        optimizer = run.optimizers[0]
+        weight = next(
+            (p for p in run.parameters if p.module == chain.layers[0] and len(p.shape) > 1), None
+        )
+        size = layer_rms(run, weight, GRAD_NORM) if weight is not None else None
+        if size is not None and optimizer.eps > 0 and size < optimizer.eps:
+            return self._finding(
+                run,
+                chain,
+                f"Its gradient is {size:.1g} an entry, below {optimizer.type}'s epsilon of "
+                f"{optimizer.eps:.0g}, so not even {optimizer.type} can make up for it.",
+                "critical",
+                0.95,
+                Evidence(
+                    "grad_norm",
+                    f"the gradient of {chain.layers[0]} is {size:.1g} an entry",
+                    where=chain.layers[0],
+                    value=size,
+                    limit=optimizer.eps,
+                ),
+            )
+        seen = early(chain.dependence[-2])
+        if verdict(run) == "ruined" and seen is not None and seen < self.gone:
+            return self._finding(
+                run,
+                chain,
+                f"{optimizer.type} would make up for that, but going forward the inputs have "
+                "become all alike, too.",
+                "warning",
+                0.6,
+            )
+        return None
+
+    def _finding(
+        self, run: Run, chain: Chain, then: str, severity: Severity, sure: float, *more: Evidence
+    ) -> Finding:
+        first, light = chain.layers[0], chain.light[0]
+        left = early(light) or 0.0
+        tint = left ** (1 / (len(chain) - 1))
+        weights = (p.name for p in run.parameters if p.module == first and len(p.shape) > 1)
+        travel = late(run.series(TRAVEL, next(weights, "")).finite)
+        moved = (
+            Evidence(
+                "travel",
+                f"{first} moved by {travel:.2%} of its weights' norm in the whole run",
+                where=first,
+                value=travel,
+            ),
+        )
+        module = run.module(first)
+        return self.finding(
+            f"Only {left:.1e} of the learning signal reaches {first}: each of the {len(chain)} "
+            f"layers passes on {tint:.0%} of it. {then}",
+            Evidence(
+                "light",
+                f"{left:.1e} of the light at {chain.layers[-1]} is left at {first}",
+                where=first,
+                steps=span(light),
+                value=left,
+                limit=self.dim,
+            ),
+            *more,
+            *(moved if travel is not None else ()),
+            severity=severity,
+            confidence=sure,
+            where=first,
+            source=module.source if module is not None else "",
+            first_step=int(light.steps[0]),
+        )
