@@ -50,6 +50,8 @@ class Root:
     trained: bool = False  # took part in a training backward pass
     order: dict[str, int] = field(default_factory=dict)  # leaf name -> order of first execution
     start: dict[str, tuple[bool, float, float]] = field(default_factory=dict)
+    # Parameters that some optimiser has held: the optimiser may be gone before the model is.
+    optimised: set[str] = field(default_factory=set)
 
     @property
     def module(self) -> nn.Module | None:
@@ -171,13 +173,19 @@ class Models:
             optimised: ids of the tensors in some optimiser.
             reached: ids of the leaves that training losses reach; None when never looked at.
         """
+        seen: set[int] = set()
         for root in self.roots:
             model = root.module
             for prefix, module in model.named_modules() if model is not None else ():
                 for name, p in module.named_parameters(recurse=False):
-                    if p.numel() == 0 or isinstance(p, nn.parameter.UninitializedParameter):
+                    if isinstance(p, nn.parameter.UninitializedParameter) or not p.numel():
                         continue
+                    if id(p) in seen:
+                        continue
+                    seen.add(id(p))
                     full = f"{prefix}.{name}" if prefix else name
+                    if id(p) in optimised:
+                        root.optimised.add(full)
                     if full not in root.start:
                         root.start[full] = at_start(p)
                     equal, mean, std = root.start[full]
@@ -187,7 +195,7 @@ class Models:
                             shape=tuple(p.shape),
                             requires_grad=p.requires_grad,
                             registered=True,
-                            optimised=id(p) in optimised,
+                            optimised=full in root.optimised,
                             reached=None if reached is None else id(p) in reached,
                             used=self.site(module) in root.order if is_leaf(module) else None,
                             module=self.site(module),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from time import perf_counter
@@ -28,6 +29,7 @@ from penlight.core.vocabulary import (
     WEIGHT_NORM,
     ZERO_SHARE,
 )
+from penlight.probe import keras
 from penlight.probe.forward import Forward
 from penlight.probe.graph import Walk, walk
 from penlight.probe.guard import Patches
@@ -90,13 +92,16 @@ class Training:
         self.nonfinites = nonfinites
         self.on_step = on_step
         self.watched: dict[int, Watched] = {}
+        self.keras = False  # its optimisers are watched, too
         self.met = 0
         self.checked: set[int] = set()  # parameters taken as optimised in a check
         self.only: set[int] = set()  # ids of the optimisers to watch; empty: all
         self.reached: set[int] = set()
         self.walked = 0
         self.ops: tuple[f.Op, ...] = ()  # of the newest graph
-        self.strangers: set[int] = set()
+        # Leaves that belong to no model: a layer kept in a list, or a tensor made by hand.
+        self.strangers: dict[int, ReferenceType[Tensor]] = {}
+        self.held: set[int] = set()  # numbers of those that some optimiser has held
         self.alive: dict[str, tuple[Tensor, int]] = {}
         self.sources: WeakKeyDictionary[Optimizer, str] = WeakKeyDictionary()
         self.scaled: tuple[Tensor, Tensor] | None = None
@@ -129,12 +134,17 @@ class Training:
 
     def _patch(self, patches: Patches) -> None:
         guard = self.state.ledger.guard
+        before, after = guard("optimiser hooks", self._before), guard("optimiser hooks", self._after)
+        on_step = self.on_step
         backward = torch.autograd.backward
         begin = guard("backward", self._begin)
 
         def watched_backward(tensors: Any, *args: Any, **kwargs: Any) -> Any:
             if not torch.compiler.is_compiling():
                 self.state.ledger.claim()
+                if "keras" in sys.modules and not self.keras:
+                    self.keras = True
+                    keras.watch(patches, before, after, on_step)
                 begin(tensors)
             return backward(tensors, *args, **kwargs)
 
@@ -239,28 +249,12 @@ class Training:
         self.ops = tuple(node.op for node in found.nodes)
         for leaf in found.leaves():
             self.reached.add(id(leaf))
-            if not state.models.parameter(leaf) and id(leaf) not in self.strangers:
-                self.strangers.add(id(leaf))
-                self._stranger(leaf)
+            if not state.models.parameter(leaf):
+                self.strangers.setdefault(id(leaf), ref(leaf))
         if state.step in (0, 1, 2, 16) and self.walked <= 12:
             state.write(found.fact(state.step, 0))
         if not state.saved_hooks:
             self._activations(found)
-
-    def _stranger(self, leaf: Tensor) -> None:
-        """A leaf that belongs to no model: a layer kept in a list, or a tensor made by hand."""
-        optimised = any(p is leaf for w in self.watched.values() for p in w.tensors())
-        if optimised or isinstance(leaf, torch.nn.Parameter):
-            self.state.write(
-                f.Parameter(
-                    name=f"unnamed{tuple(leaf.shape)}",
-                    shape=tuple(leaf.shape),
-                    registered=False,
-                    optimised=optimised,
-                    reached=True,
-                    used=True,
-                )
-            )
 
     def _activations(self, found: Walk) -> None:
         state = self.state
@@ -374,7 +368,10 @@ class Training:
             state.readout.add(GRAD_NORM, self._name(p), state.step, norm)
 
     def _name(self, p: Tensor) -> str:
-        return self.state.models.parameter(p) or f"unnamed{tuple(p.shape)}"
+        found = self.state.models.parameter(p)
+        if not found and id(p) in self.strangers:
+            return f"unnamed{list(self.strangers).index(id(p))}{tuple(p.shape)}"
+        return found or f"unnamed{tuple(p.shape)}"
 
     def _after(self, optimizer: Optimizer) -> None:
         state = self.state
@@ -450,6 +447,23 @@ class Training:
         """Write the parameters as they stand: at the start, again later when more is known."""
         optimised = {id(p) for w in self.watched.values() for p in w.tensors()} | self.checked
         self.state.models.describe(self.state, optimised, self.reached if self.walked else None)
+        for number, stranger in enumerate(self.strangers.values()):
+            leaf = stranger()
+            if leaf is None or self.state.models.parameter(leaf):
+                continue
+            if id(leaf) in optimised:
+                self.held.add(number)
+            if number in self.held or isinstance(leaf, torch.nn.Parameter):
+                self.state.write(
+                    f.Parameter(
+                        name=f"unnamed{number}{tuple(leaf.shape)}",
+                        shape=tuple(leaf.shape),
+                        registered=False,
+                        optimised=number in self.held,
+                        reached=True,
+                        used=True,
+                    )
+                )
 
     def preflight(self, model: torch.nn.Module, optimizer: Optimizer | None) -> None:
         """Look at the gradients of a check, after its one backward pass."""
