@@ -29,7 +29,7 @@ class Progress:
 
     steps: int  # points of the curve
     first: float  # the loss before any training
-    end: float  # mean over the last fifth
+    end: float  # mean over the last fifth; infinite when the loss stayed non-finite
     best: float  # lowest mean over any window as long as that
     error: float  # standard error of `end`
     slope: float  # fall over the last third of the run: positive while it still falls
@@ -56,8 +56,12 @@ class Progress:
         return self.end - SIGMAS * self.error > max(self.first, self.chance or self.first)
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def progress(run: Run, objective: Objective | None = None) -> Progress | None:
-    """How the run got on by its loss curve; None when there are fewer than 10 points."""
+    """How the run got on by its loss curve.
+
+    None when there are fewer than 10 finite points, unless the loss became non-finite before.
+    """
     objective = objective or run.objective
     curve = loss_curve(run, objective)
     bad = ~np.isfinite(curve.values)
@@ -66,15 +70,15 @@ def progress(run: Run, objective: Objective | None = None) -> Progress | None:
         last = int(np.flatnonzero(~bad)[-1]) if not bad.all() else -1
         broken = int(curve.steps[last + 1])
     curve = curve.finite
-    if len(curve) < 10:
+    if len(curve) < (10 if broken is None else 1):
         return None
     values = curve.values
-    window = max(5, int(len(values) * END))
+    window = min(len(values), max(5, int(len(values) * END)))
     sums = np.concatenate([[0.0], np.cumsum(values)])
     means = (sums[window:] - sums[:-window]) / window
     slope, slope_error = _fall(values[-max(5, len(values) // 3) :])
     chance = chance_loss(run, objective)
-    end = float(means[-1])
+    end = float(means[-1]) if broken is None else math.inf
     return Progress(
         steps=len(values),
         first=float(values[0]),
@@ -229,6 +233,8 @@ def _most(*shares: float | None) -> float | None:
 
 def _fall(values: np.ndarray) -> tuple[float, float]:
     """Fall of a straight line through the values from first to last, and its standard error."""
+    if len(values) < 3:
+        return 0.0, 0.0
     x = np.linspace(-0.5, 0.5, len(values))
     spread = float(x @ x)
     slope = float(x @ values) / spread

@@ -134,7 +134,7 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             forward = tuple(_first(s) for s in chain.rms)
             if self._grows(tuple(reversed(backward))):
                 first, growth = chain.layers[0], backward[0] or 0.0
-                yield self._finding(run, chain, "light", "gradient", first, growth, severity)
+                yield self._finding(run, chain, "light", "gradients", first, growth, severity)
                 return
             if self._grows(forward):
                 last, growth = chain.layers[-1], (forward[-1] or 0.0) / (forward[0] or 1.0)

@@ -64,7 +64,7 @@ class InputScale(Pitfall):
     )
     far: float = limit(
         10.0,
-        why="times beyond a limit: a run that learnt something is charged only at a decade's distance; "
+        why="times beyond a limit: what learnt a part is charged only at a decade's distance; "
         "12 layers with Adam on whole numbers up to 28 were still learning well when they stopped",
     )
     prescriptions = (

@@ -123,7 +123,8 @@ print("RESULT " + json.dumps({"metric": "explained variance", "value": explained
         mean, std = max(columns, key=self._distance)
         if self._distance((mean, std)) <= 1:
             return
-        learnt = seen.learnt if (seen := progress(run)) is not None else None
+        seen = progress(run)
+        learnt = seen.learnt if seen is not None and seen.broken is None else None
         result = "the loss has flown off"
         if learnt is not None:
             result = f"{max(learnt, 0):.0%} of their variance is explained"
