@@ -121,11 +121,14 @@ def check(
             with torch.enable_grad():
                 loss = _loss(model, batch, loss_fn)
                 if not isinstance(loss, torch.Tensor) or loss.numel() != 1:
-                    raise PenlightError("loss_fn must return one number, a tensor with one element.")
+                    raise PenlightError(
+                        "loss_fn must return one number, a tensor with one element."
+                    )
                 if not loss.requires_grad:
                     raise PenlightError(
                         "The loss has no gradient: nothing between the parameters and it is "
-                        "connected. Look for .detach(), .item(), torch.no_grad() or numpy on the way."
+                        "connected. Look for .detach(), .item(), torch.no_grad() or numpy on the "
+                        "way."
                     )
                 loss.backward()
             if probe.parts is not None:

@@ -69,7 +69,9 @@ class TestEveryPitfall:
             for node in ast.walk(tree)
             if isinstance(node, (ast.Import, ast.ImportFrom))
             for name in (
-                [node.module or ""] if isinstance(node, ast.ImportFrom) else [a.name for a in node.names]
+                [node.module or ""]
+                if isinstance(node, ast.ImportFrom)
+                else [a.name for a in node.names]
             )
         }
         assert not imported & {"torch", "random", "os", "time", "pathlib", "subprocess", "pickle"}

@@ -11,7 +11,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402  # after the check that torch is there
-from torch.nn import functional as F  # noqa: E402, N812  # the name all of torch's users know
+from torch.nn import functional as F  # noqa: E402  # the name all of torch's users know
 
 from penlight.probe import Probe  # noqa: E402
 from penlight.store.memory import MemorySink  # noqa: E402
@@ -21,7 +21,13 @@ Trace = tuple[list[float], list[torch.Tensor], torch.Tensor]
 
 def plain() -> Trace:
     torch.manual_seed(0)
-    net = nn.Sequential(nn.Linear(10, 32), nn.BatchNorm1d(32), nn.ReLU(inplace=True), nn.Dropout(0.3), nn.Linear(32, 3))
+    net = nn.Sequential(
+        nn.Linear(10, 32),
+        nn.BatchNorm1d(32),
+        nn.ReLU(inplace=True),
+        nn.Dropout(0.3),
+        nn.Linear(32, 3),
+    )
     return loop(net, torch.optim.AdamW(net.parameters(), lr=1e-2))
 
 
@@ -128,7 +134,11 @@ def checkpointed() -> Trace:
 
 def recurrent() -> Trace:
     torch.manual_seed(0)
-    embed, lstm, head = nn.Embedding(20, 8), nn.LSTM(8, 16, 2, dropout=0.1, batch_first=True), nn.Linear(16, 20)
+    embed, lstm, head = (
+        nn.Embedding(20, 8),
+        nn.LSTM(8, 16, 2, dropout=0.1, batch_first=True),
+        nn.Linear(16, 20),
+    )
     parameters = [*embed.parameters(), *lstm.parameters(), *head.parameters()]
     optimizer = torch.optim.RMSprop(parameters, lr=1e-3)
     losses = []
@@ -196,7 +206,12 @@ def test_everything_is_taken_off() -> None:
     count = hooks()
     watched(plain)
     assert hooks() == count
-    assert [F.cross_entropy, torch.autograd.backward, nn.Module.__init__, torch.compile] == functions
+    assert [
+        F.cross_entropy,
+        torch.autograd.backward,
+        nn.Module.__init__,
+        torch.compile,
+    ] == functions
 
 
 def test_models_are_copied_pickled_and_saved_as_always() -> None:

@@ -99,7 +99,16 @@ class Optimizer(Fact):
         """Whether the optimiser divides the gradient's scale out (Adam and its relatives)."""
         return any(
             word in self.type.lower()
-            for word in ("adam", "rmsprop", "adagrad", "adadelta", "lion", "rprop", "radam", "nadam")
+            for word in (
+                "adam",
+                "rmsprop",
+                "adagrad",
+                "adadelta",
+                "lion",
+                "rprop",
+                "radam",
+                "nadam",
+            )
         )
 
 
@@ -138,7 +147,8 @@ class Graph(Fact):
                 for item in fields(Op)
                 if item.name in raw and fits(value := raw[item.name], str(item.type))
             }
-            ops.append(Op(**{"name": "?", **known}))
+            known.setdefault("name", "?")
+            ops.append(Op(**known))
         if any(not 0 <= i < len(ops) for op in ops for i in op.inputs):
             ops = []
         return cls(

@@ -35,7 +35,8 @@ class Demo:
     """A plain training script in which the pitfall happens, and the edit that cures it.
 
     `cure` lists (old, new) text replacements; applied to `script` they give the cured script.
-    Both run offline on a CPU in under 20 s and end with a line `RESULT {"metric":..., "value":...}`.
+    Both run offline on a CPU in under 20 s and end with a line
+    `RESULT {"metric": ..., "value": ...}`.
     """
 
     script: str
@@ -48,7 +49,9 @@ class Demo:
         text = self.script
         for old, new in self.cure:
             if text.count(old) != 1:
-                raise ValueError(f"the cure's text {old!r} occurs {text.count(old)} times, not once")
+                raise ValueError(
+                    f"the cure's text {old!r} occurs {text.count(old)} times, not once"
+                )
             text = text.replace(old, new)
         return text
 
@@ -71,7 +74,9 @@ class Pitfall(ABC):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        cls.name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", cls.__name__).lower()
+        cls.name = re.sub(
+            r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", cls.__name__
+        ).lower()
         found = {k: v for k, v in vars(cls).items() if isinstance(v, Limit)}
         cls.limits = found
         for key, value in found.items():
@@ -97,7 +102,8 @@ class Pitfall(ABC):
     def section(self, heading: str) -> str:
         """The text under one heading of the card; '' when it is missing."""
         parts = re.split(r"^## +(.+)$", self.card, flags=re.M)
-        return dict(zip(parts[1::2], (p.strip() for p in parts[2::2]), strict=True)).get(heading, "")
+        texts: dict[str, str] = dict(zip(parts[1::2], parts[2::2], strict=True))
+        return texts.get(heading, "").strip()
 
     # -- detection ------------------------------------------------------------------------
 

@@ -34,7 +34,11 @@ class Series:
     def finite(self) -> Series:
         """The same series without its non-finite points."""
         keep = np.isfinite(self.values)
-        return self if keep.all() else Series(self.signal, self.site, self.steps[keep], self.values[keep])
+        return (
+            self
+            if keep.all()
+            else Series(self.signal, self.site, self.steps[keep], self.values[keep])
+        )
 
     def between(self, first: float, last: float) -> Series:
         """Points with first <= step <= last."""
@@ -82,7 +86,9 @@ class Run:
 
     def every(self, signal: Signal | str) -> Iterator[Series]:
         """Every non-empty series of a signal."""
-        return (self.series(signal, site) for site in self.sites(signal) if self.series(signal, site))
+        return (
+            self.series(signal, site) for site in self.sites(signal) if self.series(signal, site)
+        )
 
     # -- facts ----------------------------------------------------------------------------
 

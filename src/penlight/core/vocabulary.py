@@ -32,8 +32,15 @@ LOSS = Signal(
     "optimizer",
     "The value handed to backward(), averaged over the backward passes since the last step.",
 )
-LR = Signal("lr", "1", "optimizer", "Learning rate of the optimiser's first group; only changes are kept.")
-BACKWARDS = Signal("backwards", "1", "optimizer", "Backward passes behind one optimiser step; only changes are kept.")
+LR = Signal(
+    "lr", "1", "optimizer", "Learning rate of the optimiser's first group; only changes are kept."
+)
+BACKWARDS = Signal(
+    "backwards",
+    "1",
+    "optimizer",
+    "Backward passes behind one optimiser step; only changes are kept.",
+)
 OBJECTIVE_LOSS = Signal(
     "objective_loss",
     "loss per target",

@@ -41,7 +41,7 @@ class Rates:
 
     @property
     def too_low(self) -> bool:
-        """The fall is still proportional to the rate: ten times the rate, over three times the fall."""
+        """The fall is in proportion to the rate: ten times it gives over three times the fall."""
         return self.tenfold > max(3 * self.own, 0.0)
 
 

@@ -22,7 +22,8 @@ class LrTooHigh(Pitfall):
     ## What happens
     A gradient is only true nearby. A step that is long compared with the curvature of the loss
     overshoots: the loss rises, the next gradient is larger, and the next step longer still. The
-    weights run off, or one violent step pushes the units of a ReLU layer into their flat side, where
+    weights run off, or one violent step pushes the units of a ReLU layer into their flat side,
+    where
     no gradient brings them back.
 
     ## Symptoms
@@ -37,32 +38,43 @@ class LrTooHigh(Pitfall):
     - Inputs or targets that are not scaled: then scale these first, the rate will fit again.
 
     ## When not to worry
-    A loss that is noisy but falls, or a hump in the first steps that is soon overcome, is fine: large
+    A loss that is noisy but falls, or a hump in the first steps that is soon overcome, is fine:
+    large
     rates often find better minima. This is only said of runs that fail.
 
     ## References
     - LeCun, Bottou, Orr and Mueller 1998, Efficient BackProp.
     - Smith 2017, Cyclical learning rates for training neural networks (the range test).
-    - Cohen et al. 2021, Gradient descent on neural networks typically occurs at the edge of stability.
+    - Cohen et al. 2021, Gradient descent on neural networks typically occurs at the edge of
+      stability.
     """
 
     family = "optimisation"
     needs = (LOSS, LR, UPDATE_RATIO, Exam, NonFinite)
-    caused_by = ("input-scale", "target-scale", "exploding-gradient", "missing-zero-grad", "wrong-reduction")
+    caused_by = (
+        "input-scale",
+        "target-scale",
+        "exploding-gradient",
+        "missing-zero-grad",
+        "wrong-reduction",
+    )
     learnt: float = limit(
         0.6,
-        why="a run that learnt this share of what there is to learn does not fail, whatever its rate: "
+        why="a run that learnt this share of what there is to learn does not fail, whatever its "
+        "rate: "
         "the healthy zoo trains at rates up to 0.1 and ends above it (benchmarks/healthy)",
     )
     bold: float = limit(
         0.1,
-        why="median change of the weight matrices in each of the first steps, as a share of their norm; "
+        why="median change of the weight matrices in each of the first steps, as a share of "
+        "their norm; "
         "Adam and SGD runs of the healthy zoo stay between 0.002 and 0.05",
     )
     prescriptions = (
         Prescription(
             "Divide the learning rate by ten: `lr=lr / 10`, and again if the loss still jumps.",
-            because="the same batches were learnt at a smaller rate, or every step moves the weights too far",
+            because="the same batches were learnt at a smaller rate, or every step moves the "
+            "weights too far",
             unless="the inputs are not scaled: scale them first",
         ),
         Prescription(
@@ -77,7 +89,7 @@ class LrTooHigh(Pitfall):
         ),
     )
     demo = Demo(
-        script='''\
+        script="""\
 import json
 import sys
 
@@ -95,7 +107,8 @@ train = DataLoader(TensorDataset(x[:2400], arm[:2400]), batch_size=60, shuffle=T
 test_x, test_y = x[2400:], arm[2400:]
 
 model = nn.Sequential(
-    nn.Linear(2, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 3)
+    nn.Linear(2, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(),
+    nn.Linear(64, 3)
 )
 optimizer = torch.optim.Adam(model.parameters(), lr=0.3)
 criterion = nn.CrossEntropyLoss()
@@ -111,10 +124,11 @@ for epoch in range(15):
     with torch.no_grad():
         output = model(test_x)
         accuracy = (output.argmax(1) == test_y).float().mean().item()
-        print(f"epoch {epoch:2d}  loss {criterion(output, test_y).item():.4f}  accuracy {accuracy:.3f}")
+        loss = criterion(output, test_y).item()
+        print(f"epoch {epoch:2d}  loss {loss:.4f}  accuracy {accuracy:.3f}")
 
 print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
-''',
+""",
         cure=(("lr=0.3", "lr=0.003"),),
     )
 
@@ -132,9 +146,15 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
         named = f"{optimizer.type}(lr={optimizer.lr:g})" if optimizer else "the optimiser"
         became = "became non-finite" if curve.broken is not None else f"ended at {curve.end:.3g}"
         yield self.finding(
-            f"The learning rate is too high: with {named} the loss began at {curve.first:.3g} and {became}.",
+            f"The learning rate is too high: with {named} the loss began at {curve.first:.3g} "
+            f"and {became}.",
             *evidence,
-            Evidence("loss", f"the loss began at {curve.first:.4g} and {became}", value=curve.end, limit=curve.chance),
+            Evidence(
+                "loss",
+                f"the loss began at {curve.first:.4g} and {became}",
+                value=curve.end,
+                limit=curve.chance,
+            ),
             confidence=0.95 if len(evidence) > 1 else 0.85,
             where=named,
             source=optimizer.source if optimizer else "",
@@ -151,16 +171,22 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             own = "blew up" if compared.own < -1e3 else f"changed the loss by {-compared.own:+.0%}"
             yield Evidence(
                 "rates",
-                f"replayed from the start, {compared.steps} steps at a tenth of the rate changed the loss by "
+                f"replayed from the start, {compared.steps} steps at a tenth of the rate changed "
+                f"the loss by "
                 f"{-compared.tenth:+.0%}, at the script's own rate {own}",
                 steps=(0, compared.steps),
                 value=compared.own if compared.own > -1e3 else None,
                 limit=compared.tenth,
             )
-        if size is not None and size > self.bold and (compared is None or compared.own < compared.tenth):
+        if (
+            size is not None
+            and size > self.bold
+            and (compared is None or compared.own < compared.tenth)
+        ):
             yield Evidence(
                 "update_ratio",
-                f"in the first {FIRST} steps one step changed a typical weight matrix by {size:.0%} of its norm",
+                f"in the first {FIRST} steps one step changed a typical weight matrix by "
+                f"{size:.0%} of its norm",
                 steps=(0, FIRST),
                 value=size,
                 limit=self.bold,

@@ -38,7 +38,8 @@ class LrTooLow(Pitfall):
     - A schedule that has used up the rate early.
 
     ## When not to worry
-    Fine-tuning moves the weights very little on purpose, from a start that is good already. Then the
+    Fine-tuning moves the weights very little on purpose, from a start that is good already. Then
+    the
     loss is low from the first step, and nothing is said here.
 
     ## References
@@ -61,7 +62,8 @@ class LrTooLow(Pitfall):
     )
     crawl: float = limit(
         3e-4,
-        why="median change of the weight matrices in one step, as a share of their norm; the healthy "
+        why="median change of the weight matrices in one step, as a share of their norm; the "
+        "healthy "
         "zoo's runs have 0.0025 to 0.036 (benchmarks/healthy), eight times this and more",
     )
     blind: float = limit(
@@ -81,7 +83,7 @@ class LrTooLow(Pitfall):
         ),
     )
     demo = Demo(
-        script='''\
+        script="""\
 import json
 import sys
 
@@ -99,7 +101,8 @@ train = DataLoader(TensorDataset(x[:2400], arm[:2400]), batch_size=60, shuffle=T
 test_x, test_y = x[2400:], arm[2400:]
 
 model = nn.Sequential(
-    nn.Linear(2, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 3)
+    nn.Linear(2, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(),
+    nn.Linear(64, 3)
 )
 optimizer = torch.optim.SGD(model.parameters(), lr=0.0003, momentum=0.9)
 criterion = nn.CrossEntropyLoss()
@@ -115,10 +118,11 @@ for epoch in range(40):
     with torch.no_grad():
         output = model(test_x)
         accuracy = (output.argmax(1) == test_y).float().mean().item()
-        print(f"epoch {epoch:2d}  loss {criterion(output, test_y).item():.4f}  accuracy {accuracy:.3f}")
+        loss = criterion(output, test_y).item()
+        print(f"epoch {epoch:2d}  loss {loss:.4f}  accuracy {accuracy:.3f}")
 
 print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
-''',
+""",
         cure=(("lr=0.0003", "lr=0.1"),),
     )
 
@@ -147,7 +151,8 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             ),
             Evidence(
                 "travel",
-                f"the matrix that moved most has moved by {travel:.1%} of its norm in the whole run",
+                f"the matrix that moved most has moved by {travel:.1%} of its norm in the whole "
+                f"run",
                 steps=(0, run.steps),
                 value=travel,
                 limit=self.travelled,
@@ -158,8 +163,10 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
                 0,
                 Evidence(
                     "rates",
-                    f"replayed from the start, {compared.steps} steps at ten times the rate lowered the "
-                    f"loss by {compared.tenfold:.2%}, at the script's own rate by {compared.own:.2%}",
+                    f"replayed from the start, {compared.steps} steps at ten times the rate "
+                    f"lowered the "
+                    f"loss by {compared.tenfold:.2%}, at the script's own rate by "
+                    f"{compared.own:.2%}",
                     steps=(0, compared.steps),
                     value=compared.own,
                     limit=compared.tenfold / 3,
@@ -167,7 +174,8 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             )
         yield self.finding(
             f"The learning rate is too low: {run.steps} steps of {named} took the loss from "
-            f"{curve.first:.3g} to {curve.end:.3g}, and no layer has moved far from its random start.",
+            f"{curve.first:.3g} to {curve.end:.3g}, and no layer has moved far from its random "
+            f"start.",
             *evidence,
             severity="critical" if compared else "warning",
             confidence=0.93 if compared else 0.8,
@@ -184,5 +192,7 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
     def _travel(self, run: Run) -> float | None:
         """How far the weight matrix that moved most has moved."""
         matrices = {p.name for p in run.parameters if len(p.shape) > 1 and p.std > 0}
-        ends = [float(s.finite.values[-1]) for s in run.every(TRAVEL) if s.site in matrices and s.finite]
+        ends = [
+            float(s.finite.values[-1]) for s in run.every(TRAVEL) if s.site in matrices and s.finite
+        ]
         return float(np.max(ends)) if ends else None

@@ -58,7 +58,8 @@ class NonfiniteLoss(Pitfall):
     )
     growth: float = limit(
         1e3,
-        why="factor by which loss or weights must have grown before the NaN to call it an overflow; "
+        why="factor by which loss or weights must have grown before the NaN to call it an "
+        "overflow; "
         "healthy runs of benchmarks/healthy never exceed 5, diverging ones pass 1e3 in a few steps",
     )
     prescriptions = (
@@ -81,7 +82,7 @@ class NonfiniteLoss(Pitfall):
         ),
     )
     demo = Demo(
-        script='''\
+        script="""\
 import json
 import sys
 
@@ -121,7 +122,7 @@ for epoch in range(15):
 
 value = score if score == score else None
 print("RESULT " + json.dumps({"metric": "mse / var(y)", "value": value}))
-''',
+""",
         cure=((".sum(1))\n", ".sum(1) + 1e-8)\n"),),
         better="lower",
     )
@@ -138,7 +139,9 @@ print("RESULT " + json.dumps({"metric": "mse / var(y)", "value": value}))
             step = int(series.steps[~np.isfinite(series.values)][0])
             yield self.finding(
                 f"The loss became {_name(series)} at step {step}.",
-                Evidence("loss", f"first non-finite loss at step {step}", series.site, (step, step)),
+                Evidence(
+                    "loss", f"first non-finite loss at step {step}", series.site, (step, step)
+                ),
                 confidence=0.99,
                 first_step=step,
                 exact=grown is None,
@@ -165,7 +168,9 @@ print("RESULT " + json.dumps({"metric": "mse / var(y)", "value": value}))
         ]
         if birth.loss_before is not None:
             evidence.append(
-                Evidence("loss", f"the loss before was {birth.loss_before:.4g}", value=birth.loss_before)
+                Evidence(
+                    "loss", f"the loss before was {birth.loss_before:.4g}", value=birth.loss_before
+                )
             )
         if grown is not None:
             evidence.append(

@@ -18,7 +18,8 @@ class StoppedTooEarly(Pitfall):
     rising, and it is not a cake yet.
 
     ## What happens
-    Learning has begun and goes on at full speed, and the loop ends. What the script then measures is
+    Learning has begun and goes on at full speed, and the loop ends. What the script then measures
+    is
     not what the model can do but how far it happened to get.
 
     ## Symptoms
@@ -67,7 +68,8 @@ class StoppedTooEarly(Pitfall):
     )
     late: float = limit(
         0.28,
-        why="share of the whole fall that came in the last third: a straight line gives 0.33, a curve "
+        why="share of the whole fall that came in the last third: a straight line gives 0.33, a "
+        "curve "
         "that bends towards its floor much less (exponential with three time constants: 0.05)",
     )
     prescriptions = (
@@ -83,7 +85,7 @@ class StoppedTooEarly(Pitfall):
         ),
     )
     demo = Demo(
-        script='''\
+        script="""\
 import json
 import sys
 
@@ -101,7 +103,8 @@ train = DataLoader(TensorDataset(x[:2400], arm[:2400]), batch_size=60, shuffle=T
 test_x, test_y = x[2400:], arm[2400:]
 
 model = nn.Sequential(
-    nn.Linear(2, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 3)
+    nn.Linear(2, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(),
+    nn.Linear(64, 3)
 )
 optimizer = torch.optim.SGD(model.parameters(), lr=0.03, momentum=0.9)
 criterion = nn.CrossEntropyLoss()
@@ -117,10 +120,11 @@ for epoch in range(3):
     with torch.no_grad():
         output = model(test_x)
         accuracy = (output.argmax(1) == test_y).float().mean().item()
-        print(f"epoch {epoch:2d}  loss {criterion(output, test_y).item():.4f}  accuracy {accuracy:.3f}")
+        loss = criterion(output, test_y).item()
+        print(f"epoch {epoch:2d}  loss {loss:.4f}  accuracy {accuracy:.3f}")
 
 print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
-''',
+""",
         cure=(("range(3)", "range(40)"),),
     )
 
@@ -136,7 +140,8 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
         if share < self.late:
             return
         yield self.finding(
-            f"The training stopped after {run.steps} steps while the loss was still falling fast, from "
+            f"The training stopped after {run.steps} steps while the loss was still falling "
+            f"fast, from "
             f"{curve.first:.3g} to {curve.end:.3g}.",
             Evidence(
                 "loss",

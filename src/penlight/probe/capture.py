@@ -73,13 +73,17 @@ class Capture:
             self.model = model
         self._pending = (root, args, output)
 
-    def objective(self, name: str, x: Tensor, y: Tensor, given: dict[str, Any], loss: Tensor) -> None:
+    def objective(
+        self, name: str, x: Tensor, y: Tensor, given: dict[str, Any], loss: Tensor
+    ) -> None:
         """A training loss was computed; `given` are all arguments of the call."""
         pending, self._pending = self._pending, None
         if self.off or pending is None or loss.numel() != 1:
             return
         _, args, output = pending
-        if x.numel() != output.numel() or not torch.equal(output.detach().reshape(x.shape), x.detach()):
+        if x.numel() != output.numel() or not torch.equal(
+            output.detach().reshape(x.shape), x.detach()
+        ):
             return
         extra = {k: v for k, v in given.items() if k not in ("input", "target")}
         size = sum(t.numel() * t.element_size() for t in (*args, y))
@@ -115,7 +119,9 @@ class Capture:
         self.snapshot()
         groups = []
         for group in optimizer.param_groups:
-            names = [n for n, p in self.model.named_parameters() if any(p is q for q in group["params"])]
+            names = [
+                n for n, p in self.model.named_parameters() if any(p is q for q in group["params"])
+            ]
             groups.append({**{k: v for k, v in group.items() if k != "params"}, "params": names})
         self.optimizer = (type(optimizer), groups)
 

@@ -247,5 +247,3 @@ class Exam:
         if not true:
             return {}
         return {"true": sum(true) / len(true), "shuffled": sum(dealt) / len(dealt)}
-
-

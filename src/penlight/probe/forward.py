@@ -84,9 +84,14 @@ class Forward:
                 self._finished(root, args, output)
         if torch.is_grad_enabled() and self.state.armed and is_leaf(module):
             self._leaf(module, args, output)
-        elif not torch.is_grad_enabled() and isinstance(module, nn.Dropout) and module.training:
-            if self.stack and not self.stack[0].training:
-                self.state.count("eval_functional_dropout")
+        elif (
+            isinstance(module, nn.Dropout)
+            and module.training
+            and not torch.is_grad_enabled()
+            and self.stack
+            and not self.stack[0].training
+        ):
+            self.state.count("eval_functional_dropout")
 
     def _finished(self, root: Root, args: Any, output: Any) -> None:
         tensor = first_tensor(output)

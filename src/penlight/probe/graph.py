@@ -58,7 +58,7 @@ class Walk:
                     yield index, node.op.name, result
 
     def upstream(self, index: int) -> tuple[str, bool]:
-        """(module or parameter nearest upstream of a node, whether a convolution made its input)."""
+        """Module or parameter nearest upstream of a node; whether it is a convolution."""
         seen = {index}
         queue = deque(self.nodes[index].op.inputs)
         while queue:
@@ -70,10 +70,19 @@ class Walk:
             for j in op.inputs:
                 inner = self.nodes[j].op
                 direct = inner.parameter or next(
-                    (self.nodes[k].op.parameter for k in inner.inputs if inner.name in ("T", "Transpose")),
+                    (
+                        self.nodes[k].op.parameter
+                        for k in inner.inputs
+                        if inner.name in ("T", "Transpose")
+                    ),
                     "",
                 )
-                if direct and op.name not in ("NativeBatchNorm", "CudnnBatchNorm", "NativeLayerNorm", "Add"):
+                if direct and op.name not in (
+                    "NativeBatchNorm",
+                    "CudnnBatchNorm",
+                    "NativeLayerNorm",
+                    "Add",
+                ):
                     return direct.rpartition(".")[0] or direct, op.name.startswith("Convolution")
             queue.extend(op.inputs)
         return "", False

@@ -34,7 +34,9 @@ class KerasOptimizer:
                 "weight_decay": float(decay or 0.0),
                 "eps": float(getattr(inner, "epsilon", 0.0) or 0.0),
                 "betas": tuple(
-                    float(b) for n in ("beta_1", "beta_2") if (b := getattr(inner, n, None)) is not None
+                    float(b)
+                    for n in ("beta_1", "beta_2")
+                    if (b := getattr(inner, n, None)) is not None
                 ),
             }
         ]

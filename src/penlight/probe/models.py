@@ -94,9 +94,8 @@ class Models:
         keep all of them alive.
         """
         for name, value in list(vars(sys.modules["__main__"]).items()):
-            if not name.startswith("_") and isinstance(value, nn.Module):
-                if unwrap(value) is module:
-                    return name
+            if name[:1] != "_" and isinstance(value, nn.Module) and unwrap(value) is module:
+                return name
         place = self.places.get(module)
         found = ASSIGNED.match(linecache.getline(*place)) if place else None
         return found[1] if found else type(module).__name__
@@ -146,9 +145,7 @@ class Models:
     @property
     def lines(self) -> dict[str, str]:
         """Source line of every named module."""
-        return {
-            self.site(m): self.source(m) for m in list(self.places) if id(m) in self.modules
-        }
+        return {self.site(m): self.source(m) for m in list(self.places) if id(m) in self.modules}
 
     def _full(self, root: Root, name: str) -> str:
         return name if len(self.roots) == 1 else f"{root.label}.{name}"
@@ -242,7 +239,7 @@ def python_init(cls: type) -> bool:
 
 
 def is_leaf(module: nn.Module) -> bool:
-    """Whether a module's own output is a site: no children, or attention (its children are inert)."""
+    """Whether a module's own output is a site: no children, or attention, whose are inert."""
     return not module._modules or isinstance(module, nn.MultiheadAttention)
 
 

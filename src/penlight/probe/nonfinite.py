@@ -9,6 +9,7 @@ search begin, with the graph, weights and gradients of that very step still in p
 from __future__ import annotations
 
 import math
+
 import torch
 from torch import Tensor, nn
 
@@ -142,7 +143,8 @@ class NonFinites:
     def _first(self, graph: Walk) -> tuple[int, str, str, tuple[int, ...]]:
         """The operation nearest to the input whose inputs are finite and whose result is not.
 
-        Returns the node, operation, reason and the batch rows concerned. A node's result is known when it
+        Returns the node, operation, reason and the batch rows concerned. A node's result is known
+        when it
         or a user of it kept the tensor for the backward pass.
         """
         for index in range(len(graph.nodes) - 1, -1, -1):
@@ -155,8 +157,18 @@ class NonFinites:
             if inputs_bad is not None:
                 maker = self._maker(graph, index, inputs_bad)
                 if maker is None:
-                    return index, "input", "the batch itself holds NaN or infinity", rows_of(inputs_bad)
-                return maker, graph.nodes[maker].op.name, self._why(graph, maker), rows_of(inputs_bad)
+                    return (
+                        index,
+                        "input",
+                        "the batch itself holds NaN or infinity",
+                        rows_of(inputs_bad),
+                    )
+                return (
+                    maker,
+                    graph.nodes[maker].op.name,
+                    self._why(graph, maker),
+                    rows_of(inputs_bad),
+                )
             if result is not None and result.is_floating_point() and nonfinite(result):
                 return index, node.op.name, self._why(graph, index), rows_of(result)
             if node.op.name in MAKERS and kept and self._would(node.op.name, kept):
@@ -166,7 +178,11 @@ class NonFinites:
     def _maker(self, graph: Walk, index: int, tensor: Tensor) -> int | None:
         """The node that made the non-finite tensor kept by node `index`: its input of that shape."""
         inputs = graph.nodes[index].op.inputs
-        same = [i for i in inputs if graph.nodes[i].op.shape == tuple(tensor.shape) and graph.nodes[i].leaf is None]
+        same = [
+            i
+            for i in inputs
+            if graph.nodes[i].op.shape == tuple(tensor.shape) and graph.nodes[i].leaf is None
+        ]
         return same[0] if same else None
 
     def _would(self, name: str, kept: list[Tensor]) -> bool:
@@ -229,7 +245,9 @@ class NonFinites:
             for root in self.state.models.roots
             if (model := root.module) is not None
             for p in model.parameters()
-            if p.numel() and p.is_floating_point() and not isinstance(p, nn.parameter.UninitializedParameter)
+            if p.numel()
+            and p.is_floating_point()
+            and not isinstance(p, nn.parameter.UninitializedParameter)
         ]
         return max(values) if values else None
 

@@ -101,13 +101,15 @@ class Parts:
         patches.replace(nn.Module, "__init__", watched)
 
     def _patch_compile(self, patches: Patches) -> None:
-        state, forward_off = self.state, lambda: self.forward.off()
+        state = self.state
         compile_function, compile_method = torch.compile, nn.Module.compile
 
         def note() -> None:
             state.compiled = True
-            forward_off()
-            state.blinded("activations", "torch.compile is used: module outputs stay inside its graphs")
+            self.forward.off()
+            state.blinded(
+                "activations", "torch.compile is used: module outputs stay inside its graphs"
+            )
 
         @functools.wraps(compile_function)
         def watched_compile(*args: Any, **kwargs: Any) -> Any:

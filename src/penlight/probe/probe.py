@@ -88,7 +88,9 @@ class Probe:
             import torch
         except ImportError:
             self._header("")
-            self.sink.event(f.Blind(what="everything", why="torch is not installed here").to_event())
+            self.sink.event(
+                f.Blind(what="everything", why="torch is not installed here").to_event()
+            )
             return
         imported = perf_counter()
         self._header(str(torch.__version__))
@@ -206,4 +208,3 @@ class Probe:
             f"penlight: its {part} part failed ({what[:200]}) and is off; the training goes on.",
             file=sys.stderr,
         )
-

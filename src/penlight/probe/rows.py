@@ -20,7 +20,15 @@ SAMPLES = 4096  # rows behind the input statistics
 COLUMNS = 512  # features whose second-moment matrix is kept
 KNOWN = 200_000  # training rows remembered at most
 WIDTH = 8192  # leading entries of a row that enter its fingerprint
-NORMS = ("BatchNorm", "LayerNorm", "InstanceNorm", "GroupNorm", "RMSNorm", "Rescaling", "Normalization")
+NORMS = (
+    "BatchNorm",
+    "LayerNorm",
+    "InstanceNorm",
+    "GroupNorm",
+    "RMSNorm",
+    "Rescaling",
+    "Normalization",
+)
 
 
 @dataclass
@@ -153,7 +161,9 @@ class Rows:
             min=float(m.low.min()),
             max=float(m.high.max()),
             mean=float(mean.mean()),
-            std=float((m.squares.sum() / (n * mean.numel()) - mean.mean().square()).clamp_min(0).sqrt()),
+            std=float(
+                (m.squares.sum() / (n * mean.numel()) - mean.mean().square()).clamp_min(0).sqrt()
+            ),
             integral=m.integral,
             constant_features=int((~moving).sum()),
             std_ratio=ratio,
@@ -164,7 +174,8 @@ class Rows:
             nonfinite=m.nonfinite,
             zero_share=m.zeros / max(n * mean.numel(), 1),
             normalised_first=first is not None and type(first).__name__.startswith(NORMS),
-            embedded=isinstance(first, (nn.Embedding, nn.EmbeddingBag)) or not m.dtype.startswith(("float", "bfloat")),
+            embedded=isinstance(first, (nn.Embedding, nn.EmbeddingBag))
+            or not m.dtype.startswith(("float", "bfloat")),
             repeated_rows=m.repeated / max(m.rows, 1),
         )
 

@@ -12,9 +12,7 @@ class Sink(Protocol):
     def event(self, event: dict[str, Any]) -> None:
         """Keep one JSON event."""
 
-    def points(
-        self, signal: str, site: str, steps: Sequence[int], values: Sequence[float]
-    ) -> None:
+    def points(self, signal: str, site: str, steps: Sequence[int], values: Sequence[float]) -> None:
         """Keep values of one signal at one site."""
 
     def flush(self) -> None:

@@ -18,29 +18,24 @@ from torch.optim import optimizer as hooks
 from penlight.core import facts as f
 from penlight.core.vocabulary import (
     BACKWARDS,
-    DEAD_SAMPLES,
-    DEAD_SHARE,
     GRAD_NORM,
     LOSS,
     LR,
-    SATURATED_SHARE,
     TRAVEL,
     UPDATE_RATIO,
     WEIGHT_NORM,
-    ZERO_SHARE,
 )
 from penlight.probe import keras
+from penlight.probe.activations import Activations
 from penlight.probe.forward import Forward
-from penlight.probe.graph import Walk, walk
+from penlight.probe.graph import walk
 from penlight.probe.guard import Patches
 from penlight.probe.nonfinite import NonFinites
 from penlight.probe.state import State, first_tensor, user_line
-from penlight.signals import activations as units
 from penlight.signals import parameters as weights
 from penlight.signals import tensors as measure
 
 DESCRIBED = (0, 2, 16)  # steps before which the parameters are described
-WINDOW = 1024  # samples behind one dead share: a silent unit fires on under 0.3% (rule of three)
 
 
 @dataclass
@@ -50,7 +45,7 @@ class Watched:
     index: int
     kind: str
     ref: ReferenceType[Optimizer]
-    steps: int = 0
+    steps: int = 0  # counted on from the iteration in which it was met
     used: bool = False  # its gradients have been stepped on and not cleared since
     stale: bool = False  # a backward pass began on such gradients
     start: dict[int, Tensor] = field(default_factory=dict)  # sampled weights at the first step
@@ -58,7 +53,9 @@ class Watched:
     loss: float | Tensor | None = None
     lr: float | None = None  # last one written: only changes are kept
     backwards: int = 0  # likewise
-    canary: ReferenceType[Tensor] | None = None  # the parameter whose gradient is looked at for leftovers
+    canary: ReferenceType[Tensor] | None = (
+        None  # the parameter whose gradient is looked at for leftovers
+    )
 
     @property
     def site(self) -> str:
@@ -102,13 +99,16 @@ class Training:
         # Leaves that belong to no model: a layer kept in a list, or a tensor made by hand.
         self.strangers: dict[int, ReferenceType[Tensor]] = {}
         self.held: set[int] = set()  # numbers of those that some optimiser has held
-        self.alive: dict[str, tuple[Tensor, int]] = {}
+        self.activations = Activations(state)
         self.sources: WeakKeyDictionary[Optimizer, str] = WeakKeyDictionary()
         self.scaled: tuple[Tensor, Tensor] | None = None
         self.window_start = 0.0
         self._patch(patches)
         guard = state.ledger.guard
-        before, after = guard("optimiser hooks", self._before), guard("optimiser hooks", self._after)
+        before, after = (
+            guard("optimiser hooks", self._before),
+            guard("optimiser hooks", self._after),
+        )
 
         def pre(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
             if not torch.compiler.is_compiling():
@@ -134,7 +134,10 @@ class Training:
 
     def _patch(self, patches: Patches) -> None:
         guard = self.state.ledger.guard
-        before, after = guard("optimiser hooks", self._before), guard("optimiser hooks", self._after)
+        before, after = (
+            guard("optimiser hooks", self._before),
+            guard("optimiser hooks", self._after),
+        )
         on_step = self.on_step
         backward = torch.autograd.backward
         begin = guard("backward", self._begin)
@@ -254,41 +257,7 @@ class Training:
         if state.step in (0, 1, 2, 16) and self.walked <= 12:
             state.write(found.fact(state.step, 0))
         if not state.saved_hooks:
-            self._activations(found)
-
-    def _activations(self, found: Walk) -> None:
-        state = self.state
-        counts: dict[str, int] = {}
-        for index, kind, result in found.activations():
-            if not result.numel() or not state.room():
-                continue
-            owner, convolution = found.upstream(index)
-            site = found.nodes[index].op.module or f"{owner or 'input'} > {kind.lower()}"
-            counts[site] = counts.get(site, 0) + 1
-            if counts[site] > 1:
-                site = f"{site} #{counts[site]}"
-            state.readout.add(ZERO_SHARE, site, state.step, units.zero_share(result))
-            if kind == "Relu":
-                self._dead(site, result, convolution)
-            else:
-                share = units.saturated_share(result, kind, convolution)
-                state.readout.add(SATURATED_SHARE, site, state.step, share)
-
-    def _dead(self, site: str, result: Tensor, convolution: bool) -> None:
-        now = units.alive(result, convolution)
-        rows = result.numel() // max(now.numel(), 1)
-        before = self.alive.get(site)
-        if before is not None and before[0].shape == now.shape:
-            now, rows = now | before[0], rows + before[1]
-        self.alive[site] = (now, rows)
-        if rows >= WINDOW:
-            self._dead_out(site)
-
-    def _dead_out(self, site: str) -> None:
-        alive, rows = self.alive.pop(site)
-        state = self.state
-        state.readout.add(DEAD_SHARE, site, state.step, 1.0 - alive.float().mean())
-        state.readout.add(DEAD_SAMPLES, site, state.step, float(rows))
+            self.activations.look(found)
 
     # -- optimiser ------------------------------------------------------------------------
 
@@ -318,7 +287,9 @@ class Training:
         index = self.met
         self.met += 1
         name = type(optimizer).__name__
-        watched = self.watched[id(optimizer)] = Watched(index, name, ref(optimizer, self._gone))
+        watched = self.watched[id(optimizer)] = Watched(
+            index, name, ref(optimizer, self._gone), steps=self.state.step
+        )
         group = optimizer.param_groups[0]
         betas = group.get("betas", ())
         tensors = watched.tensors()
@@ -328,7 +299,9 @@ class Training:
                 type=name,
                 lr=float(group.get("lr", 0.0)),
                 momentum=float(group.get("momentum", 0.0) or 0.0),
-                weight_decay=max(float(g.get("weight_decay", 0.0) or 0.0) for g in optimizer.param_groups),
+                weight_decay=max(
+                    float(g.get("weight_decay", 0.0) or 0.0) for g in optimizer.param_groups
+                ),
                 betas=tuple(float(b) for b in betas),
                 eps=float(group.get("eps", 0.0) or 0.0),
                 maximize=bool(group.get("maximize", False)),
@@ -346,9 +319,7 @@ class Training:
     def _gradients(self, watched: Watched) -> None:
         """Look at the gradients that are about to be used."""
         state = self.state
-        first = next(
-            (p for g in watched.groups for p in g["params"] if p.grad is not None), None
-        )
+        first = next((p for g in watched.groups for p in g["params"] if p.grad is not None), None)
         if first is None:
             state.count("empty_steps")
             return
@@ -484,8 +455,6 @@ class Training:
 
     def finish(self) -> None:
         """Write what is known only at the end."""
-        for site in list(self.alive):
-            if self.alive[site][1] >= 64:
-                self._dead_out(site)
+        self.activations.finish()
         self.describe()
         self.state.readout.poll(force=True)

@@ -30,4 +30,6 @@ def sample(p: Tensor) -> Tensor:
 
 def relative_change(before: Tensor, after: Tensor) -> Tensor:
     """||after - before|| / ||before||; the denominator is floored at 1e-12."""
-    return torch.linalg.vector_norm(after - before) / torch.linalg.vector_norm(before).clamp_min(1e-12)
+    return torch.linalg.vector_norm(after - before) / torch.linalg.vector_norm(before).clamp_min(
+        1e-12
+    )
