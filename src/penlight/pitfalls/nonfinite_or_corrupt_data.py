@@ -72,7 +72,7 @@ class NonfiniteOrCorruptData(Pitfall):
         ),
     )
     demo = Demo(
-        script='''\
+        script="""\
 import json
 import sys
 
@@ -108,7 +108,7 @@ for epoch in range(8):
     print(f"epoch {epoch}: loss {loss.item():.3f}, test accuracy {accuracy:.3f}")
 
 print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
-''',
+""",
         cure=(
             (
                 "test_x = torch.where(test_x.isnan(), median, test_x)",
@@ -141,9 +141,7 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
         else:
             yield from self._stand_ins(run)
 
-    def _inputs(
-        self, births: list[NonFinite], holed: Inputs | None, broken: int | None
-    ) -> Finding:
+    def _inputs(self, births: list[NonFinite], holed: Inputs | None, broken: int | None) -> Finding:
         evidence = []
         if holed is not None:
             evidence.append(

@@ -1,0 +1,91 @@
+"""Recognises a run in which everything works except that there is nothing to learn."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from penlight.core.finding import Evidence
+from penlight.core.run import Run
+from penlight.core.vocabulary import DEPENDENCE, TRAVEL
+from penlight.pitfalls._curves import progress
+
+LEARNT = 0.05  # share of the entropy: what 200 steps of slow memorising bring
+REACTS = 0.02  # dependence of the last module's output on the sample
+LIT = 0.02  # light left at the darkest layer
+MOVED = 0.02  # travel of the weight matrix that moved least
+TOUCHED = 0.03  # share of chance by which the best replayed rate may get below it
+STEPS = 200  # shorter runs may just be slow starters
+CLASSES = 3  # two-class tasks near chance are often just hard (will it rain, will it rise)
+PLATEAUS = ("LSTM", "GRU", "RNN", "MultiheadAttention", "Embedding")  # known for slow starts
+
+
+@dataclass(frozen=True, slots=True)
+class Uninformed:
+    """The numbers behind the verdict."""
+
+    loss: float
+    chance: float
+    evidence: tuple[Evidence, ...]
+
+
+def listens_and_learns_nothing(run: Run) -> Uninformed | None:
+    """Whether a classifier stays at chance although inputs, gradients, weights and rate are fine.
+
+    None unless every one of the other explanations is excluded by a measurement.
+    """
+    seen, targets, compared = progress(run), run.targets(), run.exam("rates")
+    if (
+        seen is None
+        or seen.chance is None
+        or seen.learnt is None
+        or targets is None
+        or compared is None
+    ):
+        return None
+    if run.steps < STEPS or len(run.optimizers) != 1 or seen.diverged or seen.learnt >= LEARNT:
+        return None
+    if seen.end > (1 + LEARNT) * seen.chance or sum(n > 0 for n in targets.classes) < CLASSES:
+        return None
+    if any(m.type in PLATEAUS for m in run.modules) or not run.modules:
+        return None
+    own = float(compared.values.get("start", math.nan))
+    arms = [float(v) for k, v in compared.values.items() if k.startswith("x")]
+    arms = [v for v in arms if math.isfinite(v)]
+    if not arms or not math.isfinite(own) or min(arms) < (1 - TOUCHED) * seen.chance:
+        return None
+    last = run.series(DEPENDENCE, run.modules[-1].name)
+    light = min((float(s.values[-1]) for s in run.light.values() if s), default=0.0)
+    matrices = {p.name for p in run.parameters if len(p.shape) > 1 and p.requires_grad}
+    travel = min(
+        (float(s.values[-1]) for s in run.every(TRAVEL) if s.site in matrices), default=0.0
+    )
+    if not last or float(last.values[-1]) < REACTS or light < LIT or travel < MOVED:
+        return None
+    return Uninformed(
+        seen.end,
+        seen.chance,
+        (
+            Evidence(
+                "objective_loss",
+                f"{seen.learnt:.1%} of the labels' entropy was learnt in {run.steps} steps",
+                value=seen.learnt,
+                limit=LEARNT,
+            ),
+            Evidence(
+                "rates",
+                f"from the first state no rate from a tenth to a hundredfold got below {min(arms):.3g}",
+                value=min(arms),
+                limit=(1 - TOUCHED) * seen.chance,
+            ),
+            Evidence(
+                "dependence",
+                f"the outputs differ between samples ({float(last.values[-1]):.0%} of their power), "
+                f"{light:.0%} of the light reaches the darkest layer, every matrix moved by at least "
+                f"{travel:.0%}",
+                where=run.modules[-1].name,
+                value=float(last.values[-1]),
+                limit=REACTS,
+            ),
+        ),
+    )

@@ -1,0 +1,239 @@
+"""misaligned-labels: see the card."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from penlight.core.facts import Exam, Inputs, Predictions, Targets
+from penlight.core.finding import Evidence, Finding, Prescription
+from penlight.core.pitfall import Demo, Pitfall, limit
+from penlight.core.run import Run
+from penlight.core.vocabulary import ACCURACY, DEPENDENCE, LOSS, OBJECTIVE_LOSS, OUTPUT_GRAD, TRAVEL
+from penlight.pitfalls._curves import chance_loss, loss_curve
+from penlight.pitfalls._evaluations import held_out_passes
+from penlight.pitfalls._uninformed import listens_and_learns_nothing
+
+
+class MisalignedLabels(Pitfall):
+    """Labels do not belong to the inputs beside them.
+
+    Name tags mixed up at a party: everyone wears one, none is right, and whoever learns them by
+    heart greets the next guest with a stranger's name.
+
+    ## What happens
+    When inputs and labels are put in order separately, a label says nothing about its input. A
+    large model can still memorise the pairs one by one, so its training loss falls. But there is
+    no rule behind them, so nothing it learns holds for a sample it has not seen.
+
+    ## Symptoms
+    - Training accuracy climbs, validation accuracy never leaves chance, from the first epoch on.
+    - Or, with a small model: the loss stops at the entropy of the labels whatever the rate.
+    - Training by heart is slow: every sample has to be learnt on its own.
+
+    ## Causes
+    - Inputs and labels shuffled, sorted or filtered separately.
+    - File lists from `glob` in another order than the label file.
+    - A join on the wrong key, an index that is off by one.
+
+    ## When not to worry
+    Overfitting looks different: there, some early validation pass is clearly better than chance.
+    Tasks in which the inputs really carry nothing (a coin, tomorrow's price) look the same, and
+    so does a validation set that is preprocessed in another way.
+
+    ## References
+    - J. Tobin, Troubleshooting Deep Neural Networks (Full Stack Deep Learning).
+    - N. Humbatova et al., Taxonomy of Real Faults in Deep Learning Systems, ICSE 2020.
+    - C. Zhang et al., Understanding deep learning requires rethinking generalization, ICLR 2017.
+    """
+
+    family = "data"
+    needs = (
+        Predictions,
+        Targets,
+        Inputs,
+        Exam,
+        LOSS,
+        OBJECTIVE_LOSS,
+        ACCURACY,
+        DEPENDENCE,
+        OUTPUT_GRAD,
+        TRAVEL,
+    )
+    caused_by = (
+        "label-encoding",
+        "loss-broadcast",
+        "cross-sample-leak",
+        "no-information-from-input",
+        "hidden-bottleneck-or-shape-bug",
+        "gradient-cut",
+        "params-not-optimised",
+        "eval-mode-forgotten",
+        "bn-stale-or-small-batch",
+        "dropout-norm-misuse",
+    )
+    memorised: float = limit(
+        0.3,
+        why="share of the labels' entropy learnt on the training samples: what was learnt by a rule "
+        "holds for new samples as well, also when the model overfits (catalogue: held-out share "
+        "0.66 with the right labels, -0.31 with shuffled ones)",
+    )
+    z: float = limit(
+        2.0, why="standard errors above the most frequent class's share: less is no skill at all"
+    )
+    samples: float = limit(
+        100, why="held-out samples: fewer leave 10 points of accuracy within two standard errors"
+    )
+    modes: float = limit(
+        1.5,
+        why="loss in evaluation mode over that in training mode on the same batches: above it the "
+        "validation is spoilt by stale batch-norm statistics, not by labels",
+    )
+    prescriptions = (
+        Prescription(
+            "Look at twenty pairs as they enter the model, inputs and labels side by side.",
+            "Mixed-up pairs are seen at once.",
+        ),
+        Prescription(
+            "Shuffle with one permutation: order = rng.permutation(len(x)); x, y = x[order], y[order].",
+            "Two calls of shuffle give two different orders.",
+        ),
+        Prescription(
+            "Join files and labels by name, and sort both lists: sorted(glob(...)).",
+            "glob gives files in the order of the disk.",
+        ),
+    )
+    demo = Demo(
+        script="""\
+import json
+import sys
+
+import numpy as np
+import torch
+from torch import nn
+
+seed = int(sys.argv[1]) if len(sys.argv) > 1 else 0
+rng = np.random.default_rng(seed)
+torch.manual_seed(seed)
+classes = 5
+centres = rng.normal(size=(classes, 16))
+y = rng.integers(0, classes, 1000)
+x = centres[y] + rng.normal(size=(1000, 16))
+x_train, y_train, x_val, y_val = x[:500], y[:500], x[500:], y[500:]
+
+x_train = rng.permutation(x_train)
+y_train = rng.permutation(y_train)
+
+train_x, val_x = torch.tensor(x_train).float(), torch.tensor(x_val).float()
+train_y, val_y = torch.tensor(y_train), torch.tensor(y_val)
+model = nn.Sequential(
+    nn.Linear(16, 128), nn.ReLU(), nn.Linear(128, 128), nn.ReLU(), nn.Linear(128, classes)
+)
+optimizer = torch.optim.Adam(model.parameters(), lr=2e-3)
+loss_fn = nn.CrossEntropyLoss()
+
+for epoch in range(25):
+    model.train()
+    for rows in torch.randperm(500).split(50):
+        optimizer.zero_grad()
+        loss = loss_fn(model(train_x[rows]), train_y[rows])
+        loss.backward()
+        optimizer.step()
+    model.eval()
+    with torch.no_grad():
+        scores = model(val_x)
+        val_loss = loss_fn(scores, val_y).item()
+        accuracy = (scores.argmax(1) == val_y).float().mean().item()
+    print(f"epoch {epoch:2d}: train loss {loss.item():.3f}, val loss {val_loss:.3f}, accuracy {accuracy:.3f}")
+
+print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
+""",
+        cure=(
+            (
+                "x_train = rng.permutation(x_train)\ny_train = rng.permutation(y_train)",
+                "order = rng.permutation(500)\nx_train, y_train = x_train[order], y_train[order]",
+            ),
+        ),
+    )
+
+    def detect(self, run: Run) -> Iterator[Finding]:
+        found = self._memorised(run) or self._stuck(run)
+        if found is not None:
+            yield found
+
+    def _memorised(self, run: Run) -> Finding | None:
+        """Training samples are known by heart, and no held-out pass was ever above chance."""
+        modes = run.exam("modes")
+        if modes is not None and modes.values["eval"] > self.modes * modes.values["train"] + 0.05:
+            return None
+        for passes in held_out_passes(run):
+            if passes[0].samples < self.samples or not any(p.accuracy is not None for p in passes):
+                continue
+            skills = [(_sigmas(p), p) for p in passes if p.accuracy is not None and sum(p.labels)]
+            if not skills:
+                continue
+            fit = _known(run, passes[-1].step)
+            if fit is None or fit < self.memorised:
+                continue
+            best, at = max(skills, key=lambda pair: pair[0])
+            if best >= self.z:
+                return None
+            majority = max(at.labels) / sum(at.labels)
+            return self.finding(
+                f"The training loss shows {fit:.0%} of the labels as learnt, yet none of {len(skills)} "
+                "held-out passes did better than naming the most frequent class: labels and inputs "
+                "do not belong together.",
+                Evidence(
+                    "predictions",
+                    f"best held-out accuracy {at.accuracy:.1%} at step {at.step}, most frequent class "
+                    f"{majority:.1%} ({best:.1f} standard errors on {at.samples} samples)",
+                    where=at.objective,
+                    steps=(passes[0].step, passes[-1].step),
+                    value=best,
+                    limit=self.z,
+                ),
+                Evidence(
+                    "objective_loss",
+                    f"{fit:.0%} of the labels' entropy learnt on the training samples by step "
+                    f"{passes[-1].step}",
+                    steps=(0, passes[-1].step),
+                    value=fit,
+                    limit=self.memorised,
+                ),
+                confidence=0.9,
+                first_step=passes[0].step,
+            )
+        return None
+
+    def _stuck(self, run: Run) -> Finding | None:
+        """Everything works and nothing is learnt: there is nothing to learn."""
+        seen = listens_and_learns_nothing(run)
+        if seen is None or not any(i.repeated_rows > 0.01 for i in run.inputs):
+            return None
+        return self.finding(
+            f"After {run.steps} steps the loss stands at {seen.loss:.3g}, where guessing stands "
+            f"({seen.chance:.3g}), although the model reacts to its inputs, gradients reach every "
+            "layer and no other rate does better: the labels say nothing about the inputs.",
+            *seen.evidence,
+            severity="warning",
+            confidence=0.7,
+            first_step=0,
+        )
+
+
+def _known(run: Run, step: int) -> float | None:
+    """Share of the labels' entropy that the training loss had learnt shortly before a step."""
+    chance, curve = chance_loss(run), loss_curve(run).finite
+    width = max(5, run.steps // 20)
+    around = curve.between(step - width, step).values
+    return 1 - float(np.mean(around)) / chance if chance and len(around) else None
+
+
+def _sigmas(seen: Predictions) -> float:
+    """Standard errors by which a pass beats naming the most frequent class."""
+    total = sum(seen.labels)
+    majority = max(seen.labels) / total
+    error = math.sqrt(max(majority * (1 - majority), 1e-6) / total)
+    return ((seen.accuracy or 0.0) - majority) / error

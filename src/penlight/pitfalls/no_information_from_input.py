@@ -1,0 +1,171 @@
+"""no-information-from-input: see the card."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from penlight.core.facts import Exam, Inputs, Targets
+from penlight.core.finding import Evidence, Finding, Prescription
+from penlight.core.pitfall import Demo, Pitfall, limit
+from penlight.core.run import Run
+from penlight.core.vocabulary import DEPENDENCE
+
+
+class NoInformationFromInput(Pitfall):
+    """The model learns nothing from its input: it is constant, or never looked at.
+
+    A shop assistant who recommends the best-seller to everyone without listening: not stupid,
+    just told the same thing by every customer, or wearing ear plugs.
+
+    ## What happens
+    If the input is the same for all samples, or does not reach the output, the best the model
+    can do is one answer for everybody: the class frequencies, or the mean of the targets. The
+    loss settles exactly there, and no optimiser, rate or depth can change that.
+
+    ## Symptoms
+    - The loss stops at the entropy of the labels, or at the variance of the targets.
+    - All predictions are the same.
+    - The same training with the inputs replaced by zeros gives the same loss.
+
+    ## Causes
+    - Preprocessing that wipes out the data: integer division of bytes by 255, a wrong slice,
+      scaling by a huge constant, tokens that are all unknown.
+    - `forward` uses the wrong tensor, or an attention mask hides everything.
+
+    ## When not to worry
+    Models without an input (a fixed latent that is optimised) are not meant: they have one sample.
+    A network that has died or collapsed on its way looks the same at its output, but its first
+    layers still tell samples apart: that is another pitfall.
+
+    ## References
+    - A. Karpathy, A Recipe for Training Neural Networks (2019): input-independent baseline.
+    """
+
+    family = "data"
+    needs = (Inputs, Targets, Exam, DEPENDENCE)
+    rows: float = limit(
+        32, why="samples: when 32 in a row are identical in all features, chance is no explanation"
+    )
+    moved: float = limit(
+        1e-7, why="of the outputs' scale: float32 cannot show a smaller change of an output"
+    )
+    prescriptions = (
+        Prescription(
+            "Print the tensor that enters the model: print(x.min(), x.max(), x.std(dim=0)).",
+            "Right in front of the model is where the data must still be alive.",
+        ),
+        Prescription(
+            "Divide bytes as floats: images.float() / 255, not images // 255.",
+            "Whole-number division leaves zeros.",
+        ),
+        Prescription(
+            "Check that forward() passes its own argument on, layer by layer.",
+            "One wrong variable name is enough to cut the input off.",
+        ),
+    )
+    demo = Demo(
+        script="""\
+import json
+import sys
+
+import torch
+from torch import nn
+
+torch.manual_seed(int(sys.argv[1]) if len(sys.argv) > 1 else 0)
+classes = 4
+templates = torch.randint(20, 235, (classes, 1, 8, 8)).float()
+labels = torch.randint(0, classes, (2000,))
+images = (templates[labels] + 30 * torch.randn(2000, 1, 8, 8)).clamp(0, 254).to(torch.uint8)
+
+images = (images // 255).float()
+images = 2 * images - 1
+train_x, train_y, test_x, test_y = images[:1600], labels[:1600], images[1600:], labels[1600:]
+
+model = nn.Sequential(
+    nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
+    nn.Flatten(), nn.Linear(128, 32), nn.ReLU(), nn.Linear(32, classes),
+)
+optimizer = torch.optim.Adam(model.parameters(), lr=2e-3)
+loss_fn = nn.CrossEntropyLoss()
+
+for epoch in range(6):
+    model.train()
+    for rows in torch.randperm(1600).split(50):
+        optimizer.zero_grad()
+        loss = loss_fn(model(train_x[rows]), train_y[rows])
+        loss.backward()
+        optimizer.step()
+    model.eval()
+    with torch.no_grad():
+        scores = model(test_x)
+        test_loss = loss_fn(scores, test_y).item()
+        accuracy = (scores.argmax(1) == test_y).float().mean().item()
+    print(f"epoch {epoch}: test loss {test_loss:.3f}, accuracy {accuracy:.3f}")
+
+print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
+""",
+        cure=(("images = (images // 255).float()", "images = images.float() / 255"),),
+    )
+
+    def detect(self, run: Run) -> Iterator[Finding]:
+        targets = run.targets()
+        if targets is None or not _varies(targets):
+            return
+        for seen in run.inputs:
+            wide = seen.shape[:1] and seen.shape[0] > 1
+            if wide and seen.samples >= self.rows and seen.features == seen.constant_features > 0:
+                value = f"{seen.min:g}" if seen.min == seen.max else f"{seen.min:g} to {seen.max:g}"
+                yield self.finding(
+                    f"All {seen.samples} training inputs that were looked at are the same "
+                    f"({value}): the model has nothing to tell samples apart by.",
+                    Evidence(
+                        "inputs",
+                        f"{seen.constant_features} of {seen.features} features are constant",
+                        where=seen.root,
+                        value=seen.constant_features,
+                        limit=seen.features,
+                    ),
+                    confidence=0.99,
+                    exact=True,
+                    first_step=0,
+                )
+                return
+        yield from self._deaf(run)
+
+    def _deaf(self, run: Run) -> Iterator[Finding]:
+        """The output does not react to the input, neither at the start nor at the end."""
+        coupling, dealt = run.exam("coupling"), run.exam("shuffled")
+        if coupling is None or dealt is None:
+            return
+        if not self._lost_at_the_door(run):
+            return
+        own, true = float(coupling.values["own"]), float(dealt.values["true"])
+        gap = abs(float(dealt.values["shuffled"]) - true)
+        if own > self.moved or gap > self.moved * abs(true) or not true:
+            return
+        yield self.finding(
+            "The model's output does not depend on its input: another sample gives the same answer.",
+            Evidence(
+                "coupling",
+                f"replacing a sample moved its own output by {own:.1e} of the outputs' scale",
+                value=own,
+                limit=self.moved,
+            ),
+            Evidence(
+                "shuffled",
+                f"with the inputs dealt to other targets the loss stays {true:.4g}",
+                value=gap,
+                limit=self.moved,
+            ),
+            confidence=0.95,
+            first_step=0,
+        )
+
+    def _lost_at_the_door(self, run: Run) -> bool:
+        """Whether no module reacted to the samples, so that it is no collapse on the way."""
+        first = [float(s.values[0]) for s in run.every(DEPENDENCE)]
+        return bool(first) and max(first) <= self.moved
+
+
+def _varies(targets: Targets) -> bool:
+    return (targets.entropy or 0.0) > 0 or any(s > 0 for s in targets.std)
