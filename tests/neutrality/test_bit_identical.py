@@ -55,7 +55,6 @@ def closure() -> Trace:
     y = x @ torch.tensor([1.0, -2.0, 0.5]) + 0.1 * torch.randn(200)
     net = nn.Linear(3, 1)
     optimizer = torch.optim.LBFGS(net.parameters(), lr=0.5)
-    losses = []
 
     def again() -> torch.Tensor:
         optimizer.zero_grad()
@@ -63,8 +62,7 @@ def closure() -> Trace:
         loss.backward()
         return loss
 
-    for _ in range(8):
-        losses.append(float(optimizer.step(again)))
+    losses = [float(optimizer.step(again)) for _ in range(8)]
     return losses, [p.detach().clone() for p in net.parameters()], torch.rand(3)
 
 

@@ -142,13 +142,12 @@ class Graph(Fact):
         """Build from an event whose ops are plain lists or dicts."""
         ops = []
         for raw in event.get("ops", ()):
-            known = {
+            known: dict[str, Any] = {
                 item.name: tuple(value) if isinstance(value, list) else value
                 for item in fields(Op)
                 if item.name in raw and fits(value := raw[item.name], str(item.type))
             }
-            known.setdefault("name", "?")
-            ops.append(Op(**known))
+            ops.append(Op(**{"name": "?"} | known))
         if any(not 0 <= i < len(ops) for op in ops for i in op.inputs):
             ops = []
         return cls(

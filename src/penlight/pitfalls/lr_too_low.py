@@ -100,10 +100,10 @@ x = x / x.std() + 0.03 * torch.randn(3000, 2)
 train = DataLoader(TensorDataset(x[:2400], arm[:2400]), batch_size=60, shuffle=True)
 test_x, test_y = x[2400:], arm[2400:]
 
-model = nn.Sequential(
-    nn.Linear(2, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(),
-    nn.Linear(64, 3)
-)
+layers = []
+for wide, tall in ((2, 64), (64, 64), (64, 64)):
+    layers += [nn.Linear(wide, tall), nn.ReLU()]
+model = nn.Sequential(*layers, nn.Linear(64, 3))
 optimizer = torch.optim.SGD(model.parameters(), lr=0.0003, momentum=0.9)
 criterion = nn.CrossEntropyLoss()
 

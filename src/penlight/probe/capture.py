@@ -53,6 +53,7 @@ class Capture:
         self.last: deque[Batch] = deque(maxlen=LAST)
         self.model: nn.Module | None = None
         self.start: dict[str, Tensor] = {}
+        self.modes: dict[str, bool] = {}
         self.optimizer: tuple[type[Optimizer], list[dict[str, Any]]] | None = None
         self.off = False
         self._pending: tuple[Root, tuple[Tensor, ...], Tensor] | None = None
@@ -107,6 +108,7 @@ class Capture:
     def snapshot(self) -> None:
         """Copy the weights as they are."""
         if self.model is not None and self.first:
+            self.modes = {name: m.training for name, m in self.model.named_modules()}
             self.start = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
 
     def before_first_step(self, optimizer: Optimizer) -> None:
@@ -124,6 +126,11 @@ class Capture:
             ]
             groups.append({**{k: v for k, v in group.items() if k != "params"}, "params": names})
         self.optimizer = (type(optimizer), groups)
+
+    def train(self, model: nn.Module) -> None:
+        """Put a copy into the modes that the model had when its training began."""
+        for name, module in model.named_modules():
+            module.training = self.modes.get(name, True)
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
         """The loss of a batch under `model`, through the loss function the script used."""

@@ -88,15 +88,16 @@ class Exam:
     # -- can it be repeated? --------------------------------------------------------------
 
     def _replays(self, begin: nn.Module) -> bool:
-        """Whether the first step gives its loss again (dropout: within a factor of two)."""
+        """Whether the first step gives its loss again; under dropout within a factor of two."""
         batch = self.capture.first[0]
+        self.capture.train(begin)
         with torch.no_grad():
-            value = float(self.capture.loss(begin, batch))
-        if not (math.isfinite(value) and math.isfinite(batch.loss)):
+            values = [float(self.capture.loss(begin, batch)) for _ in range(2)]
+        if not all(math.isfinite(v) for v in (*values, batch.loss)):
             return False
-        noisy = any(type(m).__name__.startswith("Dropout") and m.training for m in begin.modules())
-        near = abs(value - batch.loss) <= 1e-4 * max(abs(batch.loss), 1e-6)
-        return near or (noisy and 0.5 < (value + 1e-9) / (batch.loss + 1e-9) < 2.0)
+        if values[0] != values[1]:
+            return 0.5 < (values[0] + 1e-9) / (batch.loss + 1e-9) < 2.0
+        return abs(values[0] - batch.loss) <= 1e-4 * max(abs(batch.loss), 1e-6)
 
     # -- learning rates -------------------------------------------------------------------
 
@@ -107,7 +108,7 @@ class Exam:
         base = [float(g.get("lr", 0.0)) for g in groups]
         if not probes or not base[0] > 0.0:
             return {}
-        model.train()
+        self.capture.train(model)
         start = perf_counter()
         before = self._judge(model, probes)
         judging = perf_counter() - start
@@ -176,12 +177,12 @@ class Exam:
         changed = x.clone()
         changed[0] = x[1]
         if before is None or again is None or before.dim() < 1 or before.shape[0] != x.shape[0]:
-            model.train()
+            self.capture.train(model)
             return {}
         if bool((changed[0] == x[0]).all()):
             changed[0] = x[2]
         after = self._output(model, (changed, *batch.args[1:]))
-        model.train()
+        self.capture.train(model)
         if after is None or after.shape != before.shape or not before.is_floating_point():
             return {}
         scale = float(before.abs().max()) + 1e-30
@@ -205,7 +206,7 @@ class Exam:
         changed[:, -1] = x[:, 0].roll(1) + (x[:, 0].roll(1) == x[:, -1]).to(x.dtype) * -1
         changed[:, -1].clamp_(min=0)
         after = self._output(model, (changed, *batch.args[1:]))
-        model.train()
+        self.capture.train(model)
         if before is None or after is None or before.numel() % x.numel():
             return {}
         moved = (after - before).reshape(*x.shape, -1).abs().amax(-1)
@@ -220,12 +221,12 @@ class Exam:
 
     def _modes(self, model: nn.Module, batches: list[Batch]) -> dict[str, Any]:
         state = copy.deepcopy(model.state_dict())
-        model.train()
+        self.capture.train(model)
         training = self._judge(model, batches[:PROBE])
         model.load_state_dict(state)
         model.eval()
         evaluation = self._judge(model, batches[:PROBE])
-        model.train()
+        self.capture.train(model)
         return {"train": training, "eval": evaluation}
 
     def _shuffled(self, model: nn.Module, batches: list[Batch]) -> dict[str, Any]:
@@ -243,7 +244,7 @@ class Exam:
                 )
                 true.append(float(self.capture.loss(model, batch)))
                 dealt.append(float(self.capture.loss(model, turned)))
-        model.train()
+        self.capture.train(model)
         if not true:
             return {}
         return {"true": sum(true) / len(true), "shuffled": sum(dealt) / len(dealt)}

@@ -91,7 +91,7 @@ class Objectives:
         x, y = given.get("input"), given.get("target")
         if not (isinstance(x, Tensor) and isinstance(y, Tensor) and isinstance(result, Tensor)):
             return
-        if torch._C._functorch.is_batchedtensor(x):
+        if x.is_meta or torch._C._functorch.is_batchedtensor(x):
             return
         training = result.requires_grad
         if training and self.open:

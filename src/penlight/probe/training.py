@@ -256,7 +256,7 @@ class Training:
                 self.strangers.setdefault(id(leaf), ref(leaf))
         if state.step in (0, 1, 2, 16) and self.walked <= 12:
             state.write(found.fact(state.step, 0))
-        if not state.saved_hooks:
+        if not state.saved_hooks and not self.nonfinites.found:
             self.activations.look(found)
 
     # -- optimiser ------------------------------------------------------------------------

@@ -73,7 +73,7 @@ def expansion(name: str, x: Tensor, y: Tensor) -> float:
 
 def per_target(loss: Tensor, name: str, x: Tensor, y: Tensor, given: Any) -> float | None:
     """The loss for one target: sums are divided by the number of targets."""
-    value = float(loss.double().mean())
+    value: float = loss.double().mean().item()
     if loss.numel() > 1:
         return value
     if given.get("reduction", "mean") == "sum":
