@@ -61,9 +61,10 @@ def row(slug, control, measured):
 def table(controls, results):
     text = "| script | tempts a false alarm | expected | measured, by seed | CPU s | date |\n"
     text += "| --- | --- | --- | --- | --- | --- |\n"
-    return text + "".join(
-        row(slug, control, results.get(slug)) for slug, control in controls.items()
-    )
+    text += "".join(row(slug, c, results.get(slug)) for slug, c in controls.items())
+    text += "\nChanged from the entry, beyond shrinking:\n\n"
+    changed = (f"- `{slug}`: {c['changed']}\n" for slug, c in controls.items() if "changed" in c)
+    return text + "".join(changed)
 
 
 def write_table(controls, results):
