@@ -121,6 +121,7 @@ class Op:
     inputs: tuple[int, ...] = ()
     parameter: str = ""  # the leaf's name, for AccumulateGrad nodes
     module: str = ""  # leaf module that produced this output, when known
+    blocked: int = 0  # inputs through which no gradient flows: constants, detached tensors
 
 
 @dataclass(frozen=True, slots=True)

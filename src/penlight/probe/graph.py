@@ -125,6 +125,7 @@ def walk(loss: Tensor, names: Callable[[Tensor], str]) -> Walk | None:
                     inputs=tuple(index[n] for n, _ in live.next_functions if n in index),
                     parameter=(names(leaf) or "?") if leaf is not None else "",
                     module=live.metadata.get(MADE, ""),
+                    blocked=sum(n is None for n, _ in live.next_functions),
                 ),
                 leaf,
             )

@@ -98,8 +98,8 @@ class Objectives:
             self._close()
         if training and not self.state.armed:
             return
-        if not training and torch.is_grad_enabled() and self.state.step == 0:
-            return  # neither training nor evaluation: a loss of constants
+        if not training and torch.is_grad_enabled():
+            return  # neither training nor evaluation: a metric, or a term without gradient
         site = self._site(name, x, y, given, "train" if training else "eval")
         site.fact = replace(site.fact, calls=site.fact.calls + 1)
         if training:
