@@ -68,7 +68,7 @@ model = nn.Sequential(
     nn.Dropout(0.5),
     nn.Linear(128, 10),
 )
-optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
+optimizer = torch.optim.SGD(model.parameters(), lr=0.001, momentum=0.9)
 
 for epoch in range(EPOCHS):
     train_loss, train_acc = run_epoch(model, train_loader, optimizer)

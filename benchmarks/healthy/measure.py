@@ -62,7 +62,7 @@ def table(controls, results):
     text = "| script | tempts a false alarm | expected | measured, by seed | CPU s | date |\n"
     text += "| --- | --- | --- | --- | --- | --- |\n"
     text += "".join(row(slug, c, results.get(slug)) for slug, c in controls.items())
-    text += "\nChanged from the entry, beyond shrinking:\n\n"
+    text += "\nChanged after a look at seeds 0-2 (size, schedule or bar), so those seeds are no independent test:\n\n"
     changed = (f"- `{slug}`: {c['changed']}\n" for slug, c in controls.items() if "changed" in c)
     return text + "".join(changed)
 
