@@ -130,7 +130,9 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
         for wiring in wirings(run):
             for outer in sorted(wiring.head):
                 inner = wiring.below(outer) if wiring.names[outer] in OUTER else None
-                if inner is not None and wiring.names[inner] in SQUASHING:
+                if inner is None or wiring.names[inner] not in SQUASHING:
+                    continue
+                if OUTER[wiring.names[outer]] == "sigmoid" or wiring.ops[outer].shape[-1:] != (1,):
                     yield self._proof(run, wiring, outer, inner)
                     return
         for objective in run.objectives:

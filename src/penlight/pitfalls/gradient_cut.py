@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from penlight.core.facts import Graph, Hygiene, Module, Parameter
+from penlight.core.facts import Graph, Hygiene, Module, Objective, Parameter
 from penlight.core.finding import Evidence, Finding, Prescription
-from penlight.core.pitfall import Demo, Pitfall
+from penlight.core.pitfall import Demo, Pitfall, limit
 from penlight.core.run import Run
+from penlight.core.vocabulary import LOSS, OBJECTIVE_LOSS
+from penlight.pitfalls._frontier import before_the_cut, idle_term
 from penlight.pitfalls._graph import Wiring, wirings
 from penlight.pitfalls._untrained import looks_untrained
 
@@ -49,8 +51,12 @@ class GradientCut(Pitfall):
     """
 
     family = "loop bug"
-    needs = (Parameter, Graph, Hygiene, Module)
+    needs = (Parameter, Graph, Hygiene, Module, Objective, LOSS, OBJECTIVE_LOSS)
     caused_by = ("single-unit-softmax", "params-not-optimised", "missing-zero-grad")
+    idle: float = limit(
+        0.01, why="rounding and `loss = 0; loss = loss + ...` add nothing; a term meant to be "
+        "learnt from is a visible part of the loss"
+    )  # fmt: skip
     prescriptions = (
         Prescription(
             "Remove detach(), no_grad(), .data or the numpy round trip between these layers and "
@@ -121,6 +127,9 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             if flat and wiring.behind(flat[0]) & set(wiring.layers):
                 yield self._flat(wiring, flat[0])
                 return
+        share = idle_term(run, graphs)
+        if share is not None and abs(share) > self.idle:
+            yield self._idle(run, share)
         wanted = [p for p in run.parameters if p.requires_grad and p.optimised and p.registered]
         seen = [p for p in wanted if p.reached is not None]
         if not seen:
@@ -130,36 +139,9 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             if not any(p.reached for p in run.parameters) and run.hygiene.empty_steps:
                 yield self._severed(run, len(cut))
             return
-        before = self._before_the_cut(run, cut, graphs)
+        before = before_the_cut(run, cut, graphs)
         if before:
             yield self._cut(before)
-
-    @staticmethod
-    def _before_the_cut(
-        run: Run, cut: list[Parameter], graphs: list[Wiring]
-    ) -> list[Parameter]:
-        """The unreached weights of layers that ran first and fed a layer that is reached.
-
-        A branch whose output nobody uses is unreached too, but then the layers in front of it
-        are reached. Here everything from the input up to one place is missing.
-        """
-        missing = {(p.root, p.module) for p in cut if p.used}
-        owned = {(p.root, p.module) for p in run.parameters if p.requires_grad}
-        for root in dict.fromkeys(p.root for p in cut):
-            line = [m for m in run.modules if m.root == root and (root, m.name) in owned]
-            length = next(
-                (k for k, m in enumerate(line) if (root, m.name) not in missing), len(line)
-            )
-            if not 0 < length < len(line):
-                continue
-            first = {m.name for m in line[:length]}
-            before = [p for p in cut if p.root == root and p.module in first]
-            after = line[length]
-            if any((root, m.name) in missing for m in line[length:]) or not before:
-                continue
-            if line[length - 1].output_shape and _starts(graphs, after, line[length - 1]):
-                return before
-        return []
 
     def _cut(self, before: list[Parameter]) -> Finding:
         weights = [p for p in before if len(p.shape) > 1]
@@ -206,6 +188,27 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             first_step=wiring.graph.step,
         )
 
+    def _idle(self, run: Run, share: float) -> Finding:
+        objective = run.objective or Objective()
+        return self.finding(
+            f"{abs(share):.0%} of the loss is a term without a gradient: it is added to "
+            f"{objective.function}, but it was computed from detached values (detach(), .data, "
+            "no_grad()), so nothing learns from it.",
+            Evidence(
+                "graph",
+                f"the loss is {objective.function} plus a number that no layer leads to, "
+                f"{abs(share):.0%} of the sum",
+                where=objective.site,
+                value=abs(share),
+                limit=self.idle,
+            ),
+            severity="warning",
+            confidence=0.9,
+            where=objective.site,
+            source=objective.source,
+            first_step=0,
+        )
+
     def _severed(self, run: Run, count: int) -> Finding:
         steps = run.hygiene.steps
         return self.finding(
@@ -223,20 +226,3 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             source=next((o.source for o in run.objectives), ""),
             first_step=0,
         )
-
-
-def _starts(graphs: list[Wiring], after: Module, before: Module) -> bool:
-    """Whether a graph begins at layer `after`, and `before` has the width that it takes in."""
-    shape = before.output_shape
-    for wiring in graphs:
-        for i, op in enumerate(wiring.ops):
-            layer = wiring.is_layer(i) or wiring.is_recurrent(i)
-            if not layer or wiring.place(i) != after.name or wiring.data(i):
-                continue
-            weight = wiring.weight(i)
-            wide = next((x.shape for x in wiring.ops if x.parameter == weight), op.shape)[1:2]
-            # Channels of an image are flattened together with what pooling leaves of its sides.
-            image = len(shape) > 3 and shape[1] > 1 and wide and wide[0] % shape[1] == 0
-            if wide == shape[-1:] or image:
-                return True
-    return False

@@ -8,8 +8,8 @@ from penlight.core.facts import Graph, Module
 from penlight.core.finding import Evidence, Finding, Prescription
 from penlight.core.pitfall import Demo, Pitfall, limit
 from penlight.core.run import Run
-from penlight.core.vocabulary import ACCURACY, EXPLAINED
-from penlight.pitfalls._curves import score
+from penlight.core.vocabulary import ACCURACY, LOSS
+from penlight.pitfalls._curves import progress
 from penlight.pitfalls._graph import BATCH_NORM, SHAPE, SOFTMAX, Wiring, wirings
 
 # What may stand between the softmax and its neighbours without turning it into a gate.
@@ -17,7 +17,7 @@ BETWEEN = SHAPE | BATCH_NORM | {"NativeDropout"}
 
 
 class HiddenSoftmax(Pitfall):
-    """A softmax between two hidden layers.
+    """A softmax stands between two layers.
 
     A kitchen where the amounts of all ingredients must add up to one spoonful: with sixty on the
     shelf every dish gets a grain of each, and all dishes taste the same.
@@ -47,7 +47,7 @@ class HiddenSoftmax(Pitfall):
     """
 
     family = "architecture"
-    needs = (Graph, Module, ACCURACY, EXPLAINED)
+    needs = (Graph, Module, ACCURACY, LOSS)
     prescriptions = (
         Prescription(
             "Replace the hidden softmax by nn.ReLU().",
@@ -63,6 +63,9 @@ class HiddenSoftmax(Pitfall):
         0.9,
         why="a run that learnt nine tenths of its training data is not being held back; the "
         "demo's net reached 0.4 to 0.6 with the hidden softmax and above 0.9 without, on 3 seeds",
+    )
+    half: float = limit(
+        0.5, why="a run that learnt less than half of what there is to learn is clearly held back"
     )
     demo = Demo(
         script='''\
@@ -132,7 +135,8 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
         width = op.shape[-1] if op.shape else 0
         maker = wiring.below(i, BETWEEN)
         place = op.module or (wiring.place(maker) if maker is not None else "")
-        fit = score(run)
+        seen = progress(run)
+        fit = seen.learnt if seen is not None else None
         evidence = [
             Evidence(
                 "graph",
@@ -147,18 +151,19 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             evidence.append(
                 Evidence(
                     "fit",
-                    f"in the end the training batches are fitted to {max(fit, 0):.0%}",
+                    f"in the end {max(fit, 0):.0%} of what there is to learn is learnt",
                     value=fit,
                     limit=self.fits,
                 )
             )
         fine = fit is not None and fit >= self.fits
+        poor = fit is not None and fit < self.half
         return self.finding(
-            f"A softmax over {width} units sits between two hidden layers (after {place}): it "
-            f"makes them share a total of 1 and shrinks signal and gradient about {width}-fold.",
+            f"A softmax over {width} units ({place}) feeds the next layer: it makes the units "
+            f"share a total of 1 and shrinks signal and gradient about {width}-fold.",
             *evidence,
-            severity="note" if fine else "critical" if fit is not None else "warning",
-            confidence=0.95 if fit is not None else 0.85,
+            severity="note" if fine else "critical" if poor else "warning",
+            confidence=0.95 if poor else 0.85,
             where=place,
             first_step=wiring.graph.step,
         )

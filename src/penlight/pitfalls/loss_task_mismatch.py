@@ -8,8 +8,8 @@ from penlight.core.facts import Graph, Objective, Targets
 from penlight.core.finding import Evidence, Finding, Prescription, Severity
 from penlight.core.pitfall import Demo, Pitfall, limit
 from penlight.core.run import Run
-from penlight.core.vocabulary import EXPLAINED
-from penlight.pitfalls._curves import score
+from penlight.core.vocabulary import EXPLAINED, LOSS
+from penlight.pitfalls._curves import progress
 from penlight.pitfalls._graph import output_op
 
 BINARY = ("binary_cross_entropy", "binary_cross_entropy_with_logits")
@@ -49,7 +49,7 @@ class LossTaskMismatch(Pitfall):
     """
 
     family = "objective"
-    needs = (Objective, Targets, Graph, EXPLAINED)
+    needs = (Objective, Targets, Graph, EXPLAINED, LOSS)
     beyond: float = limit(
         0.5, why="GANs use noisy labels up to 1.2 on purpose; no recipe goes past 1.5 or below -0.5"
     )
@@ -179,11 +179,12 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
         onehot = columns > 1 and abs(sum(targets.mean) - 1) < 1e-3
         if columns > 1 and not (onehot and "Softmax" in op):
             return
-        fit = score(run, objective)
+        seen = progress(run, objective)
+        fit = seen.learnt if seen is not None else None
         enough = self.fits if onehot else self.half
         poor = fit is not None and fit < enough
         classes = f"one-hot labels of {columns} classes" if onehot else "labels 0 and 1"
-        learnt = "" if fit is None else f"; the fit ends at {max(fit, 0):.0%}"
+        learnt = "" if fit is None else f"; {max(fit, 0):.0%} of it is learnt"
         yield self._say(
             objective,
             f"{objective.function} is used on {classes} behind a {op.lower()}: where the answer is "

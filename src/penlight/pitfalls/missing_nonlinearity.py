@@ -8,8 +8,8 @@ from penlight.core.facts import Graph, Inputs, Module, Objective
 from penlight.core.finding import Evidence, Finding, Prescription
 from penlight.core.pitfall import Demo, Pitfall, limit
 from penlight.core.run import Run
-from penlight.core.vocabulary import ACCURACY, EXPLAINED
-from penlight.pitfalls._curves import score
+from penlight.core.vocabulary import ACCURACY, LOSS
+from penlight.pitfalls._curves import progress
 from penlight.pitfalls._graph import AFFINE, POOLS, Wiring, wirings
 
 
@@ -44,9 +44,12 @@ class MissingNonlinearity(Pitfall):
     """
 
     family = "architecture"
-    needs = (Graph, Module, Objective, Inputs, ACCURACY, EXPLAINED)
+    needs = (Graph, Module, Objective, Inputs, ACCURACY, LOSS)
     fits: float = limit(
         0.9, why="a linear model that learnt nine tenths of its training data is what it needs"
+    )
+    half: float = limit(
+        0.5, why="a run that learnt less than half of what there is to learn is clearly held back"
     )
     prescriptions = (
         Prescription(
@@ -119,8 +122,10 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
         if self._deliberate(run, wiring, stack):
             return
         names = [wiring.place(i) or f"layer {k}" for k, i in enumerate(reversed(stack))]
-        fit = score(run)
-        poor = fit is not None and fit < self.fits
+        seen = progress(run)
+        fit = seen.learnt if seen is not None else None
+        fine = fit is not None and fit >= self.fits
+        poor = fit is not None and fit < self.half
         evidence = [
             Evidence(
                 "graph",
@@ -135,7 +140,7 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             evidence.append(
                 Evidence(
                     "fit",
-                    f"in the end the training batches are fitted to {max(fit, 0):.0%}",
+                    f"in the end {max(fit, 0):.0%} of what there is to learn is learnt",
                     value=fit,
                     limit=self.fits,
                 )
@@ -145,7 +150,7 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             f"The {len(stack)} layers {listed} have no activation function between them, so "
             "together they are one linear layer.",
             *evidence,
-            severity="critical" if poor else "note" if fit is not None else "warning",
+            severity="note" if fine else "critical" if poor else "warning",
             confidence=0.99,
             exact=True,
             where=names[0],

@@ -9,8 +9,8 @@ from penlight.core.facts import Graph, Objective, Targets
 from penlight.core.finding import Evidence, Finding, Prescription
 from penlight.core.pitfall import Demo, Pitfall, limit
 from penlight.core.run import Run
-from penlight.core.vocabulary import ACCURACY, EXPLAINED
-from penlight.pitfalls._curves import score
+from penlight.core.vocabulary import ACCURACY, LOSS
+from penlight.pitfalls._curves import progress
 from penlight.pitfalls._graph import SHAPE, Wiring, output_op, wirings
 
 RANGES = {
@@ -58,7 +58,7 @@ class OutputActivationMismatch(Pitfall):
     """
 
     family = "objective"
-    needs = (Objective, Targets, Graph, ACCURACY, EXPLAINED)
+    needs = (Objective, Targets, Graph, ACCURACY, LOSS)
     gap: float = limit(
         0.1, why="rounding and a clipped rare value stay within a tenth of the targets' range"
     )
@@ -229,7 +229,8 @@ print("RESULT " + json.dumps({"metric": "mse", "value": val_loss}))
         binary = objective.function != "cross_entropy"
         if op not in ("Relu", "Tanh", "Softplus"):
             return
-        fit = score(run, objective)
+        seen = progress(run, objective)
+        fit = seen.learnt if seen is not None else None
         ruined = binary and op != "Tanh"
         fine = fit is not None and fit >= self.fits
         effect = {
