@@ -33,7 +33,7 @@ class Encoder(nn.Module):
         self.flag = nn.Embedding(2, DIM)
         self.cls = nn.Parameter(torch.randn(1, 1, DIM) * 0.1)
         self.norm1, self.norm2 = nn.LayerNorm(DIM), nn.LayerNorm(DIM)
-        self.att = Attention(DIM, HEADS, dropout=0.3)
+        self.att = Attention(DIM, HEADS, dropout=0.5)
         self.mlp = nn.Sequential(nn.Linear(DIM, 2 * DIM), nn.GELU(), nn.Linear(2 * DIM, DIM))
         self.head = nn.Linear(DIM, VOCAB)
 
