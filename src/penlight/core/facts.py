@@ -169,7 +169,8 @@ class Objective(Fact):
 
     kind: ClassVar[str] = "objective"
     site: str = ""  # e.g. "cross_entropy@train.py:31"
-    function: str = ""  # cross_entropy, nll_loss, mse_loss, ..., "handwritten"
+    function: str = ""  # cross_entropy, nll_loss, mse_loss, ...
+    by_hand: bool = False  # the script computes it itself; recognised from the graph
     phase: str = "train"
     source: str = ""
     input_shape: tuple[int, ...] = ()

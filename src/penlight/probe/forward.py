@@ -34,6 +34,7 @@ class Forward:
         self.grads: dict[str, Tensor] = {}  # squared norm of dL/d(output), summed over calls
         self.training: list[Root] = []  # roots of the training passes since the last backward
         self.capture: Capture | None = None
+        self.output: Tensor | None = None  # of the newest training pass of a looked-at step
         self.last_eval: tuple[Root, list[str]] | None = None
         self.eval_gap = False
         self._handles: list[Any] = []
@@ -105,6 +106,7 @@ class Forward:
             if root not in self.training:
                 self.training.append(root)
             if state.armed:
+                self.output = tensor.detach()
                 self.rows.trained(root, args)
                 if self.capture is not None:
                     self.capture.forward(root, args, tensor)
@@ -200,4 +202,5 @@ class Forward:
         """Forget the step."""
         self.calls.clear()
         self.grads.clear()
+        self.output = None
         self.eval_gap = False

@@ -21,7 +21,9 @@ from penlight.core import facts as f
 from penlight.core.vocabulary import ACCURACY, EXPLAINED, OBJECTIVE_LOSS, OUTPUT_MEAN, OUTPUT_STD
 from penlight.probe.capture import Capture
 from penlight.probe.forward import Forward
+from penlight.probe.graph import Walk
 from penlight.probe.guard import Patches
+from penlight.probe.handwritten import recognise
 from penlight.probe.state import State, user_line
 from penlight.signals.predictions import (
     BINARY,
@@ -68,6 +70,7 @@ class Objectives:
         self.capture = Capture(state, self.functions)
         forward.capture = self.capture
         self.open = False  # an evaluation pass is under way
+        self.named = False  # a library loss was called since the last backward pass
         observe = state.ledger.guard("loss functions", self._observe)
         for name in WATCHED:
             patches.replace(functional, name, self._wrap(name, observe))
@@ -96,6 +99,7 @@ class Objectives:
         training = result.requires_grad
         if training and self.open:
             self._close()
+        self.named = self.named or training
         if training and not self.state.armed:
             return
         if not training and torch.is_grad_enabled():
@@ -109,7 +113,24 @@ class Objectives:
         else:
             self._evaluation(site, name, x.detach(), y.detach(), result.detach(), given)
 
-    def _site(self, name: str, x: Tensor, y: Tensor, given: Any, phase: str) -> Site:
+    def backward(self, graph: Walk) -> None:
+        """A backward pass begins on a graph that was walked: was its loss written by hand?"""
+        named, self.named = self.named, False
+        if named or not self.state.armed or not self.state.room():
+            return
+        found = recognise(graph, self.forward.output)
+        if found is None:
+            return
+        name, x, y = found.name, found.prediction.detach(), found.target.detach()
+        site = self._site(name, x, y, {}, "train", by_hand=True)
+        site.fact = replace(site.fact, calls=site.fact.calls + 1)
+        own = sample_losses(name, x, y, {})
+        if own:
+            self._training(site, name, x, y, torch.tensor(sum(own) / len(own)), {})
+
+    def _site(
+        self, name: str, x: Tensor, y: Tensor, given: Any, phase: str, by_hand: bool = False
+    ) -> Site:
         source = user_line(4)
         key = (name, source, phase)
         if key not in self.sites:
@@ -117,6 +138,7 @@ class Objectives:
             ignore = given.get("ignore_index", -100) if name in CLASSES else None
             fact = f.Objective(
                 site=f"{name}@{source}" if source else name,
+                by_hand=by_hand,
                 function=name,
                 phase=phase,
                 source=source,

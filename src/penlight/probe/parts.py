@@ -43,6 +43,7 @@ class Parts:
         self.forward = Forward(self.state)
         self.objectives = Objectives(self.state, self.forward, patches)
         self.training = Training(self.state, self.forward, patches, self.nonfinites, on_step)
+        self.training.on_walk = self.objectives.backward
         self.forward.on()
 
     def only(self, models: Sequence[Any], optimizers: Sequence[Any]) -> None:

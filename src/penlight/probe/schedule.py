@@ -13,6 +13,7 @@ from time import perf_counter
 
 DENSE = 32  # looks at every step at the start: most faults of wiring and scale show there
 PER_OCTAVE = 48  # looks for each doubling of the step number after that
+OCTAVES = 5  # doublings of the run's length that the rest of the budget is spread over
 EXAM = 0.5  # seconds of the allowance kept for the experiments after the training
 LIGHT_EVERY = 10  # the optimiser boundary, steps (notes/performance.md: under 0.4% on an MLP)
 
@@ -49,8 +50,17 @@ class Governor:
             return False
         if step > 0 and not self.fixed and self.room(spent) < 1.5 * self.full_cost:
             return False
-        self.next_full = step + 1 if step < DENSE else step + max(2, step // PER_OCTAVE)
+        self.next_full = step + self._pause(step, spent)
         return True
+
+    def _pause(self, step: int, spent: float) -> int:
+        """Steps to the next full look: what is left must last for some doublings of the run."""
+        if step < DENSE:
+            return 1
+        looks = PER_OCTAVE
+        if not self.fixed and self.full_cost > 0:
+            looks = max(1, min(PER_OCTAVE, int(self.room(spent) / self.full_cost / OCTAVES)))
+        return max(2, step // looks)
 
     def light(self, step: int, spent: float) -> bool:
         """Whether to look at gradients and updates at `step`."""

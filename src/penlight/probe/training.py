@@ -89,6 +89,7 @@ class Training:
         self.nonfinites = nonfinites
         self.on_step = on_step
         self.watched: dict[int, Watched] = {}
+        self.on_walk: Callable[[Walk], None] | None = None
         self.keras = False  # its optimisers are watched, too
         self.met = 0
         self.checked: set[int] = set()  # parameters taken as optimised in a check
@@ -250,6 +251,8 @@ class Training:
             return
         self.walked += 1
         self.ops = tuple(node.op for node in found.nodes)
+        if self.on_walk is not None and not state.saved_hooks:
+            self.on_walk(found)
         for leaf in found.leaves():
             self.reached.add(id(leaf))
             if not state.models.parameter(leaf):
