@@ -49,6 +49,11 @@ class Progress:
         return self.first - self.end > SIGMAS * self.error
 
     @property
+    def flat(self) -> bool:
+        """Whether the loss never moved down beyond its noise."""
+        return not self.fell and not self.falling
+
+    @property
     def diverged(self) -> bool:
         """Whether the loss ended non-finite, or clearly above both its start and chance."""
         if self.broken is not None:
@@ -88,7 +93,7 @@ def progress(run: Run, objective: Objective | None = None) -> Progress | None:
         slope=slope,
         slope_error=slope_error,
         chance=chance,
-        learnt=_most(_loss_share(end, chance), score(run, objective)),
+        learnt=_most(_loss_share(end, chance, _floor(objective)), score(run, objective)),
         broken=broken,
     )
 
@@ -120,18 +125,23 @@ def loss_curve(run: Run, objective: Objective | None = None) -> Series:
 
 
 def chance_loss(run: Run, objective: Objective | None = None) -> float | None:
-    """Loss per target of the best prediction that does not look at the input; None: unknown."""
+    """Loss per target of the best prediction that does not look at the input; None: unknown.
+
+    Unknown, too, for targets that are probabilities: their lowest loss is not zero.
+    """
     objective = objective or run.objective
     targets = run.targets(objective)
     if objective is None or targets is None or objective.weighted:
         return None
     if objective.function in ("cross_entropy", "nll_loss"):
-        return _classes(objective, targets)
+        return _classes(objective, targets) if targets.classes else None
+    if math.prod(objective.target_shape[1:]) != len(targets.mean):
+        return None  # only the first columns of wide targets were kept
     if objective.function.startswith("binary_cross_entropy"):
-        if targets.min < 0 or targets.max > 1 or not targets.mean:
+        if not targets.integral or targets.min < 0 or targets.max > 1:
             return None
         return float(np.mean([_entropy((p, 1 - p)) for p in targets.mean])) or None
-    if objective.function == "mse_loss" and targets.std:
+    if objective.function == "mse_loss":
         return float(np.mean(np.square(targets.std))) or None
     return None
 
@@ -167,8 +177,8 @@ Verdict = Literal["ruined", "poor", "fine", "unknown"]
 def verdict(run: Run) -> Verdict:
     """How the run turned out, whatever the reason.
 
-    "ruined": the loss became non-finite or flew off, or under a tenth was learnt of what there
-    is to learn. "poor": under half, which a hard task may excuse. "fine": at least half.
+    "ruined": the loss became non-finite, or under a tenth was learnt of what there is to learn.
+    "poor": under half, which a hard task may excuse. "fine": at least half.
     """
     curve = loss_curve(run)
     if curve and not math.isfinite(curve.values[-1]):
@@ -176,7 +186,7 @@ def verdict(run: Run) -> Verdict:
     seen = progress(run)
     if seen is None:
         return "unknown"
-    if stuck(run, RUINED) or (seen.learnt is None and seen.diverged):
+    if stuck(run, RUINED):
         return "ruined"
     if seen.learnt is None:
         return "unknown"
@@ -187,7 +197,7 @@ def stuck(run: Run, share: float) -> bool:
     """Whether the run provably learnt less than `share` of what there is to learn.
 
     Where chance is unknown, an exam must show that dealing the inputs to other targets costs
-    less than that share, or the loss must never have moved beyond its noise.
+    less than that share, or a known loss function must never have moved beyond its noise.
     """
     seen = progress(run)
     if seen is None:
@@ -197,7 +207,7 @@ def stuck(run: Run, share: float) -> bool:
     dealt = run.exam("shuffled")
     if dealt is not None and float(dealt.values.get("shuffled", 0.0)) > 0:
         return 1 - float(dealt.values["true"]) / float(dealt.values["shuffled"]) < share
-    return not seen.fell and not seen.falling
+    return run.objective is not None and seen.flat
 
 
 def _skill(run: Run, accuracy: float) -> list[float]:
@@ -210,8 +220,8 @@ def _skill(run: Run, accuracy: float) -> list[float]:
 
 def _classes(objective: Objective, targets: Targets) -> float | None:
     total = sum(targets.classes)
-    if not total:
-        return targets.entropy
+    if not total or objective.target_dtype.startswith(("float", "bfloat")):
+        return None
     count = objective.input_shape[1] if len(objective.input_shape) > 1 else len(targets.classes)
     smooth = objective.label_smoothing
     shares = np.zeros(max(count, len(targets.classes)))
@@ -223,8 +233,17 @@ def _entropy(shares: Iterable[float]) -> float:
     return -sum(p * math.log(p) for p in shares if p > 0)
 
 
-def _loss_share(loss: float, chance: float | None) -> float | None:
-    return 1 - loss / chance if chance else None
+def _floor(objective: Objective | None) -> float:
+    """The lowest loss there is: above zero only with label smoothing."""
+    if objective is None or not objective.label_smoothing or len(objective.input_shape) < 2:
+        return 0.0
+    count = objective.input_shape[1]
+    off = objective.label_smoothing / count
+    return _entropy([1 - objective.label_smoothing + off, *[off] * (count - 1)])
+
+
+def _loss_share(loss: float, chance: float | None, floor: float) -> float | None:
+    return (chance - loss) / (chance - floor) if chance and chance > floor else None
 
 
 def _most(*shares: float | None) -> float | None:

@@ -92,7 +92,7 @@ sizes = [features] + [width] * depth
 layers = []
 for wide, tall in zip(sizes, sizes[1:]):
     linear = nn.Linear(wide, tall)
-    nn.init.normal_(linear.weight, std=0.2)
+    nn.init.normal_(linear.weight, std=0.25)
     nn.init.zeros_(linear.bias)
     layers += [linear, nn.ReLU()]
 model = nn.Sequential(*layers, nn.Linear(width, classes))
@@ -117,7 +117,7 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
 """,
         cure=(
             (
-                "nn.init.normal_(linear.weight, std=0.2)",
+                "nn.init.normal_(linear.weight, std=0.25)",
                 'nn.init.kaiming_normal_(linear.weight, nonlinearity="relu")',
             ),
         ),

@@ -9,9 +9,9 @@ from penlight.core.facts import Inputs, Objective, Parameter
 from penlight.core.finding import Evidence, Finding, Prescription
 from penlight.core.pitfall import Demo, Pitfall, limit
 from penlight.core.run import Run
-from penlight.core.vocabulary import ACT_RMS, WEIGHT_NORM
+from penlight.core.vocabulary import ACT_RMS
 from penlight.pitfalls._curves import verdict
-from penlight.pitfalls._layers import chains, early
+from penlight.pitfalls._layers import chains
 
 
 class InputScale(Pitfall):
@@ -46,7 +46,7 @@ class InputScale(Pitfall):
     """
 
     family = "data"
-    needs = (Inputs, Objective, Parameter, ACT_RMS, WEIGHT_NORM)
+    needs = (Inputs, Objective, Parameter, ACT_RMS)
     large: float = limit(
         10.0,
         why="typical size of the largest feature: 1 when standardised, under 1 for pixels in "
@@ -219,23 +219,21 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
         one unit; biases only add to it. An output far too small for the weights had a tiny input.
         """
         for chain in chains(run):
-            first = chain.layers[0]
+            first, out = chain.layers[0], chain.rms[0]
             weight = next(
                 (p for p in run.parameters if p.module == first and len(p.shape) > 1), None
             )
-            out = early(chain.rms[0])
-            if weight is None or out is None:
+            if weight is None or not out:
                 continue
-            norm = early(run.series(WEIGHT_NORM, weight.name).finite)
-            if norm is None or norm <= 0:
-                continue
-            size = out / (norm / math.sqrt(weight.shape[0]))
+            row = math.hypot(weight.mean, weight.std) * math.sqrt(math.prod(weight.shape[1:]))
+            size = float(out.values[0]) / row if row > 0 else 0.0
             if 0 < size < self.small:
                 evidence = Evidence(
                     "act_rms",
-                    f"{first} gives {out:.2g} with weights of norm {norm:.3g}: its input must be "
-                    f"about {size:.2g} in size",
+                    f"{first} gives {out.values[0]:.2g} with weights of norm {row:.3g} a unit: its "
+                    f"input must be about {size:.2g} in size",
                     where=first,
+                    steps=(0, 0),
                     value=size,
                     limit=self.small,
                 )

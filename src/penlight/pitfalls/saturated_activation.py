@@ -82,10 +82,10 @@ import torch.nn as nn
 
 torch.manual_seed(int(sys.argv[1]) if len(sys.argv) > 1 else 0)
 features, width = 12, 256
-inputs = torch.randn(2500, features)
+inputs = torch.randn(4500, features)
 first, second = inputs[:, 0] + inputs[:, 1], inputs[:, 2] - inputs[:, 3]
 labels = (torch.sin(1.5 * first) * second > 0).long()
-train_x, train_y, val_x, val_y = inputs[:2000], labels[:2000], inputs[2000:], labels[2000:]
+train_x, train_y, val_x, val_y = inputs[:4000], labels[:4000], inputs[4000:], labels[4000:]
 
 model = nn.Sequential(
     nn.Linear(features, width), nn.Tanh(),
@@ -98,9 +98,9 @@ for layer in model[:4:2]:
 criterion = nn.CrossEntropyLoss()
 optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
 
-for epoch in range(20):
+for epoch in range(8):
     model.train()
-    for rows in torch.randperm(2000).split(50):
+    for rows in torch.randperm(4000).split(50):
         optimizer.zero_grad()
         loss = criterion(model(train_x[rows]), train_y[rows])
         loss.backward()
@@ -110,7 +110,7 @@ for epoch in range(20):
         scores = model(val_x)
         val_loss = criterion(scores, val_y).item()
         accuracy = (scores.argmax(1) == val_y).float().mean().item()
-    print(f"epoch {epoch}: loss {loss.item():.3f} val loss {val_loss:.3f}, accuracy {accuracy:.3f}")
+    print(f"epoch {epoch}: val loss {val_loss:.3f}, accuracy {accuracy:.3f}")
 
 print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
 """,
@@ -143,9 +143,9 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
         born = before > self.most
         first = int(series.steps[series.values > self.most][0])
         story = "from the start" if born else f"since step {first}; at first it were {before:.0%}"
-        layer = _owner(series)
+        module = run.module(_owner(series))
+        layer = _input_of(run, series)
         size = run.series(ACT_ABSMAX, layer).finite
-        module = run.module(layer)
         reached = (
             Evidence(
                 "act_absmax",
@@ -178,6 +178,15 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
 def _owner(series: Series) -> str:
     """The module a site belongs to: "net.0" of "net.0 > tanh #2"."""
     return series.site.partition(" > ")[0]
+
+
+def _input_of(run: Run, series: Series) -> str:
+    """The module whose output goes into the activation."""
+    owner = _owner(series)
+    names = [m.name for m in run.modules]
+    if " > " in series.site or owner not in names:
+        return owner
+    return names[max(names.index(owner) - 1, 0)]
 
 
 def _gates_and_outputs(run: Run) -> frozenset[str]:

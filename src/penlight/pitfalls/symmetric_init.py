@@ -124,7 +124,8 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
         exact = all(self._kept_equal(run, layer) for layer, _ in twins)
         if not exact and verdict(run) not in ("ruined", "poor"):
             return
-        layer, behind = twins[0]
+        order = [p.name for p in run.parameters]
+        layer, behind = min(twins, key=lambda pair: order.index(pair[0].name))
         units = layer.shape[0]
         value = "zero" if behind.mean == 0 else f"{behind.mean:.3g}"
         yield self.finding(

@@ -121,10 +121,12 @@ print("RESULT " + json.dumps({"metric": "explained variance", "value": explained
         if outcome not in ("ruined", "poor") or not columns:
             return
         mean, std = max(columns, key=self._distance)
-        if self._distance((mean, std)) <= 1:
-            return
         seen = progress(run)
-        learnt = seen.learnt if seen is not None and seen.broken is None else None
+        if self._distance((mean, std)) <= 1 or seen is None:
+            return
+        if seen.learnt is None and seen.broken is None:
+            return  # moving targets, as in Q-learning: nobody knows how much there is to explain
+        learnt = seen.learnt if seen.broken is None else None
         result = "the loss has flown off"
         if learnt is not None:
             result = f"{max(learnt, 0):.0%} of their variance is explained"

@@ -9,7 +9,7 @@ from penlight.core.finding import Evidence, Finding, Prescription, Severity
 from penlight.core.pitfall import Demo, Pitfall, limit
 from penlight.core.run import Run
 from penlight.core.vocabulary import DEPENDENCE, GRAD_NORM, OUTPUT_GRAD, TRAVEL
-from penlight.pitfalls._curves import verdict
+from penlight.pitfalls._curves import progress, verdict
 from penlight.pitfalls._layers import Chain, by_degrees, chains, early, late, layer_rms, span
 
 
@@ -146,7 +146,9 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
     )
 
     def detect(self, run: Run) -> Iterator[Finding]:
-        outcome = verdict(run)
+        outcome, seen = verdict(run), progress(run)
+        if outcome == "unknown" and seen is not None and seen.flat:
+            outcome = "ruined"  # a handwritten loss that never moved
         if outcome not in ("ruined", "poor"):
             return
         for chain in chains(run):
@@ -155,7 +157,11 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
                 continue
             if not by_degrees(tuple(early(s) for s in reversed(chain.light)), self.one_layer):
                 continue
-            found = self._adaptive(run, chain) if run.adaptive else self._plain(run, chain, outcome)
+            found = (
+                self._adaptive(run, chain, outcome)
+                if run.adaptive
+                else self._plain(run, chain, outcome)
+            )
             if found is not None:
                 yield found
                 return
@@ -175,7 +181,7 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             0.95 if light < self.dark else 0.85,
         )
 
-    def _adaptive(self, run: Run, chain: Chain) -> Finding | None:
+    def _adaptive(self, run: Run, chain: Chain, outcome: str) -> Finding | None:
         """Adam makes up for dim light, unless the gradient is under epsilon or all inputs alike."""
         optimizer = run.optimizers[0]
         weight = next(
@@ -199,7 +205,7 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
                 ),
             )
         seen = early(chain.dependence[-2])
-        if verdict(run) == "ruined" and seen is not None and seen < self.gone:
+        if outcome == "ruined" and seen is not None and seen < self.gone:
             return self._finding(
                 run,
                 chain,

@@ -1,0 +1,120 @@
+"""input-scale: raw inputs that hurt, and the many that do not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from penlight.core.facts import Inputs, Parameter, Targets
+from penlight.core.run import Run
+from penlight.core.vocabulary import ACT_RMS, LOSS, OUTPUT_GRAD
+from penlight.pitfalls.input_scale import InputScale
+from penlight.testing import check_card, fake_run, objective, stack
+
+STUCK = [0.69] * 100
+PARTLY = [0.69] * 20 + [0.5] * 80
+LEARNS = [0.69 - 0.0065 * i for i in range(100)]
+PAIR = Targets("cross_entropy@train.py:1", samples=100, classes=(50, 50), entropy=0.693)
+
+
+def table(**fields: object) -> Inputs:
+    """A standardised table with the given differences."""
+    values = {
+        "root": "model",
+        "shape": (32, 9),
+        "dtype": "float32",
+        "samples": 1000,
+        "features": 9,
+        "min": -3.0,
+        "max": 3.0,
+        "std": 1.0,
+        "std_ratio": 1.2,
+        "max_offset": 0.1,
+        "largest_feature_std": 1.0,
+        "largest_feature_rms": 1.0,
+    } | fields
+    return Inputs(**values)  # type: ignore[arg-type]  # checked by the dataclass
+
+
+RAW = table(min=0, max=57_600, std_ratio=5400.0, max_offset=6.4, largest_feature_rms=42_000.0)
+PIXELS = table(shape=(32, 1, 28, 28), min=0, max=255, std_ratio=1.0, largest_feature_rms=79.0)
+
+
+def run_of(inputs: Inputs, loss: Sequence[float] = STUCK) -> Run:
+    return fake_run({LOSS: loss}, [objective(input_shape=(32, 2)), PAIR, inputs])
+
+
+@pytest.mark.parametrize("inputs", [RAW, PIXELS])
+def test_convicts_raw_inputs_in_a_run_that_fails(inputs: Inputs) -> None:
+    [found] = InputScale().detect(run_of(inputs))
+    assert found.severity == "critical"
+    assert found.where == "model"
+
+
+def test_says_what_is_wrong() -> None:
+    [found] = InputScale().detect(run_of(RAW))
+    assert "spread of one feature is 5.4e+03 times that of another" in found.says
+    assert "they reach from 0 to 5.76e+04" in found.says
+
+
+def test_pixels_scaled_twice() -> None:
+    [found] = InputScale().detect(run_of(table(min=0, max=0.004, largest_feature_rms=0.0012)))
+    assert "they are tiny, 0.0012 in size" in found.says
+
+
+def test_pixels_scaled_again_inside_the_model() -> None:
+    run = fake_run(
+        {
+            LOSS: STUCK,
+            (ACT_RMS, "0"): [0.0007] * 9,
+            (OUTPUT_GRAD, "0"): [0.1] * 9,
+            (OUTPUT_GRAD, "1"): [0.1] * 9,
+        },
+        [
+            *stack("Conv2d", "Linear"),
+            Parameter("0.weight", (8, 1, 5, 5), module="0", module_type="Conv2d", std=0.115),
+            Parameter("1.weight", (2, 64), module="1", module_type="Linear", std=0.1),
+            objective(input_shape=(32, 2)),
+            PAIR,
+            table(min=0, max=1, largest_feature_rms=0.3),
+        ],
+    )
+    [found] = InputScale().detect(run)
+    assert found.where == "0"
+    assert "its input must be about 0.0012 in size" in found.evidence[0].says
+
+
+def test_a_run_that_copes_gets_a_note() -> None:
+    [found] = InputScale().detect(run_of(RAW, LEARNS))
+    assert found.severity == "note"
+    assert "copes" in found.says
+
+
+def test_a_run_that_learnt_a_part_is_charged_only_for_wild_scales() -> None:
+    assert [f.severity for f in InputScale().detect(run_of(RAW, PARTLY))] == ["warning"]
+    mild = table(min=3, max=28, std_ratio=1.2, largest_feature_rms=15.1)
+    assert [f.severity for f in InputScale().detect(run_of(mild, PARTLY))] == ["note"]
+
+
+@pytest.mark.parametrize(
+    "inputs",
+    [
+        table(),
+        table(min=0, max=1, integral=True, max_offset=31.0, std_ratio=700.0),
+        table(min=0, max=1, largest_feature_rms=0.69, std_ratio=753.0),
+        table(min=0, max=30_000, largest_feature_rms=9000.0, embedded=True),
+        table(min=0, max=255, largest_feature_rms=79.0, normalised_first=True),
+    ],
+    ids=["standardised", "one-hot", "pixels in [0, 1]", "ids", "norm first"],
+)
+def test_silent_on_sound_inputs(inputs: Inputs) -> None:
+    assert not list(InputScale().detect(run_of(inputs)))
+
+
+def test_copes_with_an_empty_run() -> None:
+    assert not list(InputScale().detect(fake_run()))
+
+
+def test_card_is_complete() -> None:
+    assert not check_card(InputScale())
