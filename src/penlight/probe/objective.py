@@ -173,10 +173,9 @@ class Objectives:
             add(OBJECTIVE_LOSS, site.fact.site, step, value)
         self._extremes(site, name, x, value)
         self._targets(site, name, y, x)
-        tally = site.window
-        predictions(tally, name, x, y, given)
-        batch = Tally()
+        batch, tally = Tally(), site.window
         predictions(batch, name, x, y, given)
+        tally.add(batch)
         if batch.counted:
             add(ACCURACY, site.fact.site, step, batch.right / batch.counted)
         share = explained(batch)

@@ -54,6 +54,17 @@ class Tally:
     loose: int = 0
     step: int = 0
 
+    def add(self, other: Tally) -> None:
+        """Take in another tally's predictions."""
+        for name in ("samples", "right", "counted", "values", "error", "sums", "squares"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        for name in ("labels", "predicted", "correct"):
+            a, b = getattr(self, name), getattr(other, name)
+            size = max(len(a), len(b))
+            pairs = zip(a + [0] * (size - len(a)), b + [0] * (size - len(b)), strict=True)
+            setattr(self, name, [m + n for m, n in pairs])
+        self.output_std = self.output_std if self.output_std is not None else other.output_std
+
 
 def expansion(name: str, x: Tensor, y: Tensor) -> float:
     """Elements compared over elements of the larger tensor; above 1 when both were broadcast."""
@@ -144,18 +155,19 @@ def predictions(tally: Tally, name: str, x: Tensor, y: Tensor, given: Any) -> No
 
 def _count(tally: Tally, labels: Tensor, guesses: Tensor, classes: int) -> None:
     right = labels == guesses
-    tally.right += int(right.sum())
-    tally.counted += labels.numel()
-    for name, values in (("labels", labels), ("predicted", guesses), ("correct", labels[right])):
-        counts = torch.bincount(values.reshape(-1), minlength=classes).tolist()
-        old = getattr(tally, name)
-        size = max(len(old), len(counts))
-        old = old + [0] * (size - len(old))
-        setattr(
-            tally,
-            name,
-            [a + b for a, b in zip(old, counts + [0] * (size - len(counts)), strict=True)],
+    counts = [
+        torch.bincount(values.reshape(-1), minlength=classes).tolist()
+        for values in (labels, guesses, labels[right])
+    ]
+    tally.add(
+        Tally(
+            right=int(right.sum()),
+            counted=labels.numel(),
+            labels=counts[0],
+            predicted=counts[1],
+            correct=counts[2],
         )
+    )
 
 
 def explained(tally: Tally) -> float | None:
