@@ -1,0 +1,344 @@
+"""excessive-regularisation: see the card."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from penlight.core.facts import Exam, Graph, Module, Optimizer, Parameter
+from penlight.core.finding import Evidence, Finding, Prescription
+from penlight.core.pitfall import Demo, Pitfall, limit
+from penlight.core.run import Run
+from penlight.core.vocabulary import GRAD_NORM, LOSS, LR, OBJECTIVE_LOSS, WEIGHT_NORM
+from penlight.pitfalls._curves import END, Progress, progress
+from penlight.pitfalls._graph import wirings
+
+PENALTIES = ("Pow", "Norm", "LinalgVectorNorm", "Abs", "Mul", "Square")
+
+
+class ExcessiveRegularisation(Pitfall):
+    """Weight decay, penalties or dropout are so strong that the model cannot fit.
+
+    A dog on so short a lead that it cannot reach the bowl: it is perfectly under control, and it
+    starves.
+
+    ## What happens
+    Regularisation trades fit for simplicity. With weight decay or a penalty in the loss, every
+    step also pulls the weights towards zero; where the pull balances the gradient of the task,
+    learning stops, however much is left to learn. Dropout of 0.8 keeps one unit in five: what the
+    next layer hears is mostly noise.
+
+    ## Symptoms
+    - The training loss stops high, close to the validation loss: no gap, no overfitting.
+    - Weight norms fall to a fraction of their start.
+    - The loss that is minimised is much larger than the task's own loss.
+
+    ## Causes
+    - `weight_decay` copied from AdamW, where it means something else, to SGD or Adam.
+    - A penalty summed over all weights, with a factor meant for a mean.
+    - Dropout rates taken for the share that is kept.
+
+    ## When not to worry
+    As long as the training data are fitted well, regularisation does its job. A sparse or a very
+    noisy task may want a strong one: then less of it makes validation worse.
+
+    ## References
+    - I. Loshchilov and F. Hutter, Decoupled Weight Decay Regularization, ICLR 2019.
+    - N. Srivastava et al., Dropout, JMLR 2014: keep rates of 0.5 to 0.8.
+    - A. Karpathy, A Recipe for Training Neural Networks (2019): first overfit, then regularise.
+    """
+
+    family = "optimisation"
+    needs = (
+        LOSS,
+        OBJECTIVE_LOSS,
+        WEIGHT_NORM,
+        GRAD_NORM,
+        LR,
+        Graph,
+        Exam,
+        Module,
+        Optimizer,
+        Parameter,
+    )
+    caused_by = (
+        "lr-too-high",
+        "double-softmax",
+        "nonfinite-loss",
+        "missing-zero-grad",
+        "loss-broadcast",
+        "params-not-optimised",
+        "gradient-cut",
+    )
+    share: float = limit(
+        0.5,
+        why="of the loss at the end is penalty: the optimiser works more for it than for the task",
+    )
+    shrunk: float = limit(
+        0.7,
+        why="median weight norm against its start: training makes norms grow or stay (0.99 to 5 in "
+        "30 healthy runs of benchmarks/healthy), an L2 of 0.1 took them to 0.2 to 0.5",
+    )
+    learnt: float = limit(
+        0.9, why="share of what there is to learn: beyond it the fit does not suffer"
+    )
+    pull: float = limit(
+        0.5,
+        why="decay over gradient: at the point where decay stops learning the two balance, so the "
+        "ratio is 1; a healthy run stayed near 0 (catalogue: 0.99 against 0)",
+    )
+    halved: float = limit(
+        0.5, why="of what there is to learn: less than half was learnt while decay held the weights"
+    )
+    decayed: float = limit(
+        0.5,
+        why="sum of lr x weight_decay over the run: decay alone would have taken 40% of every weight",
+    )
+    dropout: float = limit(
+        0.7,
+        why="Srivastava et al. found 0.2 to 0.5 best for hidden units and saw the error rise beyond; "
+        "0.7 keeps three units in ten",
+    )
+    poor: float = limit(
+        0.8, why="share learnt in either mode: beyond it a strong decay or dropout is a choice"
+    )
+    prescriptions = (
+        Prescription(
+            "First train without any: weight_decay=0, dropout 0, no penalty, until the training "
+            "data are fitted.",
+            "Only then it shows how much is needed.",
+        ),
+        Prescription(
+            "Start again from small values: weight_decay 1e-4 to 1e-2 (AdamW), dropout 0.1 to 0.5, "
+            "and a penalty of at most a tenth of the loss.",
+            "A factor of ten at a time finds the place where validation is best.",
+        ),
+    )
+    demo = Demo(
+        script="""\
+import json
+import sys
+
+import torch
+from torch import nn
+
+torch.manual_seed(int(sys.argv[1]) if len(sys.argv) > 1 else 0)
+x = torch.rand(2000, 4) * 2 - 1
+y = torch.sin(3 * x[:, :1]) + x[:, 1:2] * x[:, 2:3] + 0.1 * torch.randn(2000, 1)
+x, y = x / x.std(0), (y - y.mean()) / y.std()
+train_x, train_y, test_x, test_y = x[:1600], y[:1600], x[1600:], y[1600:]
+
+model = nn.Sequential(
+    nn.Linear(4, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 1)
+)
+optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9, weight_decay=0.3)
+loss_fn = nn.MSELoss()
+
+for epoch in range(20):
+    model.train()
+    for rows in torch.randperm(1600).split(40):
+        optimizer.zero_grad()
+        loss = loss_fn(model(train_x[rows]), train_y[rows])
+        loss.backward()
+        optimizer.step()
+    model.eval()
+    with torch.no_grad():
+        test_loss = loss_fn(model(test_x), test_y).item()
+    print(f"epoch {epoch:2d}: train {loss.item():.3f}, test {test_loss:.3f}")
+
+print("RESULT " + json.dumps({"metric": "mse / var(y)", "value": test_loss}))
+""",
+        cure=(("weight_decay=0.3", "weight_decay=1e-5"),),
+        better="lower",
+    )
+
+    def detect(self, run: Run) -> Iterator[Finding]:
+        seen = progress(run)
+        if seen is None or seen.learnt is None or seen.diverged:
+            return
+        found = self._penalty(run, seen) or self._decay(run, seen) or self._dropout(run, seen)
+        if found is not None:
+            yield found
+
+    def _penalty(self, run: Run, seen: Progress) -> Finding | None:
+        """A penalty on the weights inside the loss is larger than the task's own loss."""
+        objective, names = run.objective, _penalised(run)
+        if objective is None or not names or objective.reduction != "mean":
+            return None
+        if len(run.objectives) != 1 or (seen.learnt or 0.0) >= self.learnt:
+            return None
+        whole, own = run.series(LOSS).finite, run.series(OBJECTIVE_LOSS, objective.site).finite
+        if not whole or not own:
+            return None
+        total, task = float(np.mean(whole.tail(END))), float(np.mean(own.tail(END)))
+        shrunk = _shrunk(run, names)
+        share = 1 - task / total if total > 0 else 0.0
+        if share < self.share or shrunk is None or shrunk > self.shrunk:
+            return None
+        evidence = [
+            Evidence(
+                "loss",
+                f"at the end the loss is {total:.3g}, of which the task makes {task:.3g}: {share:.0%} "
+                "is penalty",
+                value=share,
+                limit=self.share,
+            ),
+            Evidence(
+                "weight_norm",
+                f"the weights have shrunk to {shrunk:.0%} of their norm at the start",
+                steps=(0, run.steps),
+                value=shrunk,
+                limit=self.shrunk,
+            ),
+        ]
+        freed = _freed(run)
+        if freed is not None and freed[1] < 0.8 * freed[0]:
+            evidence.append(
+                Evidence(
+                    "rates_end",
+                    f"a few steps without the penalty take the task's loss from {freed[0]:.3g} to "
+                    f"{freed[1]:.3g}",
+                    value=freed[1],
+                    limit=freed[0],
+                )
+            )
+        return self._found(
+            f"{share:.0%} of the loss is a penalty on the weights: it holds them at {shrunk:.0%} of "
+            f"their size, and {seen.learnt:.0%} of what there is to learn was learnt.",
+            seen,
+            evidence,
+        )
+
+    def _decay(self, run: Run, seen: Progress) -> Finding | None:
+        """Weight decay pulls as hard as the gradient, and the weights shrink away."""
+        optimizer = next((o for o in run.optimizers if o.weight_decay > 0), None)
+        if optimizer is None or len(run.optimizers) != 1 or (seen.learnt or 0.0) >= self.poor:
+            return None
+        rates = run.series(LR).finite.values
+        lr = float(rates.max()) if len(rates) else optimizer.lr
+        names = {p.name for p in run.parameters if len(p.shape) > 1 and p.std > 0}
+        shrunk, pull = _shrunk(run, names), _pull(run, names, optimizer.weight_decay)
+        taken = lr * optimizer.weight_decay * run.steps / max(1 - optimizer.momentum, 0.01)
+        if shrunk is None or shrunk > self.shrunk or taken < self.decayed:
+            return None
+        decoupled = optimizer.type.endswith("W")
+        if not decoupled and (pull is None or pull < self.pull):
+            return None
+        evidence = [
+            Evidence(
+                "weight_norm",
+                f"the weights have shrunk to {shrunk:.1%} of their norm at the start",
+                steps=(0, run.steps),
+                value=shrunk,
+                limit=self.shrunk,
+            )
+        ]
+        if pull is not None and not decoupled:
+            evidence.append(
+                Evidence(
+                    "grad_norm",
+                    f"at the end decay pulls {pull:.2g} times as hard as the gradient of the task",
+                    value=pull,
+                    limit=self.pull,
+                )
+            )
+        return self._found(
+            f"weight_decay={optimizer.weight_decay:g} of {optimizer.type} outweighs the task: the "
+            f"weights fell to {shrunk:.1%} of their size, and only {max(seen.learnt or 0.0, 0.0):.0%} of "
+            "what there is to learn was learnt.",
+            seen,
+            evidence,
+            where=optimizer.type,
+            source=optimizer.source,
+        )
+
+    def _dropout(self, run: Run, seen: Progress) -> Finding | None:
+        """A dropout that keeps almost nothing, in a model that does not fit."""
+        strong = [
+            m for m in run.modules if m.type == "Dropout" and m.settings.get("p", 0) >= self.dropout
+        ]
+        if not strong or (seen.learnt or 0.0) >= self.poor:
+            return None
+        worst = max(strong, key=lambda m: float(m.settings["p"]))
+        p = float(worst.settings["p"])
+        evidence = [
+            Evidence(
+                "module",
+                f"{', '.join(m.name for m in strong)}: p = {p:g} deletes {p:.0%} of the units",
+                where=worst.name,
+                value=p,
+                limit=self.dropout,
+            ),
+            Evidence(
+                "objective_loss",
+                f"{seen.learnt:.0%} of what there is to learn was learnt",
+                value=seen.learnt,
+                limit=self.poor,
+            ),
+        ]
+        return self._found(
+            f"Dropout {worst.name} deletes {p:.0%} of its units in each step, and the model does not "
+            f"fit its own training data ({seen.learnt:.0%} learnt).",
+            seen,
+            evidence,
+            where=worst.name,
+            source=worst.source,
+        )
+
+    def _found(
+        self, says: str, seen: Progress, evidence: list[Evidence], where: str = "", source: str = ""
+    ) -> Finding:
+        ruined = seen.learnt is not None and seen.learnt < self.halved
+        return self.finding(
+            says,
+            *evidence,
+            severity="critical" if ruined else "warning",
+            confidence=0.85,
+            where=where,
+            source=source,
+            first_step=0,
+        )
+
+
+def _penalised(run: Run) -> set[str]:
+    """Parameters that enter a loss through a norm of their own, not only through a layer."""
+    found: set[str] = set()
+    for wiring in wirings(run):
+        for i, op in enumerate(wiring.ops):
+            if wiring.names[i] in PENALTIES and op.inputs and not wiring.data(i):
+                behind = wiring.behind(i)
+                found |= {wiring.ops[j].parameter for j in behind if wiring.ops[j].parameter}
+    return found
+
+
+def _shrunk(run: Run, names: set[str]) -> float | None:
+    """Median over weight matrices of their last norm as a share of their first."""
+    shares = [
+        float(s.values[-1] / s.values[0])
+        for s in run.every(WEIGHT_NORM)
+        if s.site in names and s.values[0] > 0 and math.isfinite(s.values[-1])
+    ]
+    return float(np.median(shares)) if shares else None
+
+
+def _pull(run: Run, names: set[str], decay: float) -> float | None:
+    """Median over weight matrices of decay x weight norm over gradient norm at the end."""
+    ratios = []
+    for norm in run.every(WEIGHT_NORM):
+        grad = run.series(GRAD_NORM, norm.site).finite
+        if norm.site in names and grad:
+            force = float(np.mean(grad.tail(END)))
+            ratios.append(decay * float(np.mean(norm.tail(END))) / max(force, 1e-30))
+    return float(np.median(ratios)) if ratios else None
+
+
+def _freed(run: Run) -> tuple[float, float] | None:
+    """The task's loss at the end, and after a few replayed steps of the task alone."""
+    exam = run.exam("rates_end")
+    if exam is None or "start" not in exam.values:
+        return None
+    arms = [float(exam.values[k]) for k in ("x1", "x0.1") if k in exam.values]
+    arms = [v for v in arms if math.isfinite(v)]
+    return (float(exam.values["start"]), min(arms)) if arms else None

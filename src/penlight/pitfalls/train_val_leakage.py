@@ -1,0 +1,210 @@
+"""train-val-leakage: see the card."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from penlight.core.facts import Inputs, Objective, Predictions
+from penlight.core.finding import Evidence, Finding, Prescription
+from penlight.core.pitfall import Demo, Pitfall, limit
+from penlight.core.run import Run, Series
+from penlight.core.vocabulary import OBJECTIVE_LOSS
+
+
+class TrainValLeakage(Pitfall):
+    """Samples of the validation set were also trained on.
+
+    An exam whose questions were handed out the day before: the marks are splendid, and they say
+    nothing about what the class can do.
+
+    ## What happens
+    Some rows of the held-out set are exact copies of training rows. The model has seen their
+    labels, so the score on them measures memory. Every decision that is based on this score, the
+    choice of the model, of the rate, of the day to stop, leans towards memorising.
+
+    ## Symptoms
+    - Validation is better than it should be, and the model disappoints on truly new data.
+    - Validation does not get worse however long one trains.
+
+    ## Causes
+    - Oversampling, augmentation or joining tables before the split.
+    - Duplicates in the raw data; the same patient, user or day on both sides.
+    - A random split of windows that overlap.
+
+    ## When not to worry
+    An evaluation of the training set itself, for comparison, is no leak, and neither are a few
+    equal rows in data with few possible values. Both are told apart as well as the counts allow.
+
+    ## References
+    - B. Barz and J. Denzler, Do We Train on Test Data?, arXiv 1902.00423.
+    - S. Kapoor and A. Narayanan, Leakage and the reproducibility crisis in machine-learning-based
+      science, Patterns 2023.
+    """
+
+    family = "generalisation"
+    needs = (Predictions, Inputs, Objective, OBJECTIVE_LOSS)
+    low: float = limit(
+        0.05,
+        why="share of held-out rows seen in training; real data sets hold up to 3% near or exact "
+        "duplicates by nature (Barz and Denzler), the healthy zoo's digits 0.2%",
+    )
+    known: float = limit(
+        0.8,
+        why="of the share of training rows that the probe has itself seen: a pass over the training "
+        "set reaches that share, a leak stays clearly below it",
+    )
+    size: float = limit(
+        0.75,
+        why="of the different rows trained on, and of those between two passes: a larger pass may "
+        "hold the training set itself besides the held-out one",
+    )
+    passes: float = limit(
+        3,
+        why="passes with the same share: it grows while the probe is still getting to know the data",
+    )
+    steady: float = limit(0.01, why="by which that share may differ: a fixed leak does not move")
+    prescriptions = (
+        Prescription(
+            "Split first; oversample, augment and fit scalers afterwards, on the training part only.",
+            "What is copied after the split cannot cross it.",
+        ),
+        Prescription(
+            "Remove duplicates before splitting: x = torch.unique(x, dim=0), or drop_duplicates().",
+            "A row then lies on one side only.",
+        ),
+        Prescription(
+            "Split by group: all rows of one patient, user or day on the same side.",
+            "Near copies leak as well, and no test for equal rows finds them.",
+        ),
+    )
+    demo = Demo(
+        script="""\
+import json
+import sys
+
+import torch
+from torch import nn
+
+torch.manual_seed(int(sys.argv[1]) if len(sys.argv) > 1 else 0)
+true = torch.randn(16)
+
+
+def collect(count):
+    x = torch.randn(count, 16)
+    return x, (x @ true + 4 * torch.randn(count) > 0).long()
+
+
+x, y = collect(700)
+new_x, new_y = collect(2000)  # what comes after the model is shipped
+
+
+def oversample(x, y):
+    rows = torch.randint(0, len(x), (len(x),))
+    return torch.cat([x, x[rows]]), torch.cat([y, y[rows]])
+
+
+def split(x, y):
+    order = torch.randperm(len(x))
+    x, y, cut = x[order], y[order], int(0.75 * len(x))
+    return x[:cut], y[:cut], x[cut:], y[cut:]
+
+
+x, y = oversample(x, y)
+train_x, train_y, val_x, val_y = split(x, y)
+
+model = nn.Sequential(nn.Linear(16, 64), nn.ReLU(), nn.Linear(64, 2))
+optimizer = torch.optim.Adam(model.parameters(), lr=2e-3, weight_decay=1e-4)
+loss_fn = nn.CrossEntropyLoss()
+
+
+def evaluate(x, y):
+    model.eval()
+    with torch.no_grad():
+        scores = model(x)
+        return loss_fn(scores, y).item(), (scores.argmax(1) == y).float().mean().item()
+
+
+for epoch in range(15):
+    model.train()
+    for rows in torch.randperm(len(train_x)).split(35):
+        optimizer.zero_grad()
+        loss = loss_fn(model(train_x[rows]), train_y[rows])
+        loss.backward()
+        optimizer.step()
+    val_loss, accuracy = evaluate(val_x, val_y)
+    print(f"epoch {epoch:2d}: val loss {val_loss:.3f}, val accuracy {accuracy:.3f}")
+
+model.eval()
+with torch.no_grad():
+    honest = (model(new_x).argmax(1) == new_y).float().mean().item()
+print("RESULT " + json.dumps({"metric": "optimism of validation", "value": accuracy - honest}))
+""",
+        cure=(
+            (
+                "x, y = oversample(x, y)\ntrain_x, train_y, val_x, val_y = split(x, y)",
+                "train_x, train_y, val_x, val_y = split(x, y)\n"
+                "train_x, train_y = oversample(train_x, train_y)",
+            ),
+        ),
+        better="lower",
+    )
+
+    def detect(self, run: Run) -> Iterator[Finding]:
+        objective = run.objective
+        if objective is None or not objective.target_shape:
+            return
+        groups: dict[tuple[str, int], list[Predictions]] = {}
+        for seen in run.evaluations(held_out=False):
+            if seen.training_rows is not None:
+                groups.setdefault((seen.objective, seen.samples), []).append(seen)
+        for group in groups.values():
+            finding = self._judge(run, objective, group)
+            if finding is not None:
+                yield finding
+                return
+
+    @staticmethod
+    def _covered(looks: Series, gap: int, step: int) -> float:
+        """Share of the training rows that the probe has seen, were a gap between passes an epoch.
+
+        The looks of the first epoch meet different rows; later ones meet any row.
+        """
+        if gap < 2:
+            return 0.0
+        first = len(looks.between(0, gap - 1)) / gap
+        return max(first, 1 - (1 - 1 / gap) ** len(looks.between(0, step)))
+
+    def _judge(self, run: Run, objective: Objective, group: list[Predictions]) -> Finding | None:
+        last = group[-int(self.passes) :]
+        shares = [float(p.training_rows or 0.0) for p in last]
+        if len(last) < self.passes or max(shares) - min(shares) > self.steady:
+            return None
+        gap = int(np.median(np.diff([p.step for p in group])))
+        between = gap * objective.target_shape[0]
+        covered = self._covered(run.series(OBJECTIVE_LOSS, objective.site), gap, last[0].step)
+        share, samples = shares[-1], last[-1].samples
+        distinct = max((i.samples * (1 - i.repeated_rows) for i in run.inputs), default=0.0)
+        if (
+            samples > self.size * min(between, distinct)
+            or not self.low <= share <= self.known * covered
+        ):
+            return None
+        return self.finding(
+            f"{share:.0%} of the {samples} held-out samples are exact copies of training samples.",
+            Evidence(
+                "predictions",
+                f"{share * samples:.0f} of {samples} rows of the pass at step {last[-1].step} were "
+                f"also trained on, as in the passes before; about {between} rows are trained on "
+                "between two passes",
+                where=last[-1].objective,
+                steps=(group[0].step, last[-1].step),
+                value=share,
+                limit=self.low,
+            ),
+            severity="warning",
+            confidence=0.85,
+            where=last[-1].objective,
+            first_step=group[0].step,
+        )
