@@ -8,6 +8,8 @@ Exams, by name, and their values:
     rates       from the first state, the same batches at lr x 0.1, 1, 10, 100: loss on the probe
                 batches before ("start") and after ("x0.1", "x1", ...), steps, lr
     rates_end   the same from the last state
+    cut         parameters that no gradient reaches although the loss depends on them: loss change
+                by parameter name when it is moved by a tenth
     coupling    share of the output of other samples that moves when one sample is changed
     causality   for next-token targets: share of earlier outputs that move when the last token does
     modes       loss on the probe batches in training and in evaluation mode
@@ -32,6 +34,7 @@ from penlight.probe.state import State
 STEPS = 40  # steps an arm runs at most
 FEWEST = 8  # fewer than this many say nothing
 FACTORS = (1.0, 0.1, 10.0, 100.0)
+CUT = 16  # parameters without gradient that are moved
 PROBE = 8  # batches the arms are judged on
 
 
@@ -40,12 +43,14 @@ class Exam:
 
     Args:
         capture: batches and states.
+        reached: ids of the parameters that training losses reach.
         seconds: what all exams together may take.
     """
 
-    def __init__(self, state: State, capture: Capture, seconds: float) -> None:
+    def __init__(self, state: State, capture: Capture, reached: set[int], seconds: float) -> None:
         self.state = state
         self.capture = capture
+        self.reached = reached
         self.deadline = perf_counter() + seconds
 
     def run(self) -> None:
@@ -72,6 +77,7 @@ class Exam:
     def _exams(
         self, begin: nn.Module, end: nn.Module, late: list[Batch]
     ) -> Iterator[tuple[str, dict[str, Any]]]:
+        yield "cut", self._cut(begin)
         yield "coupling", self._coupling(begin)
         yield "causality", self._causality(begin)
         if self.capture.optimizer is None:
@@ -159,7 +165,8 @@ class Exam:
 
     # -- dependence -----------------------------------------------------------------------
 
-    def _output(self, model: nn.Module, args: tuple[Tensor, ...]) -> Tensor | None:
+    def _output(self, model: nn.Module, args: tuple[Tensor, ...], seed: int = 0) -> Tensor | None:
+        torch.manual_seed(seed)  # the same dropout, if there is any that ignores eval()
         with torch.no_grad():
             out = model(*args)
         out = out[0] if isinstance(out, (tuple, list)) else out
@@ -173,7 +180,7 @@ class Exam:
             return {}
         model.eval()
         before = self._output(model, batch.args)
-        again = self._output(model, batch.args)
+        again = self._output(model, batch.args, seed=1)
         changed = x.clone()
         changed[0] = x[1]
         if before is None or again is None or before.dim() < 1 or before.shape[0] != x.shape[0]:
@@ -190,6 +197,34 @@ class Exam:
         own = float((after[0] - before[0]).abs().max()) / scale
         others = float((after[1:] - before[1:]).abs().max()) / scale
         return {"own": own, "others": others, "noise": noise, "samples": int(x.shape[0])}
+
+    def _cut(self, model: nn.Module) -> dict[str, Any]:
+        """Move parameters that no gradient reaches: does the loss feel it all the same?"""
+        batch = self.capture.first[0]
+        assert self.capture.model is not None
+        unreached = [
+            name
+            for name, p in self.capture.model.named_parameters()
+            if p.requires_grad and id(p) not in self.reached
+        ]
+        named = dict(model.named_parameters())
+        felt: dict[str, float] = {}
+        for name in unreached[:CUT] if len(unreached) < len(named) else []:
+            before = self._seeded_loss(model, batch)
+            old = named[name].detach().clone()
+            with torch.no_grad():
+                named[name].mul_(1.1).add_(0.05)
+            change = abs(self._seeded_loss(model, batch) - before)
+            with torch.no_grad():
+                named[name].copy_(old)
+            if change > 1e-5 * max(abs(before), 1e-6):
+                felt[name] = change
+        return {"felt": felt} if felt else {}
+
+    def _seeded_loss(self, model: nn.Module, batch: Batch) -> float:
+        torch.manual_seed(0)
+        with torch.no_grad():
+            return float(self.capture.loss(model, batch))
 
     def _causality(self, model: nn.Module) -> dict[str, Any]:
         """For a model that predicts the next token: does it look at it?"""

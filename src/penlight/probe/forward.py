@@ -59,10 +59,11 @@ class Forward:
                 return
             while stack and stack.pop() is not module:
                 pass
-            if not stack or state.armed or isinstance(module, nn.Dropout):
+            if not stack or state.armed:
                 post(module, args, output)
             else:
                 state.ledger.cost += HOOK_COST
+                state.idle += HOOK_COST
 
         self._handles = [
             hooks.register_module_forward_pre_hook(enter),
@@ -76,6 +77,11 @@ class Forward:
         self._handles = []
         self.stack.clear()
 
+    def dropout(self, training: bool) -> None:
+        """F.dropout is called: in an evaluation pass it should do nothing."""
+        if training and not torch.is_grad_enabled() and self.stack and not self.stack[0].training:
+            self.state.count("eval_functional_dropout")
+
     # -- one forward pass -----------------------------------------------------------------
 
     def _leave(self, module: nn.Module, args: Any, output: Any) -> None:
@@ -85,14 +91,6 @@ class Forward:
                 self._finished(root, args, output)
         if torch.is_grad_enabled() and self.state.armed and is_leaf(module):
             self._leaf(module, args, output)
-        elif (
-            isinstance(module, nn.Dropout)
-            and module.training
-            and not torch.is_grad_enabled()
-            and self.stack
-            and not self.stack[0].training
-        ):
-            self.state.count("eval_functional_dropout")
 
     def _finished(self, root: Root, args: Any, output: Any) -> None:
         tensor = first_tensor(output)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from penlight.core import facts as f
@@ -41,6 +41,7 @@ class Parts:
         self._patch_compile(patches)
         self.nonfinites = NonFinites(self.state)
         self.forward = Forward(self.state)
+        self._patch_dropout(patches)
         self.objectives = Objectives(self.state, self.forward, patches)
         self.training = Training(self.state, self.forward, patches, self.nonfinites, on_step)
         self.training.on_walk = self.objectives.backward
@@ -81,7 +82,8 @@ class Parts:
 
     def _exam(self) -> None:
         left = self.state.governor.room(self.state.ledger.cost, keep=0.0)
-        Exam(self.state, self.objectives.capture, max(left, EXAM)).run()
+        reached = self.training.reached
+        Exam(self.state, self.objectives.capture, reached, max(left, EXAM)).run()
 
     def _hygiene(self) -> None:
         values = dict(self.state.hygiene)
@@ -100,6 +102,23 @@ class Parts:
                 built(module)
 
         patches.replace(nn.Module, "__init__", watched)
+
+    def _patch_dropout(self, patches: Patches) -> None:
+        dropout = nn.functional.dropout
+        seen = self.state.ledger.guard("dropout", self.forward.dropout)
+
+        @functools.wraps(dropout)
+        def watched(
+            input: Tensor,  # noqa: A002  # torch's own name
+            p: float = 0.5,
+            training: bool = True,
+            inplace: bool = False,
+        ) -> Tensor:
+            if not torch.compiler.is_compiling():
+                seen(training)
+            return dropout(input, p, training, inplace)
+
+        patches.replace(nn.functional, "dropout", watched)
 
     def _patch_compile(self, patches: Patches) -> None:
         state = self.state

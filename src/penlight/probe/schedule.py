@@ -13,6 +13,7 @@ from time import perf_counter
 
 DENSE = 32  # looks at every step at the start: most faults of wiring and scale show there
 PER_OCTAVE = 48  # looks for each doubling of the step number after that
+IDLE = 0.2  # share of the budget for the hooks that wait between looks
 OCTAVES = 5  # doublings of the run's length that the rest of the budget is spread over
 EXAM = 0.5  # seconds of the allowance kept for the experiments after the training
 LIGHT_EVERY = 10  # the optimiser boundary, steps (notes/performance.md: under 0.4% on an MLP)
@@ -70,6 +71,11 @@ class Governor:
             return False
         self.next_light = step + (1 if step < DENSE else LIGHT_EVERY)
         return True
+
+    def watchful(self, idle: float) -> bool:
+        """Whether the module hooks may stay on between looks, to see evaluation passes begin."""
+        share = IDLE * self.budget * (perf_counter() - self.started)
+        return not self.fixed and idle < IDLE * self.allowance + share
 
     def paid(self, seconds: float) -> None:
         """Report what one full look has cost."""

@@ -28,7 +28,7 @@ from penlight.core.vocabulary import (
 from penlight.probe import keras
 from penlight.probe.activations import Activations
 from penlight.probe.forward import Forward
-from penlight.probe.graph import walk
+from penlight.probe.graph import Walk, walk
 from penlight.probe.guard import Patches
 from penlight.probe.nonfinite import NonFinites
 from penlight.probe.state import State, first_tensor, user_line
@@ -412,7 +412,7 @@ class Training:
         state.armed = state.governor.full(state.step, spent)
         state.light = state.governor.light(state.step, spent) or state.armed
         self.window_start = spent
-        if state.armed or state.room(0.1):
+        if state.armed or state.governor.watchful(state.idle):
             self.forward.on()
         else:
             self.forward.off()
