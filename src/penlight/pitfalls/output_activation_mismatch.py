@@ -11,19 +11,17 @@ from penlight.core.pitfall import Demo, Pitfall, limit
 from penlight.core.run import Run
 from penlight.core.vocabulary import ACCURACY, LOSS
 from penlight.pitfalls._curves import progress
-from penlight.pitfalls._graph import SHAPE, Wiring, output_op, wirings
+from penlight.pitfalls._graph import Wiring, output_op, wirings
+from penlight.pitfalls._outputs import (
+    LOGS,
+    RANGES,
+    gap,
+    out_of_reach,
+    raw_under_log,
+    what_is_no_log,
+)
 
-RANGES = {
-    "Relu": (0.0, math.inf),
-    "Softplus": (0.0, math.inf),
-    "Exp": (0.0, math.inf),
-    "Sigmoid": (0.0, 1.0),
-    "Softmax": (0.0, 1.0),
-    "Tanh": (-1.0, 1.0),
-}
 VALUES = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
-UNBOUNDED = frozenset(("Relu", "LeakyRelu", "Elu", "Gelu", "Silu", "Tanh", "Hardtanh"))
-TOWARDS_LOG = SHAPE | {"Clamp", "ClampMin", "ClampMax", "Gather", "Div"}
 
 
 class OutputActivationMismatch(Pitfall):
@@ -73,6 +71,9 @@ class OutputActivationMismatch(Pitfall):
     )
     fits: float = limit(
         0.9, why="a run that learnt nine tenths of its training data is not held back by the range"
+    )
+    half: float = limit(
+        0.5, why="a run that learnt less than half of what there is to learn is clearly held back"
     )
     prescriptions = (
         Prescription(
@@ -158,7 +159,7 @@ print("RESULT " + json.dumps({"metric": "mse", "value": val_loss}))
                 yield from self._bent_logits(run, objective, op)
         for wiring in wirings(run):
             for i in sorted(wiring.head):
-                if wiring.names[i] in ("Log", "Log2", "Log10"):
+                if wiring.names[i] in LOGS:
                     yield from self._log_of_raw(run, wiring, i)
 
     def _no_log(self, objective: Objective, op: str) -> Iterator[Finding]:
@@ -166,13 +167,7 @@ print("RESULT " + json.dumps({"metric": "mse", "value": val_loss}))
         error, high = objective.logsumexp_error, objective.input_max
         if error is None or high is None or not error > self.normalised:
             return
-        sums = objective.row_sum_error
-        if sums is not None and sums < 1e-3 and (objective.input_min or 0) >= 0:
-            what = "probabilities instead of their logarithms"
-        elif op == "LogSoftmax" or high <= 0:
-            what = "log-probabilities that do not add up along the class dimension (wrong dim?)"
-        else:
-            what = "raw outputs instead of log-probabilities"
+        what = what_is_no_log(objective, op)
         yield self.finding(
             f"nll_loss is given {what}: values up to {high:.3g}.",
             Evidence(
@@ -196,24 +191,20 @@ print("RESULT " + json.dumps({"metric": "mse", "value": val_loss}))
         if targets is None or not targets.mean or not targets.std:
             return
         low, high = RANGES[op]
-        spread = targets.max - targets.min
-        gap = max(low - targets.min, targets.max - high)
-        pairs = list(zip(targets.mean, targets.std, strict=False))
-        far = any(m - self.sigmas * s < low for m, s in pairs) if targets.min < low else False
-        if targets.max > high:
-            far = far or any(m + self.sigmas * s > high for m, s in pairs)
-        if spread <= 0 or gap <= self.gap * spread:
+        spread, beyond = targets.max - targets.min, gap(targets, op)
+        if spread <= 0 or beyond <= self.gap * spread:
             return
+        far = out_of_reach(targets, op, self.sigmas)
         yield self.finding(
             f"The output passes through {op.lower()}, which yields {_range(low, high)}, but the "
             f"targets run from {targets.min:.3g} to {targets.max:.3g}: "
             f"{'many' if far else 'some'} of them cannot be reached.",
             Evidence(
                 "targets",
-                f"mean {pairs[0][0]:.3g}, standard deviation {pairs[0][1]:.3g}; the range ends "
-                f"{gap:.3g} short of the farthest target",
+                f"mean {targets.mean[0]:.3g}, standard deviation {targets.std[0]:.3g}; the range "
+                f"ends {beyond:.3g} short of the farthest target",
                 where=objective.site,
-                value=gap,
+                value=beyond,
                 limit=self.gap * spread,
             ),
             severity="critical" if far else "note",
@@ -231,8 +222,9 @@ print("RESULT " + json.dumps({"metric": "mse", "value": val_loss}))
             return
         seen = progress(run, objective)
         fit = seen.learnt if seen is not None else None
-        ruined = binary and op != "Tanh"
         fine = fit is not None and fit >= self.fits
+        poor = fit is not None and fit < self.half
+        ruined = binary and op != "Tanh"
         effect = {
             "Tanh": "they stay between -1 and 1, so no class can become likely",
         }.get(op, "no class can be spoken against" if not binary else "p is never below 0.5")
@@ -243,7 +235,7 @@ print("RESULT " + json.dumps({"metric": "mse", "value": val_loss}))
                 f"{op.lower()} makes the input of {objective.function}",
                 where=objective.site,
             ),
-            severity="critical" if ruined and not fine else "note" if fine else "warning",
+            severity="note" if fine else "critical" if ruined or poor else "warning",
             confidence=0.99 if ruined else 0.9,
             exact=ruined,
             where=objective.site,
@@ -254,44 +246,28 @@ print("RESULT " + json.dumps({"metric": "mse", "value": val_loss}))
 
     def _log_of_raw(self, run: Run, wiring: Wiring, log: int) -> Iterator[Finding]:
         """-log(p) where p is no probability but the output of a layer."""
-        maker: int | None = log
-        while maker is not None and (maker == log or wiring.names[maker] in TOWARDS_LOG):
-            data = wiring.data(maker)
-            maker = data[0] if data and (len(data) == 1 or wiring.names[maker] == "Div") else None
-        if maker is None or not (wiring.is_layer(maker) or wiring.names[maker] in UNBOUNDED):
+        maker = raw_under_log(wiring, log)
+        if maker is None:
             return
-        logs = {i for i, n in enumerate(wiring.names) if n in ("Log", "Log2", "Log10")}
-        if _reaches(wiring, maker, logs):
-            return  # it is used in other ways too: a rate or a variance, not a probability
-        kind = "a layer's raw output" if wiring.is_layer(maker) else wiring.names[maker].lower()
+        linear = wiring.is_layer(maker)
+        kind = "a layer's raw output" if linear else wiring.names[maker].lower()
+        layer = maker if linear else wiring.below(maker)
+        place = wiring.place(layer) if layer is not None else ""
         yield self.finding(
             f"The loss takes the logarithm of {kind} as if it were a probability: there is no "
             "softmax or sigmoid in between.",
             Evidence(
                 "graph",
-                f"log is applied to the output of {wiring.place(maker) or kind}",
-                where=wiring.place(maker),
+                f"log is applied to the output of {place or kind}",
+                where=place,
                 steps=(wiring.graph.step, wiring.graph.step),
             ),
             confidence=0.95,
-            where=wiring.place(maker),
+            where=place,
             source=next((o.source for o in run.objectives), ""),
             first_step=wiring.graph.step,
             prescriptions=self._logs,
         )
-
-
-def _reaches(wiring: Wiring, goal: int, closed: set[int]) -> bool:
-    """Whether a path leads from the loss to a node without passing the closed ones."""
-    seen, queue = set(closed), [0]
-    while queue:
-        i = queue.pop()
-        if i == goal:
-            return True
-        if i not in seen:
-            seen.add(i)
-            queue += wiring.ops[i].inputs
-    return False
 
 
 def _range(low: float, high: float) -> str:

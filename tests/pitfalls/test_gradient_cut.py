@@ -1,0 +1,101 @@
+"""gradient-cut."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from penlight.core.facts import Hygiene, Module, Parameter
+from penlight.core.vocabulary import LOSS, OBJECTIVE_LOSS
+from penlight.pitfalls.gradient_cut import GradientCut
+from penlight.testing import check_card, fake_run, objective
+
+
+def weight(name, tall, wide, reached):
+    return Parameter(
+        name=f"{name}.weight", shape=(tall, wide), reached=reached, used=True, module=name,
+        module_type="Linear", root="model", std=(1 / (3 * wide)) ** 0.5,
+    )  # fmt: skip
+
+
+def layer(name, order, width):
+    return Module(name=name, type="Linear", order=order, root="model", output_shape=(32, width))
+
+
+ENCODER, MIDDLE, HEAD = weight("enc", 64, 20, False), weight("mid", 64, 64, False), weight(
+    "head", 5, 64, True
+)
+LINE = (layer("enc", 0, 64), layer("mid", 1, 64), layer("head", 2, 5))
+
+
+def said(*facts, series=None):
+    return list(GradientCut().detect(fake_run(series, facts, steps=50)))
+
+
+@pytest.fixture
+def cut(net):
+    return net("NllLoss", "LogSoftmax", "head[64,5]")
+
+
+def test_card():
+    assert check_card(GradientCut()) == []
+
+
+def test_everything_before_a_detach(cut):
+    (found,) = said(ENCODER, MIDDLE, HEAD, *LINE, cut)
+    assert found.severity == "critical"
+    assert found.where == "mid"
+    assert "2 weight tensors up to mid" in found.says
+
+
+def test_pretrained_features_are_a_note(cut):
+    trained = [replace(p, std=p.std * 1.5) for p in (ENCODER, MIDDLE)]
+    assert said(*trained, HEAD, *LINE, cut)[0].severity == "note"
+
+
+@pytest.mark.parametrize(
+    "change", [{"requires_grad": False}, {"optimised": False}, {"used": False}, {"reached": None}]
+)
+def test_deliberate(cut, change):
+    first = [replace(p, **change) for p in (ENCODER, MIDDLE)]
+    assert not said(*first, HEAD, *LINE, cut)
+
+
+def test_unused_branch_behind_reached_layers(net):
+    graph = net("NllLoss", "LogSoftmax", "head[64,5]", "Relu", "enc[20,64]")
+    reached = replace(ENCODER, reached=True)
+    assert not said(reached, MIDDLE, HEAD, *LINE, graph)
+
+
+def test_unused_branch_of_another_width(cut):
+    aside = (layer("enc", 0, 64), layer("mid", 1, 7), layer("head", 2, 5))
+    assert not said(ENCODER, replace(MIDDLE, shape=(7, 64)), HEAD, *aside, cut)
+
+
+def test_rounding_has_no_slope(net):
+    graph = net("MseLoss", "out[64,1]", "Round", "Sigmoid", "fc[20,64]")
+    (found,) = said(graph)
+    assert found.exact
+    assert "round()" in found.says
+    assert not said(net("MseLoss", "Round", "Sigmoid"))  # no layer behind it
+
+
+def test_loss_without_a_graph():
+    apart = [replace(p, reached=False) for p in (ENCODER, HEAD)]
+    (found,) = said(*apart, Hygiene(steps=50, backwards=50, empty_steps=50))
+    assert "not connected" in found.says
+
+
+def test_term_without_a_gradient(net):
+    site = "mse_loss@train.py:1"
+    graph = net("Add", "MseLoss", "out[64,1]", "Relu", "fc[20,64]")
+    aim = objective("mse_loss", input_shape=(32, 1), target_shape=(32, 1))
+    series = {(LOSS, "Adam#0"): [2.0] * 9, (OBJECTIVE_LOSS, site): [1.5] * 9}
+    (found,) = said(graph, aim, series=series)
+    assert found.severity == "warning"
+    assert "25% of the loss" in found.says
+    same = {(LOSS, "Adam#0"): [1.5] * 9, (OBJECTIVE_LOSS, site): [1.5] * 9}
+    assert not said(graph, aim, series=same)  # loss = 0; loss += ...
+    flooded = net("Add", "Abs", "Sub", "MseLoss", "out[64,1]")
+    assert not said(flooded, aim, series=series)

@@ -1,0 +1,64 @@
+"""label-encoding."""
+
+from __future__ import annotations
+
+import pytest
+
+from penlight.core.facts import Inputs, Targets
+from penlight.pitfalls.label_encoding import LabelEncoding
+from penlight.testing import check_card, fake_run, objective
+
+BCE = "binary_cross_entropy_with_logits"
+
+
+def said(function, low, high, *facts, distinct=2, integral=True, classes=(), **fields):
+    targets = Targets(
+        objective=f"{function}@train.py:1", samples=500, min=low, max=high, distinct=distinct,
+        integral=integral, classes=classes,
+    )  # fmt: skip
+    return list(LabelEncoding().detect(fake_run(facts=[objective(function, **fields), targets, *facts])))
+
+
+def test_card():
+    assert check_card(LabelEncoding()) == []
+
+
+@pytest.mark.parametrize("pair", [(1, 2), (-1, 1), (0, 255), (0, 2)])
+def test_two_other_numbers(pair):
+    (found,) = said(BCE, *pair)
+    assert found.severity == "critical"
+    assert f"{pair[0]} and {pair[1]}" in found.says
+
+
+def test_margin_loss_wants_signs():
+    (found,) = said("soft_margin_loss", 0, 1)
+    assert "2 * y - 1" in found.prescriptions[0].do
+    assert not said("soft_margin_loss", -1, 1)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "fields"),
+    [
+        (0, 1, {}),
+        (0.1, 0.9, {"integral": False}),
+        (1, 1, {"distinct": 1}),  # one side of a GAN
+        (0, 4, {"distinct": 5}),  # more classes: another pitfall
+    ],
+)
+def test_healthy(low, high, fields):
+    assert not said(BCE, low, high, **fields)
+
+
+def test_classes_from_one():
+    seen = {"distinct": 9, "classes": (0,) + (50,) * 9}
+    (found,) = said("cross_entropy", 1, 9, **seen)
+    assert found.severity == "note"
+    assert "from 1 to 9" in found.says
+    assert not said("cross_entropy", 1, 9, **seen, ignore_index=0)
+    assert not said("cross_entropy", 1, 9, Inputs(embedded=True), **seen)
+    assert not said("cross_entropy", 1, 9, **seen, input_shape=(32, 16))
+    assert not said("cross_entropy", 0, 9, distinct=10, classes=(5,) * 10)
+
+
+def test_nothing_known():
+    assert not list(LabelEncoding().detect(fake_run(facts=[objective(BCE)])))

@@ -1,0 +1,89 @@
+"""params-not-optimised."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from penlight.core.facts import Hygiene, Optimizer, Parameter
+from penlight.pitfalls._untrained import looks_untrained
+from penlight.pitfalls.params_not_optimised import ParamsNotOptimised
+from penlight.testing import check_card, fake_run
+
+# A Linear(64, 64) with torch's default initialisation: uniform in +-1/8.
+FC1 = Parameter(
+    name="fc1.weight", shape=(64, 64), reached=True, used=True, module="fc1",
+    module_type="Linear", root="model", std=0.125 / 3**0.5,
+)  # fmt: skip
+FC2 = replace(FC1, name="fc2.weight", module="fc2")
+LEFT = replace(FC2, optimised=False)
+
+
+def said(*facts):
+    return list(ParamsNotOptimised().detect(fake_run(facts=facts, steps=50)))
+
+
+def test_card():
+    assert check_card(ParamsNotOptimised()) == []
+
+
+def test_all_held():
+    assert not said(FC1, FC2)
+    assert not said()
+
+
+def test_a_layer_in_a_plain_list():
+    hidden = Parameter(name="unnamed(64, 64)", shape=(64, 64), registered=False,
+                       optimised=False, reached=True)
+    (found,) = said(FC1, hidden)
+    assert found.severity == "critical"
+    assert found.exact
+    assert "not registered" in found.says
+    assert "50% of the weights" in found.says
+
+
+def test_random_weights_left_out():
+    (found,) = said(FC1, LEFT)
+    assert found.severity == "critical"
+    assert found.where == "fc2"
+    small = replace(LEFT, shape=(16, 64))
+    assert said(FC1, small)[0].severity == "warning"
+
+
+@pytest.mark.parametrize(
+    "left",
+    [
+        replace(LEFT, requires_grad=False),  # frozen on purpose
+        replace(LEFT, reached=False),  # unused branch, teacher
+        replace(LEFT, std=0.11),  # trained before
+        replace(LEFT, mean=0.02),  # trained before
+        replace(LEFT, root="vgg"),  # another network that only judges
+    ],
+)
+def test_deliberate(left):
+    assert not said(FC1, left)
+
+
+def test_optimiser_of_another_model():
+    other = replace(FC1, root="old", reached=False)
+    (found,) = said(other, LEFT, Hygiene(steps=50, backwards=50, empty_steps=50))
+    assert "another model" in found.says
+    assert found.exact
+
+
+def test_only_frozen_weights_held():
+    (found,) = said(Optimizer(type="Adam", parameters=2, frozen=2), FC1)
+    assert "can train nothing" in found.says
+    assert not said(Optimizer(type="Adam", parameters=4, frozen=2), FC1)
+
+
+def test_looks_untrained():
+    assert looks_untrained(FC1) is True
+    assert looks_untrained(replace(FC1, std=0.11)) is False
+    assert looks_untrained(replace(FC1, shape=(64,))) is None
+    assert looks_untrained(replace(FC1, shape=(4, 4))) is None
+    embedding = Parameter(shape=(500, 16), std=1.0, module_type="Embedding")
+    assert looks_untrained(embedding) is True
+    recurrent = Parameter(shape=(256, 8), std=0.125 / 3**0.5, module_type="LSTM")
+    assert looks_untrained(recurrent) is True

@@ -1,0 +1,66 @@
+"""single-unit-softmax."""
+
+from __future__ import annotations
+
+from penlight.core.facts import Hygiene, Module
+from penlight.pitfalls.single_unit_softmax import SingleUnitSoftmax
+from penlight.testing import check_card, fake_run, objective
+
+BCE = "binary_cross_entropy"
+
+
+def said(*facts):
+    return list(SingleUnitSoftmax().detect(fake_run(facts=facts)))
+
+
+def test_card():
+    assert check_card(SingleUnitSoftmax()) == []
+
+
+def test_softmax_over_one_output(net):
+    graph = net("BinaryCrossEntropy", "Softmax", "out[64,1]", "Relu", "fc[20,64]")
+    facts = (graph, objective(BCE, input_shape=(32, 1)), Hygiene(steps=90, zeroed_steps=90))
+    (found,) = said(*facts)
+    assert found.severity == "critical"
+    assert found.exact
+    assert "single unit" in found.says
+    assert "(32, 1)" in found.evidence[0].says
+    assert "90 of 90" in found.evidence[1].says
+
+
+def test_cross_entropy_on_one_logit():
+    (found,) = said(objective(input_shape=(32, 1)))
+    assert found.where == "cross_entropy@train.py:1"
+
+
+def test_softmax_over_the_batch_is_something_else(net):
+    graph = net("MseLoss", "Softmax", "out[64,1]")
+    assert not said(graph, objective(BCE, input_op="Softmax", input_min=0.01))
+
+
+def test_dimension_0_named_by_the_module(net):
+    graph = net("MseLoss", "Softmax", "out[64,1]")
+    made = type(graph)(ops=tuple(
+        type(op)(op.name, op.shape, op.inputs, op.parameter, "soft" if op.name == "Softmax" else "")
+        for op in graph.ops
+    ))
+    assert said(made)
+    assert not said(made, Module(name="soft", type="Softmax", settings={"dim": 0}))
+
+
+def test_healthy(net):
+    for chain in (
+        ("NllLoss", "LogSoftmax", "out[64,2]"),
+        ("BinaryCrossEntropy", "Sigmoid", "out[64,1]"),
+        ("MseLoss", "out[64,1]", "Softmax(32,1)", "fc[20,64]"),  # attention over one key
+    ):
+        assert not said(net(*chain), objective(BCE, input_shape=(32, 1))), chain
+
+
+def test_one_of_several_heads_is_a_note():
+    heads = (
+        objective(input_shape=(32, 1), site="a"),
+        objective(input_shape=(32, 7), site="b"),
+    )
+    (found,) = said(*heads)
+    assert found.severity == "note"
