@@ -8,7 +8,7 @@ import pytest
 
 from penlight.core.facts import Inputs, Parameter, Targets
 from penlight.core.run import Run
-from penlight.core.vocabulary import ACT_RMS, LOSS, OUTPUT_GRAD
+from penlight.core.vocabulary import ACT_RMS, LOSS, OUTPUT_GRAD, SATURATED_SHARE
 from penlight.pitfalls.input_scale import InputScale
 from penlight.testing import check_card, fake_run, objective, stack
 
@@ -41,8 +41,8 @@ RAW = table(min=0, max=57_600, std_ratio=5400.0, max_offset=6.4, largest_feature
 PIXELS = table(shape=(32, 1, 28, 28), min=0, max=255, std_ratio=1.0, largest_feature_rms=79.0)
 
 
-def run_of(inputs: Inputs, loss: Sequence[float] = STUCK) -> Run:
-    return fake_run({LOSS: loss}, [objective(input_shape=(32, 2)), PAIR, inputs])
+def run_of(inputs: Inputs, loss: Sequence[float] = STUCK, first: float = 190.0) -> Run:
+    return fake_run({LOSS: loss}, [objective(input_shape=(32, 2), first_loss=first), PAIR, inputs])
 
 
 @pytest.mark.parametrize("inputs", [RAW, PIXELS])
@@ -54,13 +54,13 @@ def test_convicts_raw_inputs_in_a_run_that_fails(inputs: Inputs) -> None:
 
 def test_says_what_is_wrong() -> None:
     [found] = InputScale().detect(run_of(RAW))
-    assert "spread of one feature is 5.4e+03 times that of another" in found.says
-    assert "they reach from 0 to 5.76e+04" in found.says
+    assert "one feature spreads 5.4e+03 times as far as another" in found.says
+    assert "they reach from 0 to 5.76e+04" in found.evidence[1].says
 
 
 def test_pixels_scaled_twice() -> None:
     [found] = InputScale().detect(run_of(table(min=0, max=0.004, largest_feature_rms=0.0012)))
-    assert "they are tiny, 0.0012 in size" in found.says
+    assert "they are tiny, 0.0012" in found.says
 
 
 def test_pixels_scaled_again_inside_the_model() -> None:
@@ -82,13 +82,23 @@ def test_pixels_scaled_again_inside_the_model() -> None:
     )
     [found] = InputScale().detect(run)
     assert found.where == "0"
-    assert "its input must be about 0.0012 in size" in found.evidence[0].says
+    assert "they are tiny, 0.0012: 0 makes 0.0007 of them" in found.says
 
 
 def test_a_run_that_copes_gets_a_note() -> None:
     [found] = InputScale().detect(run_of(RAW, LEARNS))
     assert found.severity == "note"
     assert "copes" in found.says
+
+
+def test_a_hard_task_on_raw_inputs_gets_a_note() -> None:
+    assert [f.severity for f in InputScale().detect(run_of(RAW, first=0.8))] == ["note"]
+
+
+def test_saturated_units_are_a_sign_of_harm() -> None:
+    facts = [objective(input_shape=(32, 2), first_loss=0.8), PAIR, RAW]
+    [found] = InputScale().detect(fake_run({LOSS: STUCK, (SATURATED_SHARE, "1"): [0.9] * 9}, facts))
+    assert found.severity == "critical"
 
 
 def test_a_run_that_learnt_a_part_is_charged_only_for_wild_scales() -> None:

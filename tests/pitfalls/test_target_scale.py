@@ -27,7 +27,7 @@ def run_of(
     ("mean", "std"), [(250_000.0, 60_000.0), (1e-3, 1e-3), (2015.0, 4.0)], ids=str
 )
 def test_convicts_targets_out_of_reach(mean: float, std: float) -> None:
-    [found] = TargetScale().detect(run_of(mean, std, left=1.0))
+    [found] = TargetScale().detect(run_of(mean, std, left=10.0))
     assert found.severity == "critical"
 
 
@@ -44,6 +44,10 @@ def test_a_run_that_learnt_a_part_is_warned() -> None:
 
 def test_a_run_that_explains_its_targets_is_healthy() -> None:
     assert not list(TargetScale().detect(run_of(250_000, 60_000, left=0.05)))
+
+
+def test_a_hard_task_within_reach_is_silent() -> None:
+    assert not list(TargetScale().detect(run_of(0.0, 0.02, left=1.0)))
 
 
 def test_standardised_targets_are_silent() -> None:

@@ -146,6 +146,18 @@ def chance_loss(run: Run, objective: Objective | None = None) -> float | None:
     return None
 
 
+def guess_loss(run: Run, objective: Objective) -> float | None:
+    """Loss per target of a net that knows nothing yet, not even the mean; None: unknown."""
+    if objective.function in ("cross_entropy", "nll_loss") and len(objective.input_shape) > 1:
+        return math.log(objective.input_shape[1]) or None
+    if objective.function.startswith("binary_cross_entropy"):
+        return math.log(2)
+    targets, chance = run.targets(objective), chance_loss(run, objective)
+    if objective.function == "mse_loss" and targets is not None and chance is not None:
+        return chance + float(np.mean(np.square(targets.mean)))
+    return None
+
+
 def score(run: Run, objective: Objective | None = None) -> float | None:
     """Share learnt by accuracy or explained variance at the end of the run; None: unknown.
 

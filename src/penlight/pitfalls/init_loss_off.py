@@ -12,7 +12,7 @@ from penlight.core.finding import Evidence, Finding, Prescription, Severity
 from penlight.core.pitfall import Demo, Pitfall, limit
 from penlight.core.run import Run
 from penlight.core.vocabulary import LOSS, OBJECTIVE_LOSS
-from penlight.pitfalls._curves import chance_loss, loss_curve, progress, verdict
+from penlight.pitfalls._curves import SIGMAS, guess_loss, loss_curve, progress
 
 
 class InitLossOff(Pitfall):
@@ -128,7 +128,7 @@ print("RESULT " + json.dumps({"metric": "validation loss", "value": val_loss}))
         objective = run.objective
         if objective is None or objective.first_loss is None:
             return
-        guess = self._guess(run, objective)
+        guess = guess_loss(run, objective)
         first = objective.first_loss
         if guess is None or not math.isfinite(first) or first < self.far * guess:
             return
@@ -142,7 +142,7 @@ print("RESULT " + json.dumps({"metric": "validation loss", "value": val_loss}))
         below = np.flatnonzero(smooth < guess)
         arrived = int(below[0]) / len(curve) if len(below) else 1.0
         severity: Severity = "note"
-        if verdict(run) == "ruined" or seen.end > guess:
+        if seen.end - SIGMAS * seen.error > guess:
             severity = "critical"
         elif arrived > self.wasted:
             severity = "warning"
@@ -194,14 +194,3 @@ print("RESULT " + json.dumps({"metric": "validation loss", "value": val_loss}))
             source=objective.source,
             first_step=0,
         )
-
-    def _guess(self, run: Run, objective: Objective) -> float | None:
-        """The loss of a net that knows nothing yet."""
-        if objective.function in ("cross_entropy", "nll_loss") and len(objective.input_shape) > 1:
-            return math.log(objective.input_shape[1]) or None
-        if objective.function.startswith("binary_cross_entropy"):
-            return math.log(2)
-        targets, chance = run.targets(objective), chance_loss(run, objective)
-        if objective.function == "mse_loss" and targets is not None and chance is not None:
-            return chance + float(np.mean(np.square(targets.mean)))
-        return None

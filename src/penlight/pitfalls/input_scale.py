@@ -9,9 +9,11 @@ from penlight.core.facts import Inputs, Objective, Parameter
 from penlight.core.finding import Evidence, Finding, Prescription
 from penlight.core.pitfall import Demo, Pitfall, limit
 from penlight.core.run import Run
-from penlight.core.vocabulary import ACT_RMS
-from penlight.pitfalls._curves import verdict
-from penlight.pitfalls._layers import chains
+from penlight.core.vocabulary import ACT_RMS, DEAD_SHARE, SATURATED_SHARE, ZERO_SHARE
+from penlight.pitfalls._curves import guess_loss, progress, verdict
+from penlight.pitfalls._layers import Chain, chains, late
+
+ALL_ZERO = 0.99  # of single activations half are zero by design: only a silent layer counts
 
 
 class InputScale(Pitfall):
@@ -46,7 +48,7 @@ class InputScale(Pitfall):
     """
 
     family = "data"
-    needs = (Inputs, Objective, Parameter, ACT_RMS)
+    needs = (Inputs, Objective, Parameter, ACT_RMS, SATURATED_SHARE, ZERO_SHARE, DEAD_SHARE)
     large: float = limit(
         10.0,
         why="typical size of the largest feature: 1 when standardised, under 1 for pixels in "
@@ -66,6 +68,17 @@ class InputScale(Pitfall):
         10.0,
         why="times beyond a limit: what learnt a part is charged only at a decade's distance; "
         "12 layers with Adam on whole numbers up to 28 were still learning well when they stopped",
+    )
+    loud: float = limit(
+        4.0, why="times the loss of guessing: sound initialisations began within 2.0 of it"
+    )
+    worse: float = limit(
+        -0.05, why="share learnt: a net that only cannot do better ends at the constant answer, 0"
+    )
+    idle: float = limit(
+        0.7,
+        why="share of a layer's units that are saturated or dead: healthy nets stay below 0.46 and "
+        "a layer with constant input has half its units off",
     )
     prescriptions = (
         Prescription(
@@ -138,108 +151,94 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
         for inputs in run.inputs:
             if inputs.embedded or inputs.normalised_first or inputs.samples == 0:
                 continue
-            faults = [*self._faults(inputs)]
+            faults = list(self._faults(inputs))
             if faults:
-                yield self._finding(inputs.root, faults, outcome)
+                yield self._finding(run, inputs.root, faults, outcome)
                 return
         if outcome in ("ruined", "poor"):
-            yield from self._inside(run, outcome)
+            for chain in chains(run):
+                fault = self._inside(run, chain)
+                if fault is not None:
+                    yield self._finding(run, chain.layers[0], [fault], outcome)
+                    return
 
-    def _faults(self, x: Inputs) -> Iterator[tuple[str, Evidence]]:
-        """What is wrong with the scale, worst first, as words and evidence."""
+    def _faults(self, x: Inputs) -> Iterator[Evidence]:
+        """What is wrong with the scale, worst first."""
         size = x.largest_feature_rms
         onehot = x.integral and x.min >= 0 and x.max <= 1
         if size is None or onehot:
             return
-        if x.std_ratio is not None and x.std_ratio > self.spread and size > 1:
-            yield (
-                f"the spread of one feature is {x.std_ratio:.2g} times that of another",
-                Evidence(
-                    "inputs",
-                    f"largest over smallest spread of a feature: {x.std_ratio:.3g}",
-                    where=x.root,
-                    value=x.std_ratio,
-                    limit=self.spread,
-                ),
-            )
+        features = (
+            ("one feature spreads {:.2g} times as far as another", x.std_ratio, self.spread),
+            ("one feature lies {:.2g} times its spread away from zero", x.max_offset, self.offset),
+        )
+        for says, value, border in features:
+            if value is not None and value > border and size > 1:
+                yield Evidence("inputs", says.format(value), x.root, None, value, border)
         if size > self.large:
-            yield (
-                f"they reach from {x.min:.3g} to {x.max:.3g}",
-                Evidence(
-                    "inputs",
-                    f"the largest feature has a typical size of {size:.3g}; about 1 is right",
-                    where=x.root,
-                    value=size,
-                    limit=self.large,
-                ),
-            )
-        if x.max_offset is not None and x.max_offset > self.offset and size > 1:
-            yield (
-                f"one feature lies {x.max_offset:.2g} times its spread away from zero",
-                Evidence(
-                    "inputs",
-                    f"largest |mean| / std of a feature: {x.max_offset:.3g}",
-                    where=x.root,
-                    value=x.max_offset,
-                    limit=self.offset,
-                ),
-            )
+            says = f"they reach from {x.min:.3g} to {x.max:.3g}, with a typical size of {size:.2g}"
+            yield Evidence("inputs", says, x.root, None, size, self.large)
         if 0 < size < self.small:
-            yield (
-                f"they are tiny, {size:.2g} in size",
-                Evidence(
-                    "inputs",
-                    f"the largest feature has a typical size of {size:.3g}; about 1 is right",
-                    where=x.root,
-                    value=size,
-                    limit=self.small,
-                ),
-            )
+            yield Evidence("inputs", f"they are tiny, {size:.2g}", x.root, None, size, self.small)
 
-    def _finding(
-        self, root: str, faults: list[tuple[str, Evidence]], outcome: str, where: str = ""
-    ) -> Finding:
-        far = any(_beyond(evidence) > self.far for _, evidence in faults)
-        hurt = outcome == "ruined" or (outcome == "poor" and far)
-        words = ", and ".join(says for says, _ in faults[:2])
+    def _inside(self, run: Run, chain: Chain) -> Evidence | None:
+        """Inputs that forward() has made tiny: judged by what the first layer makes of them.
+
+        With random weights a layer's output is as large as its input times the norm of one unit's
+        weights, and biases only add to it.
+        """
+        first, out = chain.layers[0], chain.rms[0]
+        weight = next((p for p in run.parameters if p.module == first and len(p.shape) > 1), None)
+        if weight is None or not out:
+            return None
+        row = math.hypot(weight.mean, weight.std) * math.sqrt(math.prod(weight.shape[1:]))
+        size = float(out.values[0]) / row if row > 0 else 0.0
+        if not 0 < size < self.small:
+            return None
+        return Evidence(
+            "act_rms",
+            f"they are tiny, {size:.2g}: {first} makes {out.values[0]:.2g} of them with weights of "
+            f"norm {row:.2g}",
+            first,
+            (0, 0),
+            size,
+            self.small,
+        )
+
+    def _finding(self, run: Run, where: str, faults: list[Evidence], outcome: str) -> Finding:
+        signs = list(self._signs(run))
+        far = any(_beyond(evidence) > self.far for evidence in faults)
+        tiny = any((e.value or 0.0) < (e.limit or 0.0) for e in faults)
+        hurt = (signs or tiny) and (outcome == "ruined" or (outcome == "poor" and far))
+        words = ", and ".join(evidence.says for evidence in faults[:2])
         return self.finding(
-            f"The inputs of {where or root or 'the model'} are not scaled: {words}."
+            f"The inputs of {where or 'the model'} are not scaled: {words}."
             + ("" if hurt else " This run copes with it."),
-            *(evidence for _, evidence in faults),
-            severity="critical" if outcome == "ruined" else "warning" if hurt else "note",
+            *faults,
+            *(signs if hurt else ()),
+            severity="note" if not hurt else "critical" if outcome == "ruined" else "warning",
             confidence=0.9 if outcome == "ruined" else 0.8,
-            where=where or root,
+            where=where,
             first_step=0,
         )
 
-    def _inside(self, run: Run, outcome: str) -> Iterator[Finding]:
-        """Scaling inside forward(): judged by what the first layer makes of its input.
-
-        With random weights a layer's output is as large as its input times its weights' norm for
-        one unit; biases only add to it. An output far too small for the weights had a tiny input.
-        """
-        for chain in chains(run):
-            first, out = chain.layers[0], chain.rms[0]
-            weight = next(
-                (p for p in run.parameters if p.module == first and len(p.shape) > 1), None
+    def _signs(self, run: Run) -> Iterator[Evidence]:
+        """What large inputs do to a network; a task that is merely hard shows none of it."""
+        seen, objective = progress(run), run.objective
+        guess = guess_loss(run, objective) if objective is not None else None
+        first = objective.first_loss if objective is not None else None
+        if guess is not None and first is not None and first > self.loud * guess:
+            says = f"the loss began at {first:.3g}, where guessing gives {guess:.3g}"
+            yield Evidence("objective_loss", says, "", (0, 0), first, self.loud * guess)
+        if seen is not None and (seen.broken is not None or (seen.learnt or 0.0) < self.worse):
+            yield Evidence("loss", "it ended worse than a constant answer", value=seen.end)
+        for signal in (SATURATED_SHARE, ZERO_SHARE, DEAD_SHARE):
+            share, site = max(
+                ((late(s) or 0.0, s.site) for s in run.every(signal)), default=(0.0, "")
             )
-            if weight is None or not out:
-                continue
-            row = math.hypot(weight.mean, weight.std) * math.sqrt(math.prod(weight.shape[1:]))
-            size = float(out.values[0]) / row if row > 0 else 0.0
-            if 0 < size < self.small:
-                evidence = Evidence(
-                    "act_rms",
-                    f"{first} gives {out.values[0]:.2g} with weights of norm {row:.3g} a unit: its "
-                    f"input must be about {size:.2g} in size",
-                    where=first,
-                    steps=(0, 0),
-                    value=size,
-                    limit=self.small,
-                )
-                yield self._finding(
-                    chain.root, [(f"they are tiny, {size:.2g} in size", evidence)], outcome, first
-                )
+            if share > (ALL_ZERO if signal is ZERO_SHARE else self.idle):
+                says = f"{share:.0%} of the units of {site} are flat or off"
+                yield Evidence(signal.name, says, site, None, share, self.idle)
                 return
 
 

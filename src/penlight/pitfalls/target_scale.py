@@ -54,6 +54,14 @@ class TargetScale(Pitfall):
     offset: float = limit(
         3.0, why="standard deviations between zero and the mean: the whole cloud lies on one side"
     )
+    worse: float = limit(
+        -0.05, why="share learnt: a net that only cannot do better ends at the constant answer, 0"
+    )
+    steps: float = limit(
+        10.0,
+        why="times the run's length: a last layer of some dozen active units moves an output that "
+        "many times faster than its bias alone",
+    )
     prescriptions = (
         Prescription(
             "Standardise the targets with the training set's statistics: "
@@ -127,6 +135,9 @@ print("RESULT " + json.dumps({"metric": "explained variance", "value": explained
         if seen.learnt is None and seen.broken is None:
             return  # moving targets, as in Q-learning: nobody knows how much there is to explain
         learnt = seen.learnt if seen.broken is None else None
+        reach = list(self._reach(run, mean, std))
+        if not reach and learnt is not None and learnt > self.worse:
+            return  # within reach, and better than a constant: the task is hard, or short
         result = "the loss has flown off"
         if learnt is not None:
             result = f"{max(learnt, 0):.0%} of their variance is explained"
@@ -140,7 +151,7 @@ print("RESULT " + json.dumps({"metric": "explained variance", "value": explained
                 value=std,
                 limit=self.scale,
             ),
-            *self._reach(run, mean, std),
+            *reach,
             *(
                 (Evidence("explained", f"share learnt at the end: {learnt:.2f}", value=learnt),)
                 if learnt is not None
@@ -165,7 +176,7 @@ print("RESULT " + json.dumps({"metric": "explained variance", "value": explained
         if optimizer is None or not optimizer.adaptive or optimizer.lr <= 0:
             return
         needed = max(abs(mean), std) / optimizer.lr
-        if needed > run.steps:
+        if needed > self.steps * run.steps:
             yield Evidence(
                 "lr",
                 f"a bias moves by about {optimizer.lr:g} a step under {optimizer.type}: "
