@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from penlight.core.facts import Hygiene, Module, Parameter
+from penlight.core.facts import Exam, Hygiene, Module, Parameter
 from penlight.core.vocabulary import LOSS, OBJECTIVE_LOSS
 from penlight.pitfalls.gradient_cut import GradientCut
 from penlight.testing import check_card, fake_run, objective
@@ -60,6 +60,16 @@ def test_pretrained_features_are_a_note(cut):
 def test_deliberate(cut, change):
     first = [replace(p, **change) for p in (ENCODER, MIDDLE)]
     assert not said(*first, HEAD, *LINE, cut)
+
+
+def test_an_experiment_proves_it():
+    exam = Exam(name="cut", values={"felt": {"mid.weight": 0.2}})
+    (found,) = said(replace(ENCODER, reached=True), MIDDLE, HEAD, exam)
+    assert found.exact
+    assert found.where == "mid"
+    assert "moved" in found.evidence[1].says
+    own = replace(MIDDLE, std=0.3, module_type="ScaledConv")
+    assert said(replace(ENCODER, reached=True), own, HEAD, exam)[0].severity == "warning"
 
 
 def test_unused_branch_behind_reached_layers(net):

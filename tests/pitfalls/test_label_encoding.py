@@ -16,7 +16,8 @@ def said(function, low, high, *facts, distinct=2, integral=True, classes=(), **f
         objective=f"{function}@train.py:1", samples=500, min=low, max=high, distinct=distinct,
         integral=integral, classes=classes,
     )  # fmt: skip
-    return list(LabelEncoding().detect(fake_run(facts=[objective(function, **fields), targets, *facts])))
+    run = fake_run(facts=[objective(function, **fields), targets, *facts])
+    return list(LabelEncoding().detect(run))
 
 
 def test_card():

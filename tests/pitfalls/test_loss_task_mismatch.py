@@ -14,14 +14,15 @@ BCE, MSE = "binary_cross_entropy_with_logits", "mse_loss"
 
 def said(function, *facts, fit=None, op="", **targets):
     site = f"{function}@train.py:1"
-    series = {} if fit is None else {(EXPLAINED, site): [fit] * 20, (LOSS, "SGD#0"): [0.2] * 20}
+    curves = {(EXPLAINED, site): [fit] * 20, (LOSS, "SGD#0"): [0.2] * 20}
+    series = {} if fit is None else curves
     seen = Targets(objective=site, samples=500, **targets)
     aim = objective(function, input_op=op)
     return list(LossTaskMismatch().detect(fake_run(series, [aim, seen, *facts])))
 
 
-ONEHOT = {"integral": True, "min": 0, "max": 1, "distinct": 2, "mean": (0.25,) * 4}
-BINARY = {"integral": True, "min": 0, "max": 1, "distinct": 2, "mean": (0.4,)}
+ONEHOT = {"integral": True, "min": 0, "max": 1, "distinct": 2, "mean": (0.25,) * 4, "std": (0.4,) * 4}
+BINARY = {"integral": True, "min": 0, "max": 1, "distinct": 2, "mean": (0.4,), "std": (0.5,)}
 
 
 def test_card():

@@ -12,6 +12,13 @@ from penlight.core.vocabulary import LOSS, OBJECTIVE_LOSS
 from penlight.pitfalls._graph import LOSSES, Wiring
 
 
+def felt(run: Run, cut: Sequence[Parameter]) -> list[Parameter]:
+    """The unreached weights on which the loss depends all the same, as an experiment showed."""
+    exam = run.exam("cut")
+    names = exam.values.get("felt", {}) if exam is not None else {}
+    return [p for p in cut if p.name in names or p.name.removeprefix(f"{p.root}.") in names]
+
+
 def before_the_cut(
     run: Run, cut: Sequence[Parameter], graphs: Sequence[Wiring]
 ) -> list[Parameter]:

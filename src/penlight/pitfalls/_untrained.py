@@ -8,6 +8,10 @@ from collections.abc import Iterator
 from penlight.core.facts import Parameter
 
 SIGMAS = 4.0  # of the sampling error of a standard deviation
+LAYERS = frozenset((
+    "Linear", "Conv1d", "Conv2d", "Conv3d", "ConvTranspose1d", "ConvTranspose2d", "Embedding",
+    "LSTM", "GRU", "RNN", "LSTMCell", "GRUCell", "RNNCell", "MultiheadAttention",
+))  # fmt: skip
 SMALLEST = 64  # values: with fewer the sampling error hides everything
 
 
@@ -15,8 +19,8 @@ def looks_untrained(parameter: Parameter) -> bool | None:
     """Whether a weight matrix still has the statistics of a usual random initialisation.
 
     Compares mean and standard deviation at the start of the run with the usual schemes, within
-    the sampling error of that many values. None for parameters that are too small to tell, and
-    for vectors, whose start values (0, 1) say little.
+    the sampling error of that many values. None where that cannot be told: for small tensors, for
+    vectors, whose start values (0, 1) say little, and for tensors with a scheme of their own.
     """
     size = math.prod(parameter.shape)
     if len(parameter.shape) < 2 or size < SMALLEST:
@@ -24,11 +28,12 @@ def looks_untrained(parameter: Parameter) -> bool | None:
     # One value in both schemes: a normal sample's standard deviation errs by 1/sqrt(2n) of it, a
     # uniform one's by less.
     error = SIGMAS / math.sqrt(2 * size)
-    return any(
+    usual = any(
         abs(parameter.std / std - 1) < error
         and abs(parameter.mean) < SIGMAS * std / math.sqrt(size)
         for std in _schemes(parameter)
     )
+    return usual or (None if parameter.module_type not in LAYERS else False)
 
 
 def _schemes(parameter: Parameter) -> Iterator[float]:

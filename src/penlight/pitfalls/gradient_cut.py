@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from penlight.core.facts import Graph, Hygiene, Module, Objective, Parameter
+from penlight.core.facts import Exam, Graph, Hygiene, Module, Objective, Parameter
 from penlight.core.finding import Evidence, Finding, Prescription
 from penlight.core.pitfall import Demo, Pitfall, limit
 from penlight.core.run import Run
 from penlight.core.vocabulary import LOSS, OBJECTIVE_LOSS
-from penlight.pitfalls._frontier import before_the_cut, idle_term
+from penlight.pitfalls._frontier import before_the_cut, felt, idle_term
 from penlight.pitfalls._graph import Wiring, wirings
 from penlight.pitfalls._untrained import looks_untrained
 
@@ -51,7 +51,7 @@ class GradientCut(Pitfall):
     """
 
     family = "loop bug"
-    needs = (Parameter, Graph, Hygiene, Module, Objective, LOSS, OBJECTIVE_LOSS)
+    needs = (Parameter, Graph, Hygiene, Module, Objective, Exam, LOSS, OBJECTIVE_LOSS)
     caused_by = ("single-unit-softmax", "params-not-optimised", "missing-zero-grad")
     idle: float = limit(
         0.01, why="rounding and `loss = 0; loss = loss + ...` add nothing; a term meant to be "
@@ -139,30 +139,33 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             if not any(p.reached for p in run.parameters) and run.hygiene.empty_steps:
                 yield self._severed(run, len(cut))
             return
-        before = before_the_cut(run, cut, graphs)
+        proven = felt(run, cut)
+        before = proven or before_the_cut(run, cut, graphs)
         if before:
-            yield self._cut(before)
+            yield self._cut(before, bool(proven))
 
-    def _cut(self, before: list[Parameter]) -> Finding:
+    def _cut(self, before: list[Parameter], proven: bool) -> Finding:
         weights = [p for p in before if len(p.shape) > 1]
         verdicts = [looks_untrained(p) for p in weights]
         fresh = True in verdicts
         known = False in verdicts and not fresh
-        last = before[-1].module
+        last = before[-1].module or before[-1].name
         state = "their random start values" if fresh else "their start values"
+        moved = Evidence("cut", "the loss changes when they are moved by a tenth", where=last)
         return self.finding(
             f"No gradient reaches {len(before)} weight tensors up to {last}, although they are in "
             f"the optimiser and the model uses them: they stay at {state}.",
             Evidence(
                 "parameters",
-                f"the graph of the loss ends behind {last}: {before[0].name} ... {before[-1].name} "
-                "are not in it",
+                f"{before[0].name} ... {before[-1].name} are not in the graph of the loss",
                 where=last,
                 value=len(before),
                 limit=0,
             ),
+            *([moved] if proven else []),
             severity="critical" if fresh else "note" if known else "warning",
-            confidence=0.97 if fresh else 0.6,
+            confidence=0.99 if fresh and proven else 0.97 if fresh else 0.6,
+            exact=fresh and proven,
             where=last,
             source=before[-1].source,
             first_step=0,
