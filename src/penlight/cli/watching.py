@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, TextIO
 import click
 
 from penlight.cli import OWN_FAULT, apologise, json_out
+from penlight.cli.alerts import Alerts
 from penlight.core.finding import Diagnosis
 from penlight.errors import PenlightError
 from penlight.launch import ranks
@@ -119,7 +120,7 @@ def watch(
         here.rank,
         lambda error: report.say(f"penlight: the recording stopped ({error.strerror})."),
     )
-    progress = _Progress(report.stream)
+    progress = _Progress(report.stream, sink.path.parent)
 
     def terminated(outcome: Outcome) -> None:
         progress.stop()
@@ -160,8 +161,9 @@ class _Progress:
     A thread would do without a hook, but a script that forks is warned about threads.
     """
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, folder: Path) -> None:
         self._stream = stream
+        self._folder = folder
         self._pid = os.getpid()
         self._next = 0.0
         self._off: Callable[[], None] = lambda: None
@@ -174,6 +176,7 @@ class _Progress:
         from penlight.report.progress import Progress
 
         progress = Progress(self._stream)
+        alerts = Alerts(self._folder, progress.alert)
 
         def stepped(*_: object) -> None:
             if is_compiling():
@@ -182,13 +185,16 @@ class _Progress:
             if now >= self._next and os.getpid() == self._pid:
                 self._next = now + REDRAW
                 with suppress(Exception):  # a status line must not cost anybody a training
-                    progress.update(probe.pulse)
+                    pulse = probe.pulse
+                    progress.update(pulse)
+                    alerts.poll(pulse.seconds)
 
         handle = register_optimizer_step_post_hook(stepped)
         probe.on_alert = progress.alert
 
         def off() -> None:
             handle.remove()
+            alerts.stop()
             progress.close()
 
         self._off = off
