@@ -67,11 +67,9 @@ class MisalignedLabels(Pitfall):
         "loss-broadcast",
         "cross-sample-leak",
         "no-information-from-input",
-        "hidden-bottleneck-or-shape-bug",
         "gradient-cut",
         "params-not-optimised",
         "eval-mode-forgotten",
-        "bn-stale-or-small-batch",
         "dropout-norm-misuse",
     )
     memorised: float = limit(

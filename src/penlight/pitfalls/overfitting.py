@@ -49,7 +49,7 @@ class Overfitting(Pitfall):
 
     family = "generalisation"
     needs = (Predictions, Targets, LOSS, OBJECTIVE_LOSS)
-    caused_by = ("misaligned-labels", "eval-mode-forgotten", "distribution-shift")
+    caused_by = ("misaligned-labels", "eval-mode-forgotten")
     t: float = limit(
         4.0,
         why="paired over the samples; 4 is one chance in 30,000, and two in a row make up for the "
@@ -83,7 +83,7 @@ class Overfitting(Pitfall):
         ),
     )
     demo = Demo(
-        script='''\
+        script="""\
 import copy
 import json
 import sys
@@ -131,9 +131,9 @@ for epoch in range(40):
 
 val_loss, accuracy = validate()
 print("RESULT " + json.dumps({"metric": "validation loss", "value": val_loss}))
-''',
+""",
         cure=(
-            ("patience = float(\"inf\"), 0, 1000", "patience = float(\"inf\"), 0, 3"),
+            ('patience = float("inf"), 0, 1000', 'patience = float("inf"), 0, 3'),
             (
                 "        best, best_epoch = val_loss, epoch\n",
                 "        best, best_epoch = val_loss, epoch\n"
@@ -212,7 +212,9 @@ print("RESULT " + json.dumps({"metric": "validation loss", "value": val_loss}))
         around = curve.between(since - width, since).values
         if not len(around):
             return math.nan, math.nan
-        return float(np.mean(around)), float(np.mean(curve.between(run.steps - width, math.inf).values))
+        return float(np.mean(around)), float(
+            np.mean(curve.between(run.steps - width, math.inf).values)
+        )
 
     @staticmethod
     def _chance(run: Run, seen: Predictions) -> float | None:

@@ -67,7 +67,7 @@ class TrainValLeakage(Pitfall):
     steady: float = limit(0.01, why="by which that share may differ: a fixed leak does not move")
     prescriptions = (
         Prescription(
-            "Split first; oversample, augment and fit scalers afterwards, on the training part only.",
+            "Split first; oversample, augment and fit scalers afterwards, on the training part.",
             "What is copied after the split cannot cross it.",
         ),
         Prescription(
@@ -177,14 +177,14 @@ print("RESULT " + json.dumps({"metric": "optimism of validation", "value": accur
         return max(first, 1 - (1 - 1 / gap) ** len(looks.between(0, step)))
 
     def _judge(self, run: Run, objective: Objective, group: list[Predictions]) -> Finding | None:
-        last = group[-int(self.passes) :]
-        shares = [float(p.training_rows or 0.0) for p in last]
-        if len(last) < self.passes or max(shares) - min(shares) > self.steady:
+        share = float(np.median([p.training_rows or 0.0 for p in group]))
+        same = [p for p in group if abs((p.training_rows or 0.0) - share) <= self.steady]
+        if len(same) < max(self.passes, len(group) / 2):
             return None
         gap = int(np.median(np.diff([p.step for p in group])))
         between = gap * objective.target_shape[0]
-        covered = self._covered(run.series(OBJECTIVE_LOSS, objective.site), gap, last[0].step)
-        share, samples = shares[-1], last[-1].samples
+        covered = self._covered(run.series(OBJECTIVE_LOSS, objective.site), gap, same[0].step)
+        samples = group[0].samples
         distinct = max((i.samples * (1 - i.repeated_rows) for i in run.inputs), default=0.0)
         if (
             samples > self.size * min(between, distinct)
@@ -195,16 +195,15 @@ print("RESULT " + json.dumps({"metric": "optimism of validation", "value": accur
             f"{share:.0%} of the {samples} held-out samples are exact copies of training samples.",
             Evidence(
                 "predictions",
-                f"{share * samples:.0f} of {samples} rows of the pass at step {last[-1].step} were "
-                f"also trained on, as in the passes before; about {between} rows are trained on "
-                "between two passes",
-                where=last[-1].objective,
-                steps=(group[0].step, last[-1].step),
+                f"{share * samples:.0f} of {samples} rows were also trained on, the same in {len(same)} "
+                f"passes; about {between} rows are trained on between two passes",
+                where=group[0].objective,
+                steps=(same[0].step, same[-1].step),
                 value=share,
                 limit=self.low,
             ),
             severity="warning",
             confidence=0.85,
-            where=last[-1].objective,
-            first_step=group[0].step,
+            where=group[0].objective,
+            first_step=same[0].step,
         )
