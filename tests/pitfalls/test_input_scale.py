@@ -73,8 +73,8 @@ def test_pixels_scaled_again_inside_the_model() -> None:
         },
         [
             *stack("Conv2d", "Linear"),
-            Parameter("0.weight", (8, 1, 5, 5), module="0", module_type="Conv2d", std=0.115),
-            Parameter("1.weight", (2, 64), module="1", module_type="Linear", std=0.1),
+            Parameter("0.weight", (8, 1, 5, 5), module="0", root="Net", std=0.115),
+            Parameter("1.weight", (2, 64), module="1", root="Net", std=0.1),
             objective(input_shape=(32, 2)),
             PAIR,
             table(min=0, max=1, largest_feature_rms=0.3),

@@ -20,6 +20,7 @@ from penlight.core.vocabulary import ACCURACY, EXPLAINED, LOSS, OBJECTIVE_LOSS
 END = 0.2  # the last fifth of a run speaks for its end
 STEADY = 0.1  # spread of their ratio up to which two loss curves count as proportional
 RUINED, FINE = 0.1, 0.5  # shares learnt: below the one nothing works, from the other on it does
+WORSE = 0.05  # share of chance by which a loss must exceed it: estimates of both err by less
 SIGMAS = 3.0  # differences below this many standard errors are noise
 
 
@@ -52,6 +53,11 @@ class Progress:
     def flat(self) -> bool:
         """Whether the loss never moved down beyond its noise."""
         return not self.fell and not self.falling
+
+    @property
+    def worse(self) -> bool:
+        """Whether it ended non-finite or worse than a constant answer; a hard task ends there."""
+        return self.broken is not None or (self.learnt is not None and self.learnt < -WORSE)
 
     @property
     def diverged(self) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 
 from penlight.core.facts import Parameter
 from penlight.core.run import Run, Series
-from penlight.core.vocabulary import ACT_RMS, DEPENDENCE, OUTPUT_GRAD, Signal
+from penlight.core.vocabulary import ACT_RMS, DEPENDENCE, GRAD_NORM, OUTPUT_GRAD
 
 LOOKS = 5  # looks that speak for the start of a run, and for its end
 NO_LAYER = ("Embedding", "Norm")  # modules with matrices that are no step of the stack
@@ -21,6 +21,7 @@ class Chain:
 
     root: str
     layers: tuple[str, ...]
+    weights: tuple[str, ...]  # name of each layer's (first) weight matrix
     light: tuple[Series, ...]  # ||dL/dz|| over that of the last layer, one for each layer
     rms: tuple[Series, ...]
     dependence: tuple[Series, ...]
@@ -31,19 +32,23 @@ class Chain:
 
 def chains(run: Run) -> list[Chain]:
     """Every model's chain of at least two layers whose gradients were seen."""
-    heavy = {p.module for p in run.parameters if _is_matrix(p)}
+    heavy: dict[tuple[str, str], str] = {}
+    for p in run.parameters:
+        if _is_matrix(p):
+            heavy.setdefault((p.root, p.module), p.name)
     found = []
     for root in dict.fromkeys(m.root for m in run.modules):
         names = tuple(
             m.name
             for m in run.modules
-            if m.root == root and m.name in heavy and run.series(OUTPUT_GRAD, m.name)
+            if m.root == root and (root, m.name) in heavy and run.series(OUTPUT_GRAD, m.name)
         )
         if len(names) > 1:
             found.append(
                 Chain(
                     root,
                     names,
+                    tuple(heavy[root, n] for n in names),
                     _light(run, names),
                     tuple(run.series(ACT_RMS, n).finite for n in names),
                     tuple(run.series(DEPENDENCE, n).finite for n in names),
@@ -60,6 +65,11 @@ def early(series: Series) -> float | None:
 def late(series: Series) -> float | None:
     """Median of the last looks; None when there are none."""
     return float(np.median(series.values[-LOOKS:])) if series else None
+
+
+def owner(series: Series) -> str:
+    """The module an activation belongs to: "net.0" of "net.0 > tanh #2"."""
+    return series.site.partition(" > ")[0]
 
 
 def span(series: Series) -> tuple[int, int] | None:
@@ -86,10 +96,11 @@ def by_degrees(values: tuple[float | None, ...], largest_share: float) -> bool:
     return whole > 0 and float(-falls.min()) <= largest_share * whole
 
 
-def layer_rms(run: Run, parameter: Parameter, signal: Signal) -> float | None:
-    """Root mean square per entry of a parameter's norm signal over the first looks."""
-    norm = early(run.series(signal, parameter.name).finite)
-    return norm / math.sqrt(max(math.prod(parameter.shape), 1)) if norm is not None else None
+def first_gradient(run: Run, chain: Chain) -> float | None:
+    """Root mean square of an entry of the first layer's gradient, over the first looks."""
+    norm = early(run.series(GRAD_NORM, chain.weights[0]).finite)
+    size = next((math.prod(p.shape) for p in run.parameters if p.name == chain.weights[0]), 1)
+    return norm / math.sqrt(max(size, 1)) if norm is not None else None
 
 
 def _light(run: Run, names: tuple[str, ...]) -> tuple[Series, ...]:

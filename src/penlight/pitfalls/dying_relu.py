@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from penlight.core.finding import Evidence, Finding, Prescription, Severity
+from penlight.core.finding import Evidence, Finding, Prescription
 from penlight.core.pitfall import Demo, Pitfall, limit
 from penlight.core.run import Run, Series
 from penlight.core.vocabulary import DEAD_SAMPLES, DEAD_SHARE, GRAD_NORM, UPDATE_RATIO, ZERO_SHARE
 from penlight.pitfalls._curves import verdict
-from penlight.pitfalls._layers import span
+from penlight.pitfalls._layers import owner, span
 
 
 class DyingRelu(Pitfall):
@@ -153,25 +153,17 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
         before = float(series.values[0])
         first = int(series.steps[series.values > self.many][0])
         born = before > self.many
-        thrown = None if born else self._longest(run, first)
         units = f"{share:.0%} of the ReLU units of {series.site} are off for every input"
         story = "from the start" if born else f"since step {first}; at first it were {before:.0%}"
-        severity: Severity = (
-            "critical" if outcome == "ruined" or share > self.all_dead else "warning"
-        )
-        module = run.module(series.site.partition(" > ")[0])
+        module = run.module(owner(series))
+        ruined = outcome == "ruined" or share > self.all_dead
         yield self.finding(
             f"{units}, {story}.",
             Evidence(
-                series.signal,
-                f"{units} ({seen})",
-                where=series.site,
-                steps=span(series),
-                value=share,
-                limit=self.many,
+                series.signal, f"{units} ({seen})", series.site, span(series), share, self.many
             ),
-            *([thrown] if thrown is not None else []),
-            severity=severity,
+            *([] if born else self._thrown(run, first)),
+            severity="critical" if ruined else "warning",
             confidence=0.9 if share > 0.8 else 0.75,
             prescriptions=self.prescriptions if born else self.prescriptions[1:],
             where=series.site,
@@ -179,7 +171,7 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             first_step=first,
         )
 
-    def _longest(self, run: Run, last: int) -> Evidence | None:
+    def _thrown(self, run: Run, last: int) -> list[Evidence]:
         """The longest step before the units died, when it was long enough to kill them."""
         matrices = {p.name for p in run.parameters if len(p.shape) > 1}
         steps = [
@@ -188,16 +180,9 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             if s.site in matrices and (early := s.finite.between(0, last))
         ]
         size, site = max(steps, default=(0.0, ""))
-        if size < self.long_step:
-            return None
-        return Evidence(
-            "update_ratio",
-            f"until then one step had changed {site} by {size:.0%} of its norm",
-            where=site,
-            steps=(0, last),
-            value=size,
-            limit=self.long_step,
-        )
+        says = f"until then one step had changed {site} by {size:.0%} of its norm"
+        found = Evidence("update_ratio", says, site, (0, last), size, self.long_step)
+        return [found] if size > self.long_step else []
 
     def _dead(self, run: Run, series: Series) -> tuple[float, Series, str] | None:
         """A layer most of whose units were dead in the end, on enough samples."""
@@ -212,10 +197,8 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
         One look is enough when the weights in front of it never got a gradient either.
         """
         tail = series.tail(0.2, at_least=3)
-        layer = series.site.partition(" > ")[0]
-        gradients = [
-            s for p in run.parameters if p.module == layer and (s := run.series(GRAD_NORM, p.name))
-        ]
+        own = (p.name for p in run.parameters if p.module == owner(series))
+        gradients = [s for name in own if (s := run.series(GRAD_NORM, name))]
         starved = bool(gradients) and not any(s.values.any() for s in gradients)
         if (len(series) < 3 and not starved) or float(tail.min()) <= self.all_dead:
             return None

@@ -72,14 +72,7 @@ class InputScale(Pitfall):
     loud: float = limit(
         4.0, why="times the loss of guessing: sound initialisations began within 2.0 of it"
     )
-    worse: float = limit(
-        -0.05, why="share learnt: a net that only cannot do better ends at the constant answer, 0"
-    )
-    idle: float = limit(
-        0.7,
-        why="share of a layer's units that are saturated or dead: healthy nets stay below 0.46 and "
-        "a layer with constant input has half its units off",
-    )
+    idle: float = limit(0.7, why="share of units saturated or dead: healthy nets stay below 0.46")
     prescriptions = (
         Prescription(
             "Standardise with the training set's statistics, the same for training and test: "
@@ -188,7 +181,7 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
         weights, and biases only add to it.
         """
         first, out = chain.layers[0], chain.rms[0]
-        weight = next((p for p in run.parameters if p.module == first and len(p.shape) > 1), None)
+        weight = next((p for p in run.parameters if p.name == chain.weights[0]), None)
         if weight is None or not out:
             return None
         row = math.hypot(weight.mean, weight.std) * math.sqrt(math.prod(weight.shape[1:]))
@@ -230,7 +223,7 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
         if guess is not None and first is not None and first > self.loud * guess:
             says = f"the loss began at {first:.3g}, where guessing gives {guess:.3g}"
             yield Evidence("objective_loss", says, "", (0, 0), first, self.loud * guess)
-        if seen is not None and (seen.broken is not None or (seen.learnt or 0.0) < self.worse):
+        if seen is not None and seen.worse:
             yield Evidence("loss", "it ended worse than a constant answer", value=seen.end)
         for signal in (SATURATED_SHARE, ZERO_SHARE, DEAD_SHARE):
             share, site = max(

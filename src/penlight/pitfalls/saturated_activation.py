@@ -11,7 +11,7 @@ from penlight.core.run import Run, Series
 from penlight.core.vocabulary import ACT_ABSMAX, SATURATED_SHARE
 from penlight.pitfalls._curves import verdict
 from penlight.pitfalls._graph import wirings
-from penlight.pitfalls._layers import early, late, span
+from penlight.pitfalls._layers import early, late, owner, span
 
 
 class SaturatedActivation(Pitfall):
@@ -130,7 +130,7 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
         sick = [
             (share, s)
             for s in run.every(SATURATED_SHARE)
-            if _owner(s) not in aside and (share := late(s.finite) or 0.0) > self.most
+            if owner(s) not in aside and (share := late(s.finite) or 0.0) > self.most
         ]
         if not sick:
             return
@@ -143,18 +143,12 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
         born = before > self.most
         first = int(series.steps[series.values > self.most][0])
         story = "from the start" if born else f"since step {first}; at first it were {before:.0%}"
-        module = run.module(_owner(series))
+        module = run.module(owner(series))
         layer = _input_of(run, series)
         size = run.series(ACT_ABSMAX, layer).finite
         reached = (
-            Evidence(
-                "act_absmax",
-                f"what goes into it reaches {size.values[-1]:.3g}; beyond about 4.4 a sigmoid and "
-                "beyond 2.2 a tanh is flat",
-                where=layer,
-                steps=span(size),
-                value=float(size.values[-1]),
-            ),
+            f"what goes into it reaches {size.values[-1] if size else 0.0:.3g}; beyond about 4.4 a "
+            "sigmoid and beyond 2.2 a tanh is flat"
         )
         return self.finding(
             f"{share:.0%} of the units of {series.site} are pinned at the flat ends, {story}.",
@@ -166,7 +160,7 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
                 value=share,
                 limit=self.most,
             ),
-            *(reached if size else ()),
+            *([Evidence("act_absmax", reached, layer, span(size))] if size else []),
             severity=severity,
             confidence=0.85,
             where=series.site,
@@ -175,18 +169,13 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
         )
 
 
-def _owner(series: Series) -> str:
-    """The module a site belongs to: "net.0" of "net.0 > tanh #2"."""
-    return series.site.partition(" > ")[0]
-
-
 def _input_of(run: Run, series: Series) -> str:
     """The module whose output goes into the activation."""
-    owner = _owner(series)
+    name = owner(series)
     names = [m.name for m in run.modules]
-    if " > " in series.site or owner not in names:
-        return owner
-    return names[max(names.index(owner) - 1, 0)]
+    if " > " in series.site or name not in names:
+        return name
+    return names[max(names.index(name) - 1, 0)]
 
 
 def _gates_and_outputs(run: Run) -> frozenset[str]:

@@ -54,9 +54,6 @@ class TargetScale(Pitfall):
     offset: float = limit(
         3.0, why="standard deviations between zero and the mean: the whole cloud lies on one side"
     )
-    worse: float = limit(
-        -0.05, why="share learnt: a net that only cannot do better ends at the constant answer, 0"
-    )
     steps: float = limit(
         10.0,
         why="times the run's length: a last layer of some dozen active units moves an output that "
@@ -136,7 +133,7 @@ print("RESULT " + json.dumps({"metric": "explained variance", "value": explained
             return  # moving targets, as in Q-learning: nobody knows how much there is to explain
         learnt = seen.learnt if seen.broken is None else None
         reach = list(self._reach(run, mean, std))
-        if not reach and learnt is not None and learnt > self.worse:
+        if not reach and not seen.worse:
             return  # within reach, and better than a constant: the task is hard, or short
         result = "the loss has flown off"
         if learnt is not None:

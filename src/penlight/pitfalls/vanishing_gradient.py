@@ -10,7 +10,15 @@ from penlight.core.pitfall import Demo, Pitfall, limit
 from penlight.core.run import Run
 from penlight.core.vocabulary import DEPENDENCE, GRAD_NORM, OUTPUT_GRAD, TRAVEL
 from penlight.pitfalls._curves import progress, verdict
-from penlight.pitfalls._layers import Chain, by_degrees, chains, early, late, layer_rms, span
+from penlight.pitfalls._layers import (
+    Chain,
+    by_degrees,
+    chains,
+    early,
+    first_gradient,
+    late,
+    span,
+)
 
 
 class VanishingGradient(Pitfall):
@@ -155,66 +163,38 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             start, end = early(chain.light[0]), late(chain.light[0])
             if start is None or end is None or max(start, end) > self.dim:
                 continue
-            if not by_degrees(tuple(early(s) for s in reversed(chain.light)), self.one_layer):
-                continue
-            found = (
-                self._adaptive(run, chain, outcome)
-                if run.adaptive
-                else self._plain(run, chain, outcome)
-            )
-            if found is not None:
-                yield found
+            if by_degrees(tuple(early(s) for s in reversed(chain.light)), self.one_layer):
+                judge = self._adaptive if run.adaptive else self._plain
+                yield from judge(run, chain, outcome)
                 return
 
-    def _plain(self, run: Run, chain: Chain, outcome: str) -> Finding | None:
-        light = early(chain.light[0]) or 0.0
-        if outcome == "poor" and light > self.dark:
-            return None
+    def _plain(self, run: Run, chain: Chain, outcome: str) -> Iterator[Finding]:
+        dark = (early(chain.light[0]) or 0.0) < self.dark
+        if outcome == "poor" and not dark:
+            return
         kind = run.optimizers[0].type if run.optimizers else "SGD"
+        then = f"{kind} moves a layer in proportion to its gradient, so the first ones stand still."
         severity: Severity = "critical" if outcome == "ruined" else "warning"
-        return self._finding(
-            run,
-            chain,
-            f"{kind} moves a layer in proportion to its gradient, so the first layers stay as they "
-            "were initialised.",
-            severity,
-            0.95 if light < self.dark else 0.85,
-        )
+        yield self._finding(run, chain, then, severity, 0.95 if dark else 0.85)
 
-    def _adaptive(self, run: Run, chain: Chain, outcome: str) -> Finding | None:
+    def _adaptive(self, run: Run, chain: Chain, outcome: str) -> Iterator[Finding]:
         """Adam makes up for dim light, unless the gradient is under epsilon or all inputs alike."""
-        optimizer = run.optimizers[0]
-        weight = next(
-            (p for p in run.parameters if p.module == chain.layers[0] and len(p.shape) > 1), None
-        )
-        size = layer_rms(run, weight, GRAD_NORM) if weight is not None else None
-        if size is not None and optimizer.eps > 0 and size < optimizer.eps:
-            return self._finding(
-                run,
-                chain,
+        optimizer, first = run.optimizers[0], chain.layers[0]
+        size = first_gradient(run, chain)
+        depends = early(chain.dependence[-2])
+        if size is not None and 0 < size < optimizer.eps:
+            then = (
                 f"Its gradient is {size:.1g} an entry, below {optimizer.type}'s epsilon of "
-                f"{optimizer.eps:.0g}, so not even {optimizer.type} can make up for it.",
-                "critical",
-                0.95,
-                Evidence(
-                    "grad_norm",
-                    f"the gradient of {chain.layers[0]} is {size:.1g} an entry",
-                    where=chain.layers[0],
-                    value=size,
-                    limit=optimizer.eps,
-                ),
+                f"{optimizer.eps:.0g}, so not even {optimizer.type} makes up for it."
             )
-        seen = early(chain.dependence[-2])
-        if outcome == "ruined" and seen is not None and seen < self.gone:
-            return self._finding(
-                run,
-                chain,
+            evidence = Evidence("grad_norm", then, first, None, size, optimizer.eps)
+            yield self._finding(run, chain, then, "critical", 0.95, evidence)
+        elif outcome == "ruined" and depends is not None and depends < self.gone:
+            then = (
                 f"{optimizer.type} would make up for that, but going forward the inputs have "
-                "become all alike, too.",
-                "warning",
-                0.6,
+                "become all alike, too."
             )
-        return None
+            yield self._finding(run, chain, then, "warning", 0.6)
 
     def _finding(
         self, run: Run, chain: Chain, then: str, severity: Severity, sure: float, *more: Evidence
@@ -222,16 +202,8 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
         first, light = chain.layers[0], chain.light[0]
         left = early(light) or 0.0
         tint = left ** (1 / (len(chain) - 1))
-        weights = (p.name for p in run.parameters if p.module == first and len(p.shape) > 1)
-        travel = late(run.series(TRAVEL, next(weights, "")).finite)
-        moved = (
-            Evidence(
-                "travel",
-                f"{first} moved by {travel:.2%} of its weights' norm in the whole run",
-                where=first,
-                value=travel,
-            ),
-        )
+        travel = late(run.series(TRAVEL, chain.weights[0]).finite)
+        moved = f"{first} moved by {travel or 0.0:.2%} of its weights' norm in the whole run"
         module = run.module(first)
         return self.finding(
             f"Only {left:.1e} of the learning signal reaches {first}: each of the {len(chain)} "
@@ -245,7 +217,7 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
                 limit=self.dim,
             ),
             *more,
-            *(moved if travel is not None else ()),
+            *([Evidence("travel", moved, first, None, travel)] if travel is not None else []),
             severity=severity,
             confidence=sure,
             where=first,
