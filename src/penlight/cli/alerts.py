@@ -45,7 +45,7 @@ class Alerts:
             self._read()
         elif self._reader is None and seconds >= self._next:
             self._next = seconds * FACTOR
-            output = TemporaryFile()
+            output = TemporaryFile()  # noqa: SIM115  # lives until the answer is read
             self._reader = (
                 subprocess.Popen(
                     self._command,

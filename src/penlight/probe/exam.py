@@ -21,7 +21,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Iterator
-from time import perf_counter
+from time import thread_time
 from typing import Any
 
 import torch
@@ -51,7 +51,7 @@ class Exam:
         self.state = state
         self.capture = capture
         self.reached = reached
-        self.deadline = perf_counter() + seconds
+        self.deadline = thread_time() + seconds
 
     def run(self) -> None:
         """Run all exams and write their facts; random state is put back."""
@@ -63,8 +63,7 @@ class Exam:
             with torch.enable_grad():
                 end = copy.deepcopy(capture.model)
                 begin = copy.deepcopy(capture.model)
-                begin.load_state_dict(capture.start)
-                if not self._replays(begin):
+                if not self._rewind(begin) or not self._replays(begin):
                     self.state.blinded("replays", "a training step could not be repeated by value")
                     return
                 late = list(capture.last) or capture.first
@@ -89,7 +88,17 @@ class Exam:
         yield "rates_end", self._rates(end, late, self._left())
 
     def _left(self) -> float:
-        return self.deadline - perf_counter()
+        return self.deadline - thread_time()
+
+    def _rewind(self, model: nn.Module) -> bool:
+        """Give a copy its first weights; False when its layers are no longer those of the start."""
+        now = model.state_dict()
+        if {k: v.shape for k, v in now.items()} != {
+            k: v.shape for k, v in self.capture.start.items()
+        }:
+            return False
+        model.load_state_dict(self.capture.start)
+        return True
 
     # -- can it be repeated? --------------------------------------------------------------
 
@@ -115,9 +124,9 @@ class Exam:
         if not probes or not base[0] > 0.0:
             return {}
         self.capture.train(model)
-        start = perf_counter()
+        start = thread_time()
         before = self._judge(model, probes)
-        judging = perf_counter() - start
+        judging = thread_time() - start
         if not math.isfinite(before):
             return {}
         values: dict[str, Any] = {"start": before, "lr": base[0]}
@@ -135,7 +144,7 @@ class Exam:
                 )
             except (TypeError, ValueError):  # an optimiser with a signature of its own
                 return {}
-            begun = perf_counter()
+            begun = thread_time()
             share = (seconds / len(FACTORS)) - judging
             done = 0
             limit = steps or STEPS
@@ -148,7 +157,7 @@ class Exam:
                 loss.backward()
                 optimizer.step()
                 done += 1
-                if not steps and perf_counter() - begun > share:
+                if not steps and thread_time() - begun > share:
                     break
             if not steps:
                 steps = done

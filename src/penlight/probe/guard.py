@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
-from time import perf_counter
+from time import thread_time
 from typing import Any, ParamSpec, TypeVar
 
 P = ParamSpec("P")
@@ -18,6 +18,9 @@ T = TypeVar("T")
 
 class Ledger:
     """Shared by all guards of one probe: time spent, who may call, where faults go.
+
+    Time is this thread's CPU time: on a machine that others use, too, waiting for a core is not
+    our cost, and counting it would blind the probe early.
 
     Args:
         on_fault: called once per broken part with (part, error).
@@ -43,7 +46,7 @@ class Ledger:
             if ledger.inside or part in ledger.broken or not ledger.ours():
                 return None
             ledger.inside = True
-            start = perf_counter()
+            start = thread_time()
             try:
                 return function(*args, **kwargs)
             except Exception as error:  # the law: our faults end here
@@ -51,7 +54,7 @@ class Ledger:
                 ledger.on_fault(part, error)
                 return None
             finally:
-                ledger.cost += perf_counter() - start
+                ledger.cost += thread_time() - start
                 ledger.inside = False
 
         return call
