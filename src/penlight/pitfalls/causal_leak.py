@@ -64,7 +64,7 @@ class CausalLeak(Pitfall):
         ),
     )
     demo = Demo(
-        script='''\
+        script="""\
 import json
 import sys
 
@@ -121,7 +121,7 @@ for epoch in range(8):
     print(f"epoch {epoch}: train loss {loss.item():.3f}, loss in generation {val_loss:.3f}")
 
 print("RESULT " + json.dumps({"metric": "loss in generation", "value": val_loss}))
-''',
+""",
         cure=(("is_causal=False", "is_causal=True"),),
         better="lower",
     )

@@ -123,7 +123,7 @@ class ClassImbalanceCollapse(Pitfall):
         ),
     )
     demo = Demo(
-        script='''\
+        script="""\
 import json
 import sys
 
@@ -157,7 +157,7 @@ for epoch in range(8):
     print(f"epoch {epoch}: test loss {test_loss:.3f}, accuracy {accuracy:.3f}")
 
 print("RESULT " + json.dumps({"metric": "balanced accuracy", "value": sum(recall) / 2}))
-''',
+""",
         cure=(
             (
                 "nn.CrossEntropyLoss()",
@@ -263,7 +263,9 @@ def _counts(seen: Sequence[Predictions], held_out: bool) -> Counts:
     size = max(len(p.labels) for p in seen)
 
     def total(name: str) -> np.ndarray:
-        rows = [np.pad(np.array(getattr(p, name), int), (0, size - len(getattr(p, name)))) for p in seen]
+        rows = [
+            np.pad(np.array(getattr(p, name), int), (0, size - len(getattr(p, name)))) for p in seen
+        ]
         return np.sum(rows, axis=0)
 
     return Counts(

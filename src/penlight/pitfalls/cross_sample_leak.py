@@ -71,7 +71,7 @@ class CrossSampleLeak(Pitfall):
         ),
     )
     demo = Demo(
-        script='''\
+        script="""\
 import json
 import sys
 
@@ -115,7 +115,7 @@ for epoch in range(8):
     print(f"epoch {epoch}: val loss {val_loss:.3f}, accuracy {accuracy:.3f}")
 
 print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
-''',
+""",
         cure=(("batch_first=False", "batch_first=True"),),
     )
 

@@ -67,7 +67,7 @@ class DropoutNormMisuse(Pitfall):
         ),
     )
     demo = Demo(
-        script='''\
+        script="""\
 import json
 import sys
 
@@ -107,7 +107,7 @@ for epoch in range(15):
 
 value = test_loss / test_y.var().item()
 print("RESULT " + json.dumps({"metric": "mse / var(y)", "value": value}))
-''',
+""",
         cure=(("self.dropout(self.out(self.hidden(x)))", "self.out(self.hidden(x))"),),
         better="lower",
     )

@@ -210,11 +210,10 @@ print("RESULT " + json.dumps({"metric": "validation loss", "value": val_loss}))
             return math.nan, math.nan
         width = max(5, run.steps // 20)
         around = curve.between(since - width, since).values
-        if not len(around):
+        end = curve.between(run.steps - width, math.inf).values
+        if not len(around) or not len(end):
             return math.nan, math.nan
-        return float(np.mean(around)), float(
-            np.mean(curve.between(run.steps - width, math.inf).values)
-        )
+        return float(np.mean(around)), float(np.mean(end))
 
     @staticmethod
     def _chance(run: Run, seen: Predictions) -> float | None:
