@@ -74,14 +74,17 @@ def listens_and_learns_nothing(run: Run) -> Uninformed | None:
             ),
             Evidence(
                 "rates",
-                f"from the first state no rate from a tenth to a hundredfold got below {min(arms):.3g}",
+                "from the first state no rate from a tenth to a hundredfold got below "
+                f"{min(arms):.3g}",
                 value=min(arms),
                 limit=(1 - TOUCHED) * seen.chance,
             ),
             Evidence(
                 "dependence",
-                f"the outputs differ between samples ({float(last.values[-1]):.0%} of their power), "
-                f"{light:.0%} of the light reaches the darkest layer, every matrix moved by at least "
+                f"the outputs differ between samples ({float(last.values[-1]):.0%} of their "
+                "power), "
+                f"{light:.0%} of the light reaches the darkest layer, every matrix moved by at "
+                "least "
                 f"{travel:.0%}",
                 where=run.modules[-1].name,
                 value=float(last.values[-1]),

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from penlight.core.facts import Predictions, Targets
 from penlight.core.finding import Evidence, Finding, Prescription
@@ -20,9 +21,9 @@ from penlight.pitfalls._evaluations import held_out_passes
 class Counts:
     """Labels, predictions and hits per class over some late passes or windows."""
 
-    labels: np.ndarray
-    predicted: np.ndarray
-    correct: np.ndarray
+    labels: npt.NDArray[np.int64]
+    predicted: npt.NDArray[np.int64]
+    correct: npt.NDArray[np.int64]
     held_out: bool
     first: int
     last: int
@@ -192,12 +193,12 @@ print("RESULT " + json.dumps({"metric": "balanced accuracy", "value": sum(recall
     def _late(self, run: Run) -> Counts | None:
         """Counts over the last held-out pass, else over the training windows of the second half."""
         for passes in held_out_passes(run):
-            if passes[-1].step >= 0.8 * run.steps and sum(passes[-1].labels):
+            if passes[-1].step >= 0.8 * run.steps and any(passes[-1].labels):
                 return _counts(passes[-1:], True)
         windows = [
             w
             for w in run.training_predictions()
-            if run.objective and w.objective == run.objective.site and sum(w.labels)
+            if run.objective and w.objective == run.objective.site and any(w.labels)
         ]
         late = [w for w in windows if w.step >= windows[-1].step / 2]
         return _counts(late, False) if len(late) > 1 else None
@@ -260,13 +261,14 @@ print("RESULT " + json.dumps({"metric": "balanced accuracy", "value": sum(recall
 
 
 def _counts(seen: Sequence[Predictions], held_out: bool) -> Counts:
-    size = max(len(p.labels) for p in seen)
+    size = max(len(v) for p in seen for v in (p.labels, p.predicted, p.correct))
 
-    def total(name: str) -> np.ndarray:
-        rows = [
-            np.pad(np.array(getattr(p, name), int), (0, size - len(getattr(p, name)))) for p in seen
-        ]
-        return np.sum(rows, axis=0)
+    def total(name: str) -> npt.NDArray[np.int64]:
+        result = np.zeros(size, np.int64)
+        for p in seen:
+            values = getattr(p, name)
+            result[: len(values)] += np.array(values, np.int64)
+        return result
 
     return Counts(
         total("labels"), total("predicted"), total("correct"), held_out, seen[0].step, seen[-1].step

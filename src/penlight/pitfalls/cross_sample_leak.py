@@ -49,7 +49,8 @@ class CrossSampleLeak(Pitfall):
     needs = (Exam, Objective, Inputs, Module, Graph)
     share: float = limit(
         1e-5,
-        why="float32 rounding moves an untouched row by at most 1e-7 of the outputs' scale times the "
+        why="float32 rounding moves an untouched row by at most 1e-7 of the outputs' scale times "
+        "the "
         "square root of the terms of a sum; independent rows moved by exactly 0 in all experiments",
     )
     noise: float = limit(
@@ -61,11 +62,13 @@ class CrossSampleLeak(Pitfall):
             "view only cuts the same memory differently: values of one sample land in another.",
         ),
         Prescription(
-            "Give every softmax, mean, norm and cat the dimension it means: dim=1 or dim=-1, not 0.",
+            "Give every softmax, mean, norm and cat the dimension it means: dim=1 or dim=-1, not "
+            "0.",
             "Dimension 0 is the batch.",
         ),
         Prescription(
-            "Pass batch_first=True to LSTM, GRU and attention layers that are fed (batch, time, ...).",
+            "Pass batch_first=True to LSTM, GRU and attention layers that are fed (batch, time, "
+            "...).",
             "Without it they take the first dimension for time and run along the batch.",
             "your tensors really are (time, batch, ...)",
         ),

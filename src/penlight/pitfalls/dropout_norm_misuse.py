@@ -158,14 +158,16 @@ print("RESULT " + json.dumps({"metric": "mse / var(y)", "value": value}))
             evidence.append(
                 Evidence(
                     "modes",
-                    f"on the same batches the loss is {train:.3g} with dropout and {evaluation:.3g} "
+                    f"on the same batches the loss is {train:.3g} with dropout and "
+                    f"{evaluation:.3g} "
                     "without",
                     value=train,
                     limit=evaluation,
                 )
             )
         return self.finding(
-            f"Dropout {module.name} (p={p:g}) comes after the last layer and deletes predictions: {cost}.",
+            f"Dropout {module.name} (p={p:g}) comes after the last layer and deletes predictions: "
+            f"{cost}.",
             *evidence,
             severity="critical" if values or p >= 0.5 else "warning",
             confidence=0.99,

@@ -94,11 +94,13 @@ class ExcessiveRegularisation(Pitfall):
     )
     decayed: float = limit(
         0.5,
-        why="sum of lr x weight_decay over the run: decay alone would have taken 40% of every weight",
+        why="sum of lr x weight_decay over the run: decay alone would have taken 40% of every "
+        "weight",
     )
     dropout: float = limit(
         0.7,
-        why="Srivastava et al. found 0.2 to 0.5 best for hidden units and saw the error rise beyond; "
+        why="Srivastava et al. found 0.2 to 0.5 best for hidden units and saw the error rise "
+        "beyond; "
         "0.7 keeps three units in ten",
     )
     poor: float = limit(
@@ -180,7 +182,8 @@ print("RESULT " + json.dumps({"metric": "mse / var(y)", "value": test_loss}))
         evidence = [
             Evidence(
                 "loss",
-                f"at the end the loss is {total:.3g}, of which the task makes {task:.3g}: {share:.0%} "
+                f"at the end the loss is {total:.3g}, of which the task makes {task:.3g}: "
+                f"{share:.0%} "
                 "is penalty",
                 value=share,
                 limit=self.share,
@@ -205,7 +208,8 @@ print("RESULT " + json.dumps({"metric": "mse / var(y)", "value": test_loss}))
                 )
             )
         return self._found(
-            f"{share:.0%} of the loss is a penalty on the weights: it holds them at {shrunk:.0%} of "
+            f"{share:.0%} of the loss is a penalty on the weights: it holds them at {shrunk:.0%} "
+            "of "
             f"their size, and {seen.learnt:.0%} of what there is to learn was learnt.",
             seen,
             evidence,
@@ -246,7 +250,8 @@ print("RESULT " + json.dumps({"metric": "mse / var(y)", "value": test_loss}))
             )
         return self._found(
             f"weight_decay={optimizer.weight_decay:g} of {optimizer.type} outweighs the task: the "
-            f"weights fell to {shrunk:.1%} of their size, and only {max(seen.learnt or 0.0, 0.0):.0%} of "
+            f"weights fell to {shrunk:.1%} of their size, and only "
+            f"{max(seen.learnt or 0.0, 0.0):.0%} of "
             "what there is to learn was learnt.",
             seen,
             evidence,
@@ -279,7 +284,8 @@ print("RESULT " + json.dumps({"metric": "mse / var(y)", "value": test_loss}))
             ),
         ]
         return self._found(
-            f"Dropout {worst.name} deletes {p:.0%} of its units in each step, and the model does not "
+            f"Dropout {worst.name} deletes {p:.0%} of its units in each step, and the model does "
+            "not "
             f"fit its own training data ({seen.learnt:.0%} learnt).",
             seen,
             evidence,

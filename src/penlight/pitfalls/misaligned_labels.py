@@ -74,7 +74,8 @@ class MisalignedLabels(Pitfall):
     )
     memorised: float = limit(
         0.3,
-        why="share of the labels' entropy learnt on the training samples: what was learnt by a rule "
+        why="share of the labels' entropy learnt on the training samples: what was learnt by a "
+        "rule "
         "holds for new samples as well, also when the model overfits (catalogue: held-out share "
         "0.66 with the right labels, -0.31 with shuffled ones)",
     )
@@ -95,7 +96,8 @@ class MisalignedLabels(Pitfall):
             "Mixed-up pairs are seen at once.",
         ),
         Prescription(
-            "Shuffle with one permutation: order = rng.permutation(len(x)); x, y = x[order], y[order].",
+            "Shuffle with one permutation: order = rng.permutation(len(x)); x, y = x[order], "
+            "y[order].",
             "Two calls of shuffle give two different orders.",
         ),
         Prescription(
@@ -144,7 +146,7 @@ for epoch in range(25):
         scores = model(val_x)
         val_loss = loss_fn(scores, val_y).item()
         accuracy = (scores.argmax(1) == val_y).float().mean().item()
-    print(f"epoch {epoch:2d}: train loss {loss.item():.3f}, val loss {val_loss:.3f}, accuracy {accuracy:.3f}")
+    print(f"epoch {epoch:2d}: train {loss.item():.3f}, val {val_loss:.3f}, accuracy {accuracy:.3f}")
 
 print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
 """,
@@ -169,7 +171,7 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
         for passes in held_out_passes(run):
             if passes[0].samples < self.samples or not any(p.accuracy is not None for p in passes):
                 continue
-            skills = [(_sigmas(p), p) for p in passes if p.accuracy is not None and sum(p.labels)]
+            skills = [(_sigmas(p), p) for p in passes if p.accuracy is not None and any(p.labels)]
             if not skills:
                 continue
             fit = _known(run, passes[-1].step)
@@ -180,12 +182,14 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
                 return None
             majority = max(at.labels) / sum(at.labels)
             return self.finding(
-                f"The training loss shows {fit:.0%} of the labels as learnt, yet none of {len(skills)} "
+                f"The training loss shows {fit:.0%} of the labels as learnt, yet none of "
+                f"{len(skills)} "
                 "held-out passes did better than naming the most frequent class: labels and inputs "
                 "do not belong together.",
                 Evidence(
                     "predictions",
-                    f"best held-out accuracy {at.accuracy:.1%} at step {at.step}, most frequent class "
+                    f"best held-out accuracy {at.accuracy:.1%} at step {at.step}, most frequent "
+                    "class "
                     f"{majority:.1%} ({best:.1f} standard errors on {at.samples} samples)",
                     where=at.objective,
                     steps=(passes[0].step, passes[-1].step),

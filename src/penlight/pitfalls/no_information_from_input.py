@@ -144,7 +144,8 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
         if own > self.moved or gap > self.moved * abs(true) or not true:
             return
         yield self.finding(
-            "The model's output does not depend on its input: another sample gives the same answer.",
+            "The model's output does not depend on its input: another sample gives the same "
+            "answer.",
             Evidence(
                 "coupling",
                 f"replacing a sample moved its own output by {own:.1e} of the outputs' scale",

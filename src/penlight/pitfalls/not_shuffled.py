@@ -109,7 +109,7 @@ for epoch in range(10):
         scores = model(val_x)
         val_loss = loss_fn(scores, val_y).item()
         accuracy = (scores.argmax(1) == val_y).float().mean().item()
-    print(f"epoch {epoch}: train loss {loss.item():.3f}, val loss {val_loss:.3f}, accuracy {accuracy:.3f}")
+    print(f"epoch {epoch}: train {loss.item():.3f}, val {val_loss:.3f}, accuracy {accuracy:.3f}")
 
 print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
 """,
@@ -133,7 +133,8 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
         evidence = [
             Evidence(
                 "targets",
-                f"{pure:.0%} of the batches hold a single class; shuffled batches of {batch} would do "
+                f"{pure:.0%} of the batches hold a single class; shuffled batches of {batch} would "
+                "do "
                 f"so in {by_chance:.1g} of the cases",
                 where=where,
                 value=pure,
@@ -171,8 +172,10 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
                 found.append(
                     Evidence(
                         "accuracy",
-                        f"batches are either right or wrong as a whole: {wrong:.0%} of the later ones "
-                        f"are mostly wrong, while {float(np.median(late)):.0%} is the median accuracy",
+                        f"batches are either right or wrong as a whole: {wrong:.0%} of the later "
+                        "ones "
+                        f"are mostly wrong, while {float(np.median(late)):.0%} is the median "
+                        "accuracy",
                         where=objective.site,
                         steps=(int(accuracy.steps[len(accuracy) // 2]), int(accuracy.steps[-1])),
                         value=saw,
@@ -191,7 +194,8 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
                 found.append(
                     Evidence(
                         "predictions",
-                        f"held-out accuracy is {last.accuracy:.0%} against {mean:.0%} in training, and "
+                        f"held-out accuracy is {last.accuracy:.0%} against {mean:.0%} in training, "
+                        "and "
                         f"{named:.0%} of the answers are class {top}",
                         where=last.objective,
                         steps=(last.step, last.step),

@@ -68,7 +68,8 @@ class Overfitting(Pitfall):
     prescriptions = (
         Prescription(
             "Keep the weights of the best validation pass and stop when it has not improved for a "
-            "few epochs: best = copy.deepcopy(model.state_dict()), later model.load_state_dict(best).",
+            "few epochs: best = copy.deepcopy(model.state_dict()), later "
+            "model.load_state_dict(best).",
             "The best model of this run already existed.",
         ),
         Prescription(
@@ -123,7 +124,7 @@ for epoch in range(40):
         loss.backward()
         optimizer.step()
     val_loss, accuracy = validate()
-    print(f"epoch {epoch}: train loss {loss.item():.3f}, val loss {val_loss:.3f}, accuracy {accuracy:.3f}")
+    print(f"epoch {epoch}: train {loss.item():.3f}, val {val_loss:.3f}, accuracy {accuracy:.3f}")
     if val_loss < best:
         best, best_epoch = val_loss, epoch
     elif epoch - best_epoch >= patience:
@@ -136,8 +137,10 @@ print("RESULT " + json.dumps({"metric": "validation loss", "value": val_loss}))
             ('patience = float("inf"), 0, 1000', 'patience = float("inf"), 0, 3'),
             (
                 "        best, best_epoch = val_loss, epoch\n",
-                "        best, best_epoch = val_loss, epoch\n"
-                "        best_weights = copy.deepcopy(model.state_dict())\n",
+                (
+                    "        best, best_epoch = val_loss, epoch\n"
+                    "        best_weights = copy.deepcopy(model.state_dict())\n"
+                ),
             ),
             (
                 "\nval_loss, accuracy = validate()",
@@ -176,7 +179,8 @@ print("RESULT " + json.dumps({"metric": "validation loss", "value": val_loss}))
         evidence = [
             Evidence(
                 "predictions",
-                f"loss on the same {last.samples} held-out samples: {lowest:.3g} at step {best.step}, "
+                f"loss on the same {last.samples} held-out samples: {lowest:.3g} at step "
+                f"{best.step}, "
                 f"{last_loss:.3g} at step {last.step} (paired t = {last.paired_t:.1f})",
                 where=last.objective,
                 steps=(best.step, last.step),
@@ -185,7 +189,8 @@ print("RESULT " + json.dumps({"metric": "validation loss", "value": val_loss}))
             ),
             Evidence(
                 "predictions",
-                f"the rise is {lost:.0%} of the {chance:.3g} that a guess without knowledge would cost",
+                f"the rise is {lost:.0%} of the {chance:.3g} that a guess without knowledge would "
+                "cost",
                 where=last.objective,
                 value=lost,
                 limit=self.costly,

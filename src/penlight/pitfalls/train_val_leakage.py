@@ -53,7 +53,8 @@ class TrainValLeakage(Pitfall):
     )
     known: float = limit(
         0.8,
-        why="of the share of training rows that the probe has itself seen: a pass over the training "
+        why="of the share of training rows that the probe has itself seen: a pass over the "
+        "training "
         "set reaches that share, a leak stays clearly below it",
     )
     size: float = limit(
@@ -63,12 +64,14 @@ class TrainValLeakage(Pitfall):
     )
     values: float = limit(
         10,
-        why="numbers in a row, not all of them whole: rows of tokens, counts or a few categories are "
+        why="numbers in a row, not all of them whole: rows of tokens, counts or a few categories "
+        "are "
         "equal by nature (29% in the character windows of benchmarks/healthy/still_falling)",
     )
     passes: float = limit(
         3,
-        why="passes with the same share: it grows while the probe is still getting to know the data",
+        why="passes with the same share: it grows while the probe is still getting to know the "
+        "data",
     )
     steady: float = limit(0.01, why="by which that share may differ: a fixed leak does not move")
     prescriptions = (
@@ -150,8 +153,7 @@ print("RESULT " + json.dumps({"metric": "optimism of validation", "value": accur
         cure=(
             (
                 "x, y = oversample(x, y)\ntrain_x, train_y, val_x, val_y = split(x, y)",
-                "train_x, train_y, val_x, val_y = split(x, y)\n"
-                "train_x, train_y = oversample(train_x, train_y)",
+                "train_x, train_y, val_x, val_y = split(x, y)\ntrain_x, train_y = oversample(train_x, train_y)",
             ),
         ),
         better="lower",
@@ -208,7 +210,8 @@ print("RESULT " + json.dumps({"metric": "optimism of validation", "value": accur
             f"{share:.0%} of the {samples} held-out samples are exact copies of training samples.",
             Evidence(
                 "predictions",
-                f"{share * samples:.0f} of {samples} rows were also trained on, the same in {len(same)} "
+                f"{share * samples:.0f} of {samples} rows were also trained on, the same in "
+                f"{len(same)} "
                 f"passes; about {between} rows are trained on between two passes",
                 where=group[0].objective,
                 steps=(same[0].step, same[-1].step),

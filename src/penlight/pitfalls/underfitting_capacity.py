@@ -108,7 +108,9 @@ train_x, train_y, val_x, val_y = features[:2400], labels[:2400], features[2400:]
 
 width = 1
 model = nn.Sequential(
-    nn.Linear(20, 64), nn.LeakyReLU(), nn.Linear(64, width), nn.LeakyReLU(), nn.Linear(width, classes)
+    nn.Linear(20, 64), nn.LeakyReLU(),
+    nn.Linear(64, width), nn.LeakyReLU(),
+    nn.Linear(width, classes),
 )
 optimizer = torch.optim.Adam(model.parameters(), lr=5e-3)
 loss_fn = nn.CrossEntropyLoss()
@@ -165,7 +167,8 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             ),
             Evidence(
                 "objective_loss",
-                f"the training loss went from {seen.first:.3g} to {seen.end:.3g}, {seen.learnt:.0%} of "
+                f"the training loss went from {seen.first:.3g} to {seen.end:.3g}, "
+                f"{seen.learnt:.0%} of "
                 "what there is to learn",
                 value=seen.learnt,
                 limit=self.learnt,
