@@ -9,7 +9,7 @@ import time
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from time import perf_counter
+from time import perf_counter, thread_time
 from typing import TYPE_CHECKING, Any
 
 import penlight
@@ -92,7 +92,7 @@ class Probe:
                 f.Blind(what="everything", why="torch is not installed here").to_event()
             )
             return
-        imported = perf_counter()
+        imported = thread_time()
         self._header(str(torch.__version__))
         from penlight.probe.parts import Parts
 
@@ -102,7 +102,7 @@ class Probe:
         except Exception as error:  # an unknown torch must not cost the user the run
             self._fault("start", error)
             self._patches.undo()
-        self._ledger.cost += perf_counter() - imported
+        self._ledger.cost += thread_time() - imported
         self._started = start
 
     def finish(self, script_exit: int | None = 0, error: str = "") -> None:
@@ -115,7 +115,7 @@ class Probe:
         if self._finished or os.getpid() != self._ledger.pid:
             return
         self._finished = True
-        begin = perf_counter()
+        begin, worked = perf_counter(), thread_time()
         steps, seconds = 0, 0.0
         if self.parts is not None:
             self.parts.off()
@@ -138,7 +138,7 @@ class Probe:
                 steps=steps,
                 seconds=seconds,
                 wall=now - self._started,
-                cost=self._ledger.cost + now - begin,
+                cost=self._ledger.cost + thread_time() - worked,
             ).to_event()
         )
         self.sink.flush()

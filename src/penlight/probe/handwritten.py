@@ -1,0 +1,92 @@
+"""Recognises losses that the script computes itself, from the graph they leave.
+
+`((prediction - target) ** 2).mean()` leaves Mean <- Pow <- Sub, and autograd keeps the difference;
+`-(target * log(p)).sum(1).mean()` leaves Mul and Log, and autograd keeps target and p. With the
+model's output at hand the missing partner is computed, and the loss is treated like the library's
+own of the same kind.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from penlight.probe.graph import Node, Walk, saved
+
+HEAD = 24  # nodes nearest to the loss that are looked at
+
+
+@dataclass
+class Recognised:
+    """A library loss that says the same: its name, prediction and target."""
+
+    name: str
+    prediction: Tensor
+    target: Tensor
+
+
+def recognise(graph: Walk, output: Tensor | None) -> Recognised | None:
+    """The loss at the head of a graph, None when it is none of the known shapes.
+
+    Args:
+        graph: the walked graph, from the loss backwards.
+        output: the model's newest output, detached.
+    """
+    for node in graph.nodes[:HEAD]:
+        if node.op.name in ("Pow", "Abs", "Mul"):
+            found = _difference(graph, node, output)
+            if found is not None:
+                return found
+        if node.op.name == "Mul":
+            found = _likelihood(graph, node)
+            if found is not None:
+                return found
+    return None
+
+
+def _difference(graph: Walk, node: Node, output: Tensor | None) -> Recognised | None:
+    inputs = [graph.nodes[i] for i in node.op.inputs]
+    if output is None or not inputs or inputs[0].op.name not in ("Sub", "Rsub"):
+        return None
+    square = len(inputs) == 2 and inputs[0] is inputs[1]
+    if node.op.name == "Mul" and not square:
+        return None
+    difference = saved(node.live, "self")
+    if difference is None or not difference.is_floating_point():
+        return None
+    sub = inputs[0]
+    if sub.op.blocked != 1 or difference.numel() != output.numel() or difference.dim() == 0:
+        return None
+    first_is_prediction = sub.live.next_functions[0][0] is not None
+    prediction = output.reshape(difference.shape)
+    target = prediction - difference if first_is_prediction else prediction + difference
+    return Recognised("l1_loss" if node.op.name == "Abs" else "mse_loss", prediction, target)
+
+
+def _likelihood(graph: Walk, node: Node) -> Recognised | None:
+    if node.op.blocked != 1 or not node.op.inputs:
+        return None
+    other = graph.nodes[node.op.inputs[0]]
+    weights = saved(node.live, "other")
+    if weights is None:
+        weights = saved(node.live, "self")
+    if weights is None or weights.dim() == 0 or not weights.is_floating_point():
+        return None
+    if other.op.name == "LogSoftmax":
+        logs = saved(other.live, "result")
+    elif other.op.name == "Log":
+        inside = saved(other.live, "self")
+        logs = inside.log() if inside is not None else None
+    else:
+        return None
+    if logs is None or logs.shape != weights.shape or bool((weights < 0).any()):
+        return None
+    if weights.dim() > 1 and weights.shape[1] > 1:
+        if not torch.allclose(weights.sum(1), torch.ones(()).to(weights), atol=1e-4):
+            return None
+        return Recognised("nll_loss", logs, weights.argmax(1))
+    if bool((weights > 1).any()) or other.op.name != "Log":
+        return None
+    return Recognised("binary_cross_entropy", logs.exp(), weights)
