@@ -21,8 +21,8 @@ def said(function, *facts, fit=None, op="", **targets):
     return list(LossTaskMismatch().detect(fake_run(series, [aim, seen, *facts])))
 
 
-ONEHOT = {"integral": True, "min": 0, "max": 1, "distinct": 2, "mean": (0.25,) * 4, "std": (0.4,) * 4}
 BINARY = {"integral": True, "min": 0, "max": 1, "distinct": 2, "mean": (0.4,), "std": (0.5,)}
+ONEHOT = {**BINARY, "mean": (0.25,) * 4, "std": (0.4,) * 4}
 
 
 def test_card():

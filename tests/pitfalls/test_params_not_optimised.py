@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from penlight.core.facts import Hygiene, Optimizer, Parameter
+from penlight.core.facts import Hygiene, Module, Optimizer, Parameter
 from penlight.pitfalls._untrained import looks_untrained
 from penlight.pitfalls.params_not_optimised import ParamsNotOptimised
 from penlight.testing import check_card, fake_run
@@ -76,6 +76,18 @@ def test_only_frozen_weights_held():
     (found,) = said(Optimizer(type="Adam", parameters=2, frozen=2), FC1)
     assert "can train nothing" in found.says
     assert not said(Optimizer(type="Adam", parameters=4, frozen=2), FC1)
+
+
+def test_only_the_output_layer_is_frozen():
+    line = [
+        Module(name="fc1", type="Linear", order=0, root="model"),
+        Module(name="fc2", type="Linear", order=1, root="model"),
+    ]
+    (found,) = said(FC1, replace(FC2, requires_grad=False, reached=False), *line)
+    assert found.severity == "warning"
+    assert "output layer fc2 is frozen" in found.says
+    assert not said(replace(FC1, requires_grad=False), FC2, *line)  # a frozen trunk
+    assert not said(FC1, replace(FC2, requires_grad=False, optimised=False), *line)
 
 
 def test_looks_untrained():

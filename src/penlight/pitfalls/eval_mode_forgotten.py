@@ -164,7 +164,7 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             )
         return self.finding(
             f"The model is evaluated in training mode ({names}): model.eval() was not called "
-            "before validation, so the scores are those of a half-disabled model.",
+            "before validation, so dropout and batch norm still act as in training.",
             *evidence,
             severity="critical" if loose else "warning",
             confidence=0.99 if loose else 0.85,
@@ -176,11 +176,11 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
     def _always_on(self, run: Run, seen: Hygiene) -> Finding:
         scored = any(p.phase == "eval" for p in run.all(Predictions))
         return self.finding(
-            f"F.dropout was active in {seen.eval_functional_dropout} of {seen.eval_forwards} "
+            f"F.dropout was active {seen.eval_functional_dropout} times in {seen.eval_forwards} "
             "evaluation passes: without training=self.training it does not follow model.eval().",
             Evidence(
                 "hygiene",
-                f"{seen.eval_functional_dropout} gradient-free passes dropped units",
+                f"{seen.eval_functional_dropout} calls dropped units although model.eval() was on",
                 value=seen.eval_functional_dropout,
                 limit=0,
             ),

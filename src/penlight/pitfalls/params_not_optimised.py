@@ -60,6 +60,13 @@ class ParamsNotOptimised(Pitfall):
             "A Python list hides its layers from model.parameters(), .to() and state_dict().",
         ),
     )
+    _thaw = (
+        Prescription(
+            "Set requires_grad_(True) on the layers that should learn (the new head) and give "
+            "those to the optimiser.",
+            "A frozen tensor never gets a gradient. To keep some rows only, mask their gradient.",
+        ),
+    )
     demo = Demo(
         script='''\
 import json
@@ -122,6 +129,10 @@ print("RESULT " + json.dumps({"metric": "mse", "value": val_loss}))
             if optimizer.parameters and optimizer.frozen == optimizer.parameters:
                 yield self._frozen(optimizer)
                 return
+        head = _frozen_head(run)
+        if head:
+            yield self._frozen_output(head)
+            return
         live = [p for p in run.parameters if p.requires_grad and p.reached]
         left = [p for p in live if not p.optimised]
         if not run.optimizers or not left:
@@ -210,14 +221,42 @@ print("RESULT " + json.dumps({"metric": "mse", "value": val_loss}))
             exact=True,
             source=optimizer.source,
             first_step=0,
-            prescriptions=(
-                Prescription(
-                    "Set requires_grad_(True) on the layers that should learn (the new head) and "
-                    "give those to the optimiser.",
-                    "A frozen tensor never gets a gradient.",
-                ),
-            ),
+            prescriptions=self._thaw,
         )
+
+    def _frozen_output(self, head: list[Parameter]) -> Finding:
+        name = head[0].module
+        return self.finding(
+            f"The output layer {name} is frozen (requires_grad=False) while the layers before it "
+            "train: its weights stay as they are, although an optimiser holds them.",
+            Evidence(
+                "parameters",
+                f"{len(head)} frozen tensors, all of them in {name}",
+                where=name,
+                value=len(head),
+                limit=0,
+            ),
+            severity="warning",
+            confidence=0.85,
+            where=name,
+            source=head[0].source,
+            first_step=0,
+            prescriptions=self._thaw,
+        )
+
+
+def _frozen_head(run: Run) -> list[Parameter]:
+    """The output layer's weights if they alone are frozen, and an optimiser was given them.
+
+    Where whole parts of a network are frozen (transfer, adapters) that is deliberate.
+    """
+    frozen = [p for p in run.parameters if not p.requires_grad and p.used]
+    owners = {(p.root, p.module) for p in frozen}
+    others = {(p.root, p.module) for p in run.parameters if p.requires_grad and p.reached}
+    line = [m for m in run.modules if (m.root, m.name) in owners | others]
+    if len(owners) != 1 or len(line) < 2 or not all(p.optimised for p in frozen):
+        return []
+    return frozen if (line[-1].root, line[-1].name) in owners else []
 
 
 def _size(parameters: Sequence[Parameter]) -> int:
