@@ -34,7 +34,7 @@ class Counts:
 
 
 class ClassImbalanceCollapse(Pitfall):
-    """Rare classes are never predicted: naming the frequent ones is good enough for the loss.
+    """Rare classes are never predicted: naming the frequent one is good enough.
 
     A smoke alarm that never rings is right on 99.9% of all days, and useless on the one that
     counts.

@@ -153,7 +153,10 @@ print("RESULT " + json.dumps({"metric": "optimism of validation", "value": accur
         cure=(
             (
                 "x, y = oversample(x, y)\ntrain_x, train_y, val_x, val_y = split(x, y)",
-                "train_x, train_y, val_x, val_y = split(x, y)\ntrain_x, train_y = oversample(train_x, train_y)",
+                (
+                    "train_x, train_y, val_x, val_y = split(x, y)\n"
+                    "train_x, train_y = oversample(train_x, train_y)"
+                ),
             ),
         ),
         better="lower",

@@ -1,0 +1,37 @@
+"""causal-leak."""
+
+from __future__ import annotations
+
+from penlight.core.facts import Exam, Hygiene
+from penlight.pitfalls.causal_leak import CausalLeak
+from penlight.testing import check_card, fake_run
+
+
+def said(earlier, *facts):
+    exam = Exam(name="causality", values={"earlier": earlier, "own": 0.7, "length": 16})
+    return list(CausalLeak().detect(fake_run(facts=[exam, *facts])))
+
+
+def coupling(noise):
+    return Exam(name="coupling", values={"own": 0.1, "others": 0.0, "noise": noise, "samples": 8})
+
+
+def test_card():
+    assert check_card(CausalLeak()) == []
+
+
+def test_the_future_shows():
+    (found,) = said(0.04, coupling(0.0))
+    assert found.severity == "critical"
+    assert found.exact
+    assert "last of 16 tokens" in found.says
+
+
+def test_a_masked_model():
+    assert not said(0.0, coupling(0.0))
+    assert not said(3e-7, coupling(0.0))
+
+
+def test_a_model_that_is_random_in_evaluation_proves_nothing():
+    assert not said(0.04, coupling(0.02))
+    assert not said(0.04, Hygiene(eval_functional_dropout=3))

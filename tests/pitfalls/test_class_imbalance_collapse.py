@@ -1,0 +1,76 @@
+"""class-imbalance-collapse."""
+
+from __future__ import annotations
+
+from penlight.core.facts import Predictions, Targets
+from penlight.core.vocabulary import LOSS
+from penlight.pitfalls.class_imbalance_collapse import ClassImbalanceCollapse
+from penlight.testing import check_card, fake_run, objective
+
+SITE = "cross_entropy@train.py:1"
+
+
+def said(labels, predicted, correct, loss=0.1, phase="eval", step=100, **fields):
+    seen = Predictions(
+        phase=phase, objective=SITE, step=step, samples=sum(labels),
+        labels=labels, predicted=predicted, correct=correct,
+    )  # fmt: skip
+    windows = [seen] if phase == "eval" else [seen, seen]
+    targets = Targets(objective=SITE, samples=sum(labels), classes=labels)
+    shape = (50, len(labels))
+    run = fake_run(
+        {LOSS: [loss] * 100}, [objective(input_shape=shape, **fields), targets, *windows]
+    )
+    return list(ClassImbalanceCollapse().detect(run))
+
+
+def test_card():
+    assert check_card(ClassImbalanceCollapse()) == []
+
+
+def test_only_the_majority():
+    (found,) = said((970, 30), (1000, 0), (970, 0))
+    assert found.severity == "warning"
+    assert "97.0%" in found.says
+    assert "all 30 others" in found.says
+
+
+def test_in_training_windows():
+    (found,) = said((970, 30), (1000, 0), (970, 0), phase="train")
+    assert "training samples" in found.says
+
+
+def test_nothing_learnt_yet_is_a_note():
+    (found,) = said((970, 30), (1000, 0), (970, 0), loss=0.1347)
+    assert found.severity == "note"
+
+
+def test_balanced_classes_have_other_causes():
+    assert not said((500, 500), (1000, 0), (500, 0), loss=0.5)
+
+
+def test_weighted_losses_are_left_alone():
+    assert not said((970, 30), (1000, 0), (970, 0), weighted=True)
+
+
+def test_rare_classes_among_many():
+    (found,) = said((500, 250, 240, 8, 4), (505, 250, 247, 0, 0), (495, 240, 235, 0, 0))
+    assert found.severity == "warning"
+    assert "Classes 3, 4" in found.says
+
+
+def test_rare_classes_that_are_found():
+    assert not said((500, 250, 240, 8, 4), (500, 250, 240, 8, 4), (495, 240, 235, 3, 1))
+
+
+def test_early_training():
+    assert not said((500, 250, 240, 8, 4), (900, 50, 52, 0, 0), (480, 20, 20, 0, 0))
+
+
+def test_words():
+    labels = (5000, *(10,) * 200)
+    assert not said(labels, (7000, *(0,) * 200), (5000, *(0,) * 200))
+
+
+def test_an_old_pass_says_nothing():
+    assert not said((970, 30), (1000, 0), (970, 0), step=10)

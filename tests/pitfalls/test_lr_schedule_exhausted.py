@@ -1,0 +1,63 @@
+"""lr-schedule-exhausted."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from penlight.core.facts import Targets
+from penlight.core.vocabulary import LOSS, LR
+from penlight.pitfalls.lr_schedule_exhausted import LrScheduleExhausted, spending
+from penlight.testing import check_card, fake_run, objective
+
+STUCK = [*np.linspace(2.3, 1.8, 30), *([1.8] * 770)]
+TARGETS = Targets(objective="cross_entropy@train.py:1", classes=(100,) * 10)
+
+
+def said(rates, losses=STUCK):
+    run = fake_run({LOSS: losses, LR: rates}, [objective(), TARGETS])
+    return list(LrScheduleExhausted().detect(run))
+
+
+def stepped(every, gamma, peak=0.1):
+    return {i * every: peak * gamma**i for i in range(math.ceil(800 / every))}
+
+
+def cosine(until=800):
+    return {i: 0.05 * (1 + math.cos(math.pi * min(i / until, 1))) for i in range(800)}
+
+
+def test_card():
+    assert check_card(LrScheduleExhausted()) == []
+
+
+@pytest.mark.parametrize("rates", [stepped(8, 0.1), cosine(100), {0: 0.1, 40: 1e-6}])
+def test_spent_too_soon(rates):
+    (found,) = said(rates)
+    assert found.severity == "critical"
+    assert found.first_step < 200
+
+
+@pytest.mark.parametrize(
+    "rates",
+    [
+        {0: 0.1},
+        stepped(267, 0.1),
+        cosine(),
+        {i: 0.1 * min(1, (i + 1) / 100) for i in range(101)},  # warmup
+        {i: 0.1 * 0.5 ** (i % 100 / 10) for i in range(800)},  # warm restarts
+    ],
+)
+def test_schedules_that_last(rates):
+    assert not said(rates)
+
+
+def test_a_run_that_has_learnt():
+    assert not said(stepped(8, 0.1), [*np.linspace(2.3, 0.05, 30), *([0.05] * 770)])
+
+
+def test_spending_of_a_constant_rate_is_unknown():
+    run = fake_run({LR: {0: 0.1}})
+    assert spending(run.series(LR), 100) is None

@@ -1,0 +1,93 @@
+"""misaligned-labels."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from penlight.core.facts import Exam, Inputs, Module, Parameter, Predictions, Targets
+from penlight.core.vocabulary import DEPENDENCE, LOSS, OUTPUT_GRAD, TRAVEL
+from penlight.pitfalls.misaligned_labels import MisalignedLabels
+from penlight.testing import check_card, fake_run, objective
+
+SITE = "cross_entropy@train.py:1"
+TARGETS = Targets(objective=SITE, classes=(100,) * 5, entropy=1.609)
+BY_HEART = np.linspace(1.65, 0.4, 250).tolist()
+
+
+def memorising(accuracies, *facts, losses=BY_HEART, samples=500):
+    passes = [
+        Predictions(
+            objective="cross_entropy@train.py:9",
+            step=50 * (i + 1),
+            samples=samples,
+            loss=1.7 + 0.1 * i,
+            accuracy=accuracy,
+            labels=(samples // 5,) * 5,
+        )
+        for i, accuracy in enumerate(accuracies)
+    ]
+    run = fake_run({LOSS: losses}, [objective(input_shape=(50, 5)), TARGETS, *passes, *facts])
+    return list(MisalignedLabels().detect(run))
+
+
+def stuck(kind="Linear", best=1.6, travel=0.2, repeated=0.6, dependence=0.4, end=1.58):
+    rates = {"start": 1.7, "x0.1": 1.65, "x1": best, "x10": 1.62, "x100": 2.0, "steps": 40}
+    run = fake_run(
+        {
+            LOSS: np.linspace(1.7, end, 400).tolist(),
+            (DEPENDENCE, "out"): [0.3, dependence],
+            (OUTPUT_GRAD, "out"): [1.0, 1.0],
+            (TRAVEL, "out.weight"): [0.01, travel],
+        },
+        [
+            objective(input_shape=(50, 5)),
+            TARGETS,
+            Module(name="out", type=kind),
+            Parameter(name="out.weight", shape=(5, 8)),
+            Inputs(samples=2000, repeated_rows=repeated),
+            Exam(name="rates", values=rates),
+        ],
+    )
+    return list(MisalignedLabels().detect(run))
+
+
+def test_card():
+    assert check_card(MisalignedLabels()) == []
+
+
+def test_learnt_by_heart_and_nothing_transfers():
+    (found,) = memorising([0.2, 0.21, 0.19, 0.2, 0.2])
+    assert found.severity == "critical"
+    assert "none of 5 held-out passes" in found.says
+
+
+def test_overfitting_was_better_than_chance_once():
+    assert not memorising([0.2, 0.5, 0.45, 0.4, 0.35])
+
+
+def test_not_learnt_by_heart_yet():
+    assert not memorising([0.2, 0.2], losses=[1.6] * 250)
+
+
+def test_few_samples_prove_nothing():
+    assert not memorising([0.2, 0.2, 0.2], samples=50)
+
+
+def test_a_model_spoilt_in_evaluation_mode():
+    modes = Exam(name="modes", values={"train": 0.4, "eval": 3.0})
+    assert not memorising([0.2, 0.2, 0.2], modes)
+
+
+def test_all_works_and_nothing_is_learnt():
+    (found,) = stuck()
+    assert found.severity == "warning"
+    assert "say nothing about the inputs" in found.says
+
+
+def test_other_explanations_come_first():
+    assert not stuck(best=1.3)  # another rate learns
+    assert not stuck(travel=0.001)  # a layer stands still
+    assert not stuck(dependence=1e-4)  # the outputs have collapsed
+    assert not stuck(kind="LSTM")  # slow starters
+    assert not stuck(repeated=0.0)  # samples that never come again: augmentation
+    assert not stuck(end=1.2)

@@ -1,0 +1,63 @@
+"""no-information-from-input."""
+
+from __future__ import annotations
+
+from penlight.core.facts import Exam, Inputs, Targets
+from penlight.core.vocabulary import DEPENDENCE
+from penlight.pitfalls.no_information_from_input import NoInformationFromInput
+from penlight.testing import check_card, fake_run, objective
+
+VARYING = Targets(objective="cross_entropy@train.py:1", classes=(50, 50), entropy=0.69)
+
+
+def said(*facts, targets=VARYING, dependence=0.5):
+    run = fake_run({(DEPENDENCE, "0"): [dependence]}, [objective(), targets, *facts])
+    return list(NoInformationFromInput().detect(run))
+
+
+def inputs(constant=64, samples=500, shape=(32, 64)):
+    return Inputs(shape=shape, samples=samples, features=64, constant_features=constant)
+
+
+def exams(own, gap):
+    coupling = Exam(name="coupling", values={"own": own, "others": 0.0, "noise": 0.0, "samples": 9})
+    return coupling, Exam(name="shuffled", values={"true": 0.7, "shuffled": 0.7 + gap})
+
+
+def test_card():
+    assert check_card(NoInformationFromInput()) == []
+
+
+def test_constant_inputs():
+    (found,) = said(inputs())
+    assert found.severity == "critical"
+    assert found.exact
+    assert "All 500 training inputs" in found.says
+
+
+def test_some_constant_features_are_common():
+    assert not said(inputs(constant=63))
+
+
+def test_a_single_sample_has_no_spread():
+    assert not said(inputs(shape=(1, 64)))
+    assert not said(inputs(samples=8))
+
+
+def test_constant_targets_need_no_input():
+    assert not said(inputs(), targets=Targets(objective="mse_loss", std=(0.0,)))
+
+
+def test_a_deaf_model():
+    (found,) = said(*exams(0.0, 0.0), dependence=0.0)
+    assert not found.exact
+    assert "does not depend on its input" in found.says
+
+
+def test_a_signal_that_is_lost_on_the_way_is_another_pitfall():
+    assert not said(*exams(0.0, 0.0), dependence=0.4)
+
+
+def test_a_model_that_listens():
+    assert not said(*exams(0.2, 0.0), dependence=0.0)
+    assert not said(*exams(0.0, 1.0), dependence=0.0)

@@ -1,0 +1,83 @@
+"""overfitting."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from penlight.core.facts import Predictions
+from penlight.core.vocabulary import LOSS
+from penlight.pitfalls.overfitting import Overfitting
+from penlight.testing import check_card, fake_run, objective
+
+FALLING = np.linspace(1.4, 0.05, 200).tolist()
+
+
+def passes(losses, ts, accuracies=None, **fields):
+    for i, (loss, t) in enumerate(zip(losses, ts, strict=True)):
+        yield Predictions(
+            objective="cross_entropy@train.py:9",
+            step=20 * (i + 1),
+            samples=1000,
+            loss=loss,
+            accuracy=accuracies[i] if accuracies else 0.7,
+            labels=(250,) * 4,
+            paired_t=t,
+            **fields,
+        )
+
+
+def said(losses, ts, curve=FALLING, **fields):
+    run = fake_run({LOSS: curve}, [objective(), *passes(losses, ts, **fields)])
+    return list(Overfitting().detect(run))
+
+
+RISE = [1.2, 0.9, 0.8, 1.0, 1.3, 1.5, 1.7, 1.9, 2.0, 2.1]
+TS = [None, -9, -4, 6, 8, 9, 10, 11, 12, 12]
+
+
+def test_card():
+    assert check_card(Overfitting()) == []
+
+
+def test_validation_turns_while_training_falls():
+    (found,) = said(RISE, TS)
+    assert found.severity == "warning"
+    assert found.first_step == 60
+    assert "from 0.8 to 2.1" in found.says
+
+
+def test_a_small_rise_is_overconfidence():
+    slight = [1.2, 0.9, 0.8, 0.8, 0.82, 0.84, 0.86, 0.88, 0.9, 0.92]
+    (found,) = said(slight, TS)
+    assert found.severity == "note"
+
+
+def test_a_small_rise_that_costs_accuracy():
+    slight = [1.2, 0.9, 0.8, 0.8, 0.82, 0.84, 0.88, 0.92, 0.95, 0.98]
+    fallen = [0.5, 0.7, 0.75, 0.75, 0.74, 0.73, 0.7, 0.69, 0.68, 0.66]
+    (found,) = said(slight, TS, accuracies=fallen)
+    assert found.severity == "warning"
+    assert "fell from 75.0% to 66.0%" in found.evidence[2].says
+
+
+@pytest.mark.parametrize(
+    ("losses", "ts"),
+    [
+        (RISE, [None, -9, -4, 1, 2, 2, 3, 3, 3, 3]),  # within the noise of the samples
+        (RISE, [None, -9, -4, 6, 8, 9, 10, 11, 12, 3]),  # only one pass
+        ([1.2, 0.9, 0.8, 0.79, 0.8, 0.8, 0.81, 0.8, 0.82, 0.82], TS),  # under 10%
+        ([1.2, 0.9, 0.8, 1.0, 1.3, 1.5, 1.7, 1.9, 2.0, 0.8], [*TS[:-1], 0.0]),  # best restored
+    ],
+)
+def test_not_convincing(losses, ts):
+    assert not said(losses, ts)
+
+
+def test_diverging_is_something_else():
+    rising = np.linspace(1.0, 5.0, 200).tolist()
+    assert not said(RISE, TS, rising)
+
+
+def test_passes_over_the_training_set_do_not_count():
+    assert not said(RISE, TS, training_rows=1.0)

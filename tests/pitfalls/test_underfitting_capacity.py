@@ -1,0 +1,68 @@
+"""underfitting-capacity."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from penlight.core.facts import Exam, Module, Parameter, Targets
+from penlight.core.vocabulary import LOSS
+from penlight.pitfalls.underfitting_capacity import UnderfittingCapacity
+from penlight.testing import check_card, fake_run, objective
+
+
+def said(net, width=2, end=1.6, classes=12, bottleneck=True, **rates):
+    layers = (f"fc3[{width},{classes}]", "Relu", f"fc2[64,{width}]", "Relu", "fc1[20,64]")
+    graph = net("NllLoss", "LogSoftmax", *layers)
+    if not bottleneck:  # a way around the narrow layer
+        ops = list(graph.ops)
+        ops[2] = replace(ops[2], inputs=(*ops[2].inputs, len(ops) - 4))
+        graph = replace(graph, ops=tuple(ops))
+    shapes = {"fc1": (32, 64), "fc2": (32, width), "fc3": (32, classes)}
+    site = "cross_entropy@train.py:1"
+    values = {"start": 1.6, "x1": 1.58, "x0.1": 1.57, "x10": 1.6, "x100": 3.0, "steps": 40, **rates}
+    run = fake_run(
+        {LOSS: [*np.linspace(2.6, end, 200), *([end] * 400)]},
+        [
+            objective(input_shape=(32, classes)),
+            Targets(objective=site, classes=(50,) * classes),
+            *(
+                Module(name=n, type="Linear", order=i, output_shape=s)
+                for i, (n, s) in enumerate(shapes.items())
+            ),
+            *(Parameter(name=f"{n}.weight", module=n, shape=(2, 2)) for n in shapes),
+            graph,
+            Exam(name="rates_end", values=values),
+        ],
+    )
+    return list(UnderfittingCapacity().detect(run))
+
+
+def test_card():
+    assert check_card(UnderfittingCapacity()) == []
+
+
+def test_a_layer_of_two(net):
+    (found,) = said(net)
+    assert found.severity == "warning"
+    assert found.where == "fc2"
+    assert "2 units of fc2" in found.says
+    assert "12 classes" in found.says
+
+
+def test_wide_enough(net):
+    assert not said(net, width=8)
+    assert not said(net, classes=3)
+
+
+def test_a_bottleneck_that_does_not_hurt(net):
+    assert not said(net, end=0.1)
+
+
+def test_another_rate_would_help(net):
+    assert not said(net, x10=0.9)
+
+
+def test_a_way_around(net):
+    assert not said(net, bottleneck=False)
