@@ -1,0 +1,164 @@
+"""Experiments after the training: they find what they are for, and change nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+torch = pytest.importorskip("torch")
+from torch import Tensor, nn  # noqa: E402  # after the check that torch is there
+from torch.nn import functional as F  # noqa: E402
+
+from penlight.core.run import Run  # noqa: E402
+from penlight.probe import Probe  # noqa: E402
+from penlight.store.memory import MemorySink  # noqa: E402
+
+
+def train(net: nn.Module, x: Tensor, y: Tensor, lr: float = 0.05, steps: int = 40) -> Run:
+    """Train on random batches of (x, y) under a probe with time for everything."""
+    sink = MemorySink()
+    probe = Probe(sink, budget=10.0)
+    probe.start()
+    optimizer = torch.optim.SGD(net.parameters(), lr=lr)
+    for _ in range(steps):
+        rows = torch.randint(len(x), (32,))
+        optimizer.zero_grad()
+        output = net(x[rows])
+        loss = F.cross_entropy(output.reshape(-1, output.shape[-1]), y[rows].reshape(-1))
+        loss.backward()
+        optimizer.step()
+    probe.finish(0)
+    return sink.run()
+
+
+@pytest.fixture(autouse=True)
+def _seed() -> None:
+    torch.manual_seed(0)
+
+
+def table() -> tuple[Tensor, Tensor]:
+    x = torch.randn(300, 6)
+    return x, x[:, :3].argmax(1)
+
+
+def mlp(*extra: nn.Module) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(6, 32), nn.ReLU(), *extra, nn.Linear(32, 3))
+
+
+def test_a_rate_that_is_too_low_gains_in_proportion() -> None:
+    values = train(mlp(), *table(), lr=1e-4).exam("rates")
+    assert values is not None
+    fall = {k: values.values["start"] - values.values[k] for k in ("x1", "x10")}
+    assert 8 < fall["x10"] / fall["x1"] < 12
+
+
+def test_a_rate_that_is_too_high_is_beaten_by_a_tenth_of_it() -> None:
+    values = train(mlp(), *table(), lr=30.0).exam("rates")
+    assert values is not None
+    assert values.values["x0.1"] < values.values["x1"] or values.values["x1"] != values.values["x1"]
+
+
+class Mixed(nn.Module):
+    """Normalises over the batch by hand, also in evaluation."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = mlp()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.net(x - x.mean(0))
+
+
+@pytest.mark.parametrize(("build", "leaks"), [(mlp, False), (Mixed, True)])
+def test_samples_that_influence_each_other(build: Callable[[], nn.Module], leaks: bool) -> None:
+    exam = train(build(), *table()).exam("coupling")
+    assert exam is not None
+    assert (exam.values["others"] > 1e-6) == leaks
+    assert exam.values["own"] > 0
+
+
+def test_batch_norm_in_evaluation_is_no_leak() -> None:
+    exam = train(mlp(nn.BatchNorm1d(32)), *table()).exam("coupling")
+    assert exam is not None
+    assert exam.values["others"] == 0
+
+
+def test_dropout_that_ignores_eval_is_no_leak_but_noise() -> None:
+    class Loose(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = mlp()
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.net(F.dropout(x, 0.5))
+
+    exam = train(Loose(), *table()).exam("coupling")
+    assert exam is not None
+    assert exam.values["others"] == 0
+    assert exam.values["noise"] > 0
+
+
+class Reader(nn.Module):
+    """Predicts the next token from the running mean of those so far, or of all."""
+
+    def __init__(self, honest: bool) -> None:
+        super().__init__()
+        self.embed, self.head, self.honest = nn.Embedding(9, 16), nn.Linear(16, 9), honest
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        x = self.embed(tokens)
+        count = torch.arange(1, x.shape[1] + 1)[None, :, None]
+        seen = x.cumsum(1) / count if self.honest else x.mean(1, keepdim=True).expand_as(x) + x
+        return self.head(seen)
+
+
+@pytest.mark.parametrize("honest", [True, False])
+def test_a_model_that_looks_at_the_next_token(honest: bool) -> None:
+    text = torch.randint(9, (400, 13))
+    exam = train(Reader(honest), text[:, :-1], text[:, 1:]).exam("causality")
+    assert exam is not None
+    assert (exam.values["earlier"] > 1e-6) != honest
+
+
+def test_a_parameter_behind_a_broken_chain_is_felt() -> None:
+    class Scaled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.scale, self.net = nn.Parameter(torch.ones(6)), mlp()
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.net(x * self.scale.detach())
+
+    exam = train(Scaled(), *table()).exam("cut")
+    assert exam is not None
+    assert list(exam.values["felt"]) == ["scale"]
+
+
+def test_a_healthy_model_has_no_broken_chain() -> None:
+    assert train(mlp(), *table()).exam("cut") is None
+
+
+def test_a_model_that_learnt_needs_its_inputs() -> None:
+    exam = train(mlp(), *table(), lr=0.3, steps=200).exam("shuffled")
+    assert exam is not None
+    assert exam.values["shuffled"] > 2 * exam.values["true"]
+
+
+def test_a_model_rebuilt_on_the_way_is_told_as_unseen() -> None:
+    sink = MemorySink()
+    probe = Probe(sink, budget=10.0)
+    probe.start()
+    net, (x, y) = mlp(), table()
+    for head in (3, 5):
+        net[-1] = nn.Linear(32, head)
+        optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+        for _ in range(3):
+            optimizer.zero_grad()
+            F.cross_entropy(net(x[:32]), y[:32]).backward()
+            optimizer.step()
+    probe.finish(0)
+    run = sink.run()
+    assert run.exam("rates") is None
+    assert [b.what for b in run.facts if type(b).__name__ == "Blind"] == ["replays"]
+    assert [b for b in run.facts if type(b).__name__ == "Fault"] == []

@@ -1,0 +1,89 @@
+"""Losses that a script computes itself are recognised from the graph they leave."""
+
+from __future__ import annotations
+
+import pytest
+
+torch = pytest.importorskip("torch")
+from torch import Tensor, nn  # noqa: E402  # after the check that torch is there
+from torch.nn import functional as F  # noqa: E402
+
+from penlight.probe.graph import walk  # noqa: E402
+from penlight.probe.handwritten import Recognised, recognise  # noqa: E402
+
+
+def read(loss: Tensor, output: Tensor) -> Recognised | None:
+    graph = walk(loss, lambda leaf: "")
+    assert graph is not None
+    return recognise(graph, output.detach())
+
+
+@pytest.fixture
+def output() -> Tensor:
+    torch.manual_seed(0)
+    return nn.Linear(5, 3)(torch.randn(8, 5))
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        lambda o, y: ((o - y) ** 2).mean(),
+        lambda o, y: ((y - o) ** 2).mean(),
+        lambda o, y: ((o - y) ** 2).sum(1).mean() / 2,
+        lambda o, y: torch.sqrt(((o - y) ** 2).mean()),
+        lambda o, y: (o - y).square().sum(),
+    ],
+)
+def test_squared_errors(output: Tensor, loss: object) -> None:
+    target = torch.randn(8, 3)
+    found = read(loss(output, target), output)  # type: ignore[operator]  # a lambda of the table
+    assert found is not None
+    assert found.name == "mse_loss"
+    assert torch.allclose(found.target, target, atol=1e-5)
+    assert torch.equal(found.prediction, output.detach())
+
+
+def test_absolute_errors(output: Tensor) -> None:
+    target = torch.randn(8, 3)
+    found = read((output - target).abs().mean(), output)
+    assert found is not None
+    assert found.name == "l1_loss"
+    assert torch.allclose(found.target, target, atol=1e-5)
+
+
+@pytest.mark.parametrize("tiny", [0.0, 1e-7])
+def test_cross_entropy_of_one_hot_labels(output: Tensor, tiny: float) -> None:
+    labels = torch.randint(3, (8,))
+    hot = F.one_hot(labels, 3).float()
+    found = read(-(hot * torch.log(output.softmax(1) + tiny)).sum(1).mean(), output)
+    assert found is not None
+    assert found.name == "nll_loss"
+    assert torch.equal(found.target, labels)
+    assert torch.allclose(found.prediction, output.log_softmax(1), atol=1e-4)
+
+
+def test_cross_entropy_over_log_softmax(output: Tensor) -> None:
+    hot = F.one_hot(torch.randint(3, (8,)), 3).float()
+    found = read(-(output.log_softmax(1) * hot).sum(1).mean(), output)
+    assert found is not None
+    assert found.name == "nll_loss"
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        lambda o: o.mean(),
+        lambda o: (o**2).mean(),
+        lambda o: (o * o).sum(),
+        lambda o: ((o[:4] - o[4:]) ** 2).mean(),
+        lambda o: F.relu(o).sum(),
+        lambda o: F.mse_loss(o, torch.zeros(8, 3)),
+    ],
+)
+def test_other_losses_are_left_alone(output: Tensor, loss: object) -> None:
+    assert read(loss(output), output) is None  # type: ignore[operator]  # a lambda of the table
+
+
+def test_a_broadcast_difference_is_no_pair(output: Tensor) -> None:
+    crossed = output[:, :1] - torch.randn(8)
+    assert read((crossed**2).mean(), output[:, :1]) is None
