@@ -3,7 +3,9 @@
 Order of trust: structural proofs before statistics, causes before symptoms, earlier before later,
 severe before mild, surer before less sure. One root cause does not bury the user under its
 symptoms: a finding whose pitfall lists another found pitfall under `caused_by` (directly or
-through others) is kept, but as a symptom of it.
+through others) is kept, but as a symptom of it. And where a critical fault is proven, what
+statistics say about the failing run is a consequence of it until the contrary is shown; only facts
+about the data and about generalisation stand beside a proof.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from penlight.core.finding import Diagnosis, Finding
 from penlight.core.pitfall import Pitfall
 from penlight.core.run import Run
 
+STANDING = ("data", "generalisation")  # families whose findings a proof does not explain away
 SEVERITIES = {"critical": 0, "warning": 1, "note": 2}
 
 
@@ -57,11 +60,15 @@ def rank(findings: Iterable[Finding], known: dict[str, Pitfall]) -> list[Finding
     best: dict[str, Finding] = {}
     for finding in sorted(findings, key=_trust):
         best.setdefault(finding.pitfall, finding)
-    explained = {
-        name: cause
-        for name in best
-        if (cause := _root(name, best, known)) is not None
-    }
+    explained = {name: cause for name in best if (cause := _root(name, best, known)) is not None}
+    proof = min(
+        (x for x in best.values() if x.exact and x.severity == "critical"), key=_trust, default=None
+    )
+    if proof is not None:
+        for name, finding in best.items():
+            own = known[name].family in STANDING if name in known else True
+            if not (finding.exact or own):
+                explained.setdefault(name, proof.pitfall)
     causes = [x for x in best.values() if x.pitfall not in explained]
     symptoms = [x for x in best.values() if x.pitfall in explained]
     ordered = sorted(causes, key=_trust) + sorted(symptoms, key=_trust)

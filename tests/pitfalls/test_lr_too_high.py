@@ -1,0 +1,71 @@
+"""lr-too-high: a failing run that a smaller rate would have saved."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from penlight.core.facts import Exam, Fact, Parameter, Targets
+from penlight.core.run import Run
+from penlight.core.vocabulary import LOSS, OBJECTIVE_LOSS, UPDATE_RATIO
+from penlight.pitfalls.lr_too_high import LrTooHigh
+from penlight.testing import fake_run, objective
+
+CHANCE = 2.3026
+
+
+def run(
+    losses: list[float], *, own: float = 2.4, tenth: float = 1.2, size: float | None = None
+) -> Run:
+    goal = objective()
+    facts: list[Fact] = [
+        goal,
+        Targets(objective=goal.site, samples=1000, integral=True, classes=(100,) * 10),
+        Exam(
+            name="rates",
+            values={
+                "start": CHANCE,
+                "x1": own,
+                "x0.1": tenth,
+                "x10": 9.0,
+                "x100": 9.0,
+                "steps": 30,
+            },
+        ),
+        Parameter(name="w", shape=(10, 10), std=0.1),
+    ]
+    series = {LOSS: losses, (OBJECTIVE_LOSS, goal.site): losses}
+    if size is not None:
+        series[UPDATE_RATIO, "w"] = [size] * 20
+    return fake_run(series, facts, optimizer="Adam", lr=0.3)
+
+
+STUCK = [CHANCE + 0.02 * np.sin(i) for i in range(100)]
+LEARNT = [CHANCE * 0.95**i for i in range(100)]
+
+
+def test_a_stuck_run_that_a_tenth_of_the_rate_would_have_moved() -> None:
+    (found,) = LrTooHigh().detect(run(STUCK))
+    assert "Adam(lr=0.3)" in found.says
+    assert found.severity == "critical"
+
+
+def test_surer_when_the_steps_are_huge_as_well() -> None:
+    (alone,) = LrTooHigh().detect(run(STUCK))
+    (both,) = LrTooHigh().detect(run(STUCK, size=0.4))
+    assert both.confidence > alone.confidence
+
+
+def test_silent_on_a_run_that_learns_whatever_the_replay_says() -> None:
+    assert list(LrTooHigh().detect(run(LEARNT, size=0.4))) == []
+
+
+def test_silent_when_the_own_rate_is_as_good() -> None:
+    assert list(LrTooHigh().detect(run(STUCK, own=1.2))) == []
+
+
+def test_a_run_that_blew_up_names_the_step() -> None:
+    blown = [CHANCE, 4.0, 80.0, 1e4, 1e9, *[float("nan")] * 95, 0.0]
+    blown = [CHANCE] * 10 + [4.0, 80.0, 1e4, 1e9] + [float("nan")] * 40
+    (found,) = LrTooHigh().detect(run(blown, own=float("nan")))
+    assert found.first_step == 14
+    assert "non-finite" in found.says

@@ -1,0 +1,72 @@
+"""lr-too-low: all layers crawl and the fall is in proportion to the rate."""
+
+from __future__ import annotations
+
+from penlight.core.facts import Exam, Fact, Parameter, Targets
+from penlight.core.run import Run
+from penlight.core.vocabulary import LOSS, LR, OBJECTIVE_LOSS, TRAVEL, UPDATE_RATIO
+from penlight.pitfalls.lr_too_low import LrTooLow
+from penlight.testing import fake_run, objective
+
+SLOW = [2.3 - 0.0005 * i for i in range(200)]
+FAST = [2.3 * 0.95**i for i in range(200)]
+
+
+def run(
+    losses: list[float],
+    *,
+    tenfold: float = 2.2,
+    size: float = 2e-5,
+    travel: float = 0.004,
+    lr: dict[int, float] | None = None,
+    exam: bool = True,
+) -> Run:
+    goal = objective()
+    values = {"start": 2.3, "x1": 2.29, "x0.1": 2.299, "x10": tenfold, "x100": 1.5, "steps": 30}
+    facts: list[Fact] = [
+        goal,
+        Targets(objective=goal.site, samples=1000, integral=True, classes=(100,) * 10),
+        Parameter(name="w", shape=(10, 10), std=0.1),
+    ]
+    if exam:
+        facts.append(Exam(name="rates", values=values))
+    series = {
+        LOSS: losses,
+        (OBJECTIVE_LOSS, goal.site): losses,
+        (UPDATE_RATIO, "w"): [size] * 200,
+        (TRAVEL, "w"): [travel * i / 200 for i in range(201)],
+        LR: lr or {0: 1e-5},
+    }
+    return fake_run(series, facts, lr=1e-5)
+
+
+def test_a_crawling_run_that_ten_times_the_rate_would_speed_up() -> None:
+    (found,) = LrTooLow().detect(run(SLOW))
+    assert "SGD(lr=1e-05)" in found.says
+    assert [e.signal for e in found.evidence] == ["rates", "update_ratio", "travel"]
+
+
+def test_less_sure_where_nothing_could_be_replayed() -> None:
+    (found,) = LrTooLow().detect(run(SLOW, exam=False))
+    assert found.severity == "warning"
+    assert list(LrTooLow().detect(run(SLOW, exam=False, size=2e-4))) == []
+
+
+def test_silent_when_a_higher_rate_does_not_help() -> None:
+    assert list(LrTooLow().detect(run(SLOW, tenfold=2.29))) == []
+
+
+def test_silent_on_a_run_that_learns() -> None:
+    assert list(LrTooLow().detect(run(FAST))) == []
+
+
+def test_silent_when_the_weights_have_moved() -> None:
+    assert list(LrTooLow().detect(run(SLOW, travel=0.5))) == []
+
+
+def test_silent_when_single_steps_are_of_usual_size() -> None:
+    assert list(LrTooLow().detect(run(SLOW, size=1e-3))) == []
+
+
+def test_the_first_rate_of_a_warmup_says_nothing() -> None:
+    assert list(LrTooLow().detect(run(SLOW, lr={0: 1e-7, 50: 1e-3}, size=2e-4))) == []

@@ -1,0 +1,38 @@
+"""stopped-too-early: the last third brought its full share of the fall."""
+
+from __future__ import annotations
+
+import math
+
+from penlight.core.facts import End, Fact, Targets
+from penlight.core.run import Run
+from penlight.core.vocabulary import LOSS, OBJECTIVE_LOSS
+from penlight.pitfalls.stopped_too_early import StoppedTooEarly
+from penlight.testing import fake_run, objective
+
+
+def run(losses: list[float], *facts: Fact) -> Run:
+    goal = objective()
+    targets = Targets(objective=goal.site, samples=1000, integral=True, classes=(100,) * 10)
+    return fake_run({LOSS: losses, (OBJECTIVE_LOSS, goal.site): losses}, [goal, targets, *facts])
+
+
+def test_a_straight_line_that_ends_high() -> None:
+    (found,) = StoppedTooEarly().detect(run([2.3 - 0.005 * i for i in range(100)]))
+    assert found.severity == "warning"
+    assert "100 steps" in found.says
+
+
+def test_silent_on_a_curve_that_has_bent() -> None:
+    bent = [1.9 + 0.4 * math.exp(-i / 15) for i in range(100)]
+    assert list(StoppedTooEarly().detect(run(bent))) == []
+
+
+def test_silent_when_much_was_learnt() -> None:
+    assert list(StoppedTooEarly().detect(run([2.3 - 0.015 * i for i in range(100)]))) == []
+
+
+def test_silent_when_the_script_was_cut_short_by_an_error() -> None:
+    crashed = End(script_exit=1, error="KeyboardInterrupt", steps=100)
+    line = [2.3 - 0.005 * i for i in range(100)]
+    assert list(StoppedTooEarly().detect(run(line, crashed))) == []

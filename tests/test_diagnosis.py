@@ -1,0 +1,129 @@
+"""Ranking: proofs before statistics, causes before symptoms."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from penlight.core.finding import Finding, Severity
+from penlight.core.pitfall import Pitfall
+from penlight.core.run import Run
+from penlight.diagnosis import diagnose, rank
+from penlight.testing import fake_run
+
+
+def pitfall(name: str, *causes: str, family: str = "optimisation") -> Pitfall:
+    class Made(Pitfall):
+        """A pitfall of the test."""
+
+        caused_by = causes
+
+        def detect(self, run: Run) -> Iterator[Finding]:
+            return iter(())
+
+    Made.name, Made.family = name, family
+    return Made()
+
+
+def finding(
+    name: str, sure: float = 0.9, severity: Severity = "critical", **more: object
+) -> Finding:
+    return Finding(name, f"{name}.", severity, sure, **more)  # type: ignore[arg-type]  # plain fields
+
+
+def order(findings: list[Finding], *known: Pitfall) -> list[tuple[str, str, str]]:
+    ranked = rank(findings, {p.name: p for p in known})
+    assert [x.rank for x in ranked] == list(range(1, len(ranked) + 1))
+    return [(x.pitfall, x.role, x.because_of) for x in ranked]
+
+
+def test_a_symptom_comes_after_its_cause_however_sure_it_is() -> None:
+    known = pitfall("dead", "rate"), pitfall("rate")
+    assert order([finding("dead", 0.98), finding("rate", 0.7)], *known) == [
+        ("rate", "cause", ""),
+        ("dead", "symptom", "rate"),
+    ]
+
+
+def test_a_chain_of_causes_is_followed_to_its_end() -> None:
+    known = pitfall("flat", "dead"), pitfall("dead", "rate"), pitfall("rate")
+    found = order([finding(n) for n in ("flat", "dead", "rate")], *known)
+    assert [(n, c) for n, _, c in found[1:]] == [("dead", "rate"), ("flat", "rate")]
+
+
+def test_a_note_explains_no_alarm() -> None:
+    known = pitfall("dead", "rate"), pitfall("rate")
+    found = order([finding("dead"), finding("rate", severity="note")], *known)
+    assert found[0] == ("dead", "cause", "")
+
+
+def test_of_two_that_cause_each_other_the_more_trusted_stands() -> None:
+    known = pitfall("a", "b"), pitfall("b", "a")
+    assert order([finding("a", 0.8), finding("b", 0.95)], *known) == [
+        ("b", "cause", ""),
+        ("a", "symptom", "b"),
+    ]
+
+
+def test_a_proof_comes_before_a_surer_statistic() -> None:
+    known = pitfall("slow", family="data"), pitfall("proven")
+    found = order([finding("slow", 0.999), finding("proven", 0.99, exact=True)], *known)
+    assert [n for n, _, _ in found] == ["proven", "slow"]
+
+
+def test_a_proven_fault_explains_what_statistics_say_about_the_run_but_not_about_the_data() -> None:
+    known = pitfall("stuck"), pitfall("scale", family="data"), pitfall("proven")
+    found = order([finding("stuck"), finding("scale"), finding("proven", exact=True)], *known)
+    assert found == [
+        ("proven", "cause", ""),
+        ("scale", "cause", ""),
+        ("stuck", "symptom", "proven"),
+    ]
+
+
+def test_a_proven_trifle_explains_nothing() -> None:
+    known = pitfall("stuck"), pitfall("trifle")
+    found = order([finding("stuck"), finding("trifle", severity="warning", exact=True)], *known)
+    assert found[0] == ("stuck", "cause", "")
+    assert found[1] == ("trifle", "cause", "")
+
+
+def test_several_findings_of_one_pitfall_are_told_as_one() -> None:
+    found = rank([finding("a", 0.6, where="x"), finding("a", 0.9, where="y")], {})
+    assert [(x.pitfall, x.where) for x in found] == [("a", "y")]
+
+
+def test_among_equals_the_earlier_comes_first() -> None:
+    found = rank([finding("a", first_step=40), finding("b", first_step=2)], {})
+    assert [x.pitfall for x in found] == ["b", "a"]
+
+
+class Broken(Pitfall):
+    """A detector with a fault."""
+
+    family = "data"
+
+    def detect(self, run: Run) -> Iterator[Finding]:
+        raise ZeroDivisionError("of its own")
+        yield
+
+
+class Loud(Pitfall):
+    """A detector that always fires."""
+
+    family = "data"
+
+    def detect(self, run: Run) -> Iterator[Finding]:
+        yield self.finding("Always.")
+
+
+def test_a_broken_detector_is_told_and_hides_no_other() -> None:
+    diagnosis = diagnose(fake_run(), [Broken(), Loud()])
+    assert [x.pitfall for x in diagnosis.findings] == ["loud"]
+    assert diagnosis.faults == ("the broken detector failed: ZeroDivisionError: of its own",)
+
+
+@pytest.mark.parametrize("key", ["schema", "penlight", "script", "steps", "findings"])
+def test_the_json_has_what_the_contract_promises(key: str) -> None:
+    assert key in diagnose(fake_run(), [Loud()]).to_json()
