@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from penlight.core.facts import Parameter, Targets
 from penlight.core.run import Run
 from penlight.core.vocabulary import DEPENDENCE, LOSS, OUTPUT_GRAD, ZERO_SHARE
+from penlight.diagnosis import diagnose
 from penlight.pitfalls.forward_collapse import ForwardCollapse
+from penlight.pitfalls.vanishing_gradient import VanishingGradient
 from penlight.testing import check_card, fake_run, objective, stack
 
 STUCK = [1.39] * 100
@@ -49,9 +51,13 @@ def test_convicts_a_collapse_under_adam() -> None:
     assert "1.0e-10, at 0 it was 5.0e-01" in found.says
 
 
-def test_under_sgd_the_dim_light_tells_it_better() -> None:
-    [found] = ForwardCollapse().detect(run_of(FADING, optimizer="SGD", light=0.1))
-    assert found.severity == "note"
+def test_where_the_light_fades_too_it_is_a_symptom() -> None:
+    run = run_of(FADING, optimizer="SGD", light=0.1)
+    findings = diagnose(run, [ForwardCollapse(), VanishingGradient()]).findings
+    assert [(f.pitfall, f.role) for f in findings] == [
+        ("vanishing-gradient", "cause"),
+        ("forward-collapse", "symptom"),
+    ]
 
 
 def test_a_run_that_learns_is_healthy() -> None:

@@ -72,9 +72,10 @@ def test_adam_cannot_make_up_for_gradients_below_its_epsilon() -> None:
     assert "epsilon of 1e-08" in found.says
 
 
-def test_adam_and_a_collapsed_forward_signal_is_the_lesser_finding() -> None:
+def test_adam_cannot_make_up_for_a_collapsed_forward_signal() -> None:
     [found] = VanishingGradient().detect(run_of(FADING, optimizer="Adam", dependence=1e-9))
-    assert found.severity == "warning"
+    assert found.severity == "critical"
+    assert "the inputs have become all alike, too" in found.says
 
 
 def test_one_cut_is_no_vanishing() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from penlight.core.finding import Evidence, Finding, Prescription, Severity
+from penlight.core.finding import Evidence, Finding, Prescription
 from penlight.core.pitfall import Demo, Pitfall, limit
 from penlight.core.run import Run
 from penlight.core.vocabulary import DEPENDENCE, OUTPUT_GRAD, ZERO_SHARE
@@ -47,7 +47,14 @@ class ForwardCollapse(Pitfall):
 
     family = "signal propagation"
     needs = (DEPENDENCE, OUTPUT_GRAD, ZERO_SHARE)
-    caused_by = ("symmetric-init", "dying-relu", "saturated-activation", "input-scale")
+    # Where the light fades, too, both come from the same product of factors: one name is enough.
+    caused_by = (
+        "vanishing-gradient",
+        "symmetric-init",
+        "dying-relu",
+        "saturated-activation",
+        "input-scale",
+    )
     faint: float = limit(
         1e-4,
         why="at 1.2e-5 Adam still learnt everything, at 9e-7 half of it, at 7e-12 next to nothing; "
@@ -162,10 +169,6 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
     def _finding(self, run: Run, chain: Chain, left: float) -> Finding:
         first, last = chain.layers[0], chain.layers[-2]
         series = chain.dependence[-2]
-        light = early(chain.light[0])
-        # Under plain SGD the same cause is better told by the light that does not come back.
-        twin = not run.adaptive and light is not None and light < 1e-2
-        severity: Severity = "note" if twin else "critical"
         module = run.module(last)
         return self.finding(
             f"By {last} all inputs look the same: the share of its output that depends on the "
@@ -178,7 +181,6 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
                 value=left,
                 limit=self.faint,
             ),
-            severity=severity,
             confidence=0.93 if left < self.gone else 0.8,
             where=last,
             source=module.source if module is not None else "",

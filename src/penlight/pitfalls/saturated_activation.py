@@ -81,7 +81,7 @@ import torch
 import torch.nn as nn
 
 torch.manual_seed(int(sys.argv[1]) if len(sys.argv) > 1 else 0)
-features, width = 12, 256
+features, width = 5, 256
 inputs = torch.randn(4500, features)
 first, second = inputs[:, 0] + inputs[:, 1], inputs[:, 2] - inputs[:, 3]
 labels = (torch.sin(1.5 * first) * second > 0).long()

@@ -194,7 +194,7 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
                 f"{optimizer.type} would make up for that, but going forward the inputs have "
                 "become all alike, too."
             )
-            yield self._finding(run, chain, then, "warning", 0.6)
+            yield self._finding(run, chain, then, "critical", 0.85)
 
     def _finding(
         self, run: Run, chain: Chain, then: str, severity: Severity, sure: float, *more: Evidence
