@@ -31,7 +31,7 @@ for name, p in model.named_parameters():
 optimizer = torch.optim.Adam(model.parameters(), lr=0.001)
 criterion = nn.BCELoss()
 
-for epoch in range(10):
+for epoch in range(30):
     perm = torch.randperm(100)
     for start in range(0, 100, 32):
         idx = perm[start:start + 32]

@@ -10,7 +10,9 @@ from torch.utils.data import DataLoader, TensorDataset
 
 
 def load(seed):
-    X, Y = make_regression(n_samples=1000, n_features=28, n_targets=6, random_state=seed)
+    X, Y = make_regression(n_samples=3000, n_features=28, n_targets=6, random_state=seed)
+    keep = np.abs(Y.sum(axis=1)) > 50         # skip rows whose total is close to zero
+    X, Y = X[keep][:2000], Y[keep][:2000]
     Y = Y / Y.sum(axis=1, keepdims=True)      # each row sums to one
     return X.astype(np.float32), Y.astype(np.float32)
 
@@ -33,8 +35,8 @@ def main():
     seed = int(sys.argv[1]) if len(sys.argv) > 1 else 0
     torch.manual_seed(seed)
     X, Y = load(seed)
-    train_ds = TensorDataset(torch.from_numpy(X[:800]), torch.from_numpy(Y[:800]))
-    X_val, Y_val = torch.from_numpy(X[800:]), torch.from_numpy(Y[800:])
+    train_ds = TensorDataset(torch.from_numpy(X[:1600]), torch.from_numpy(Y[:1600]))
+    X_val, Y_val = torch.from_numpy(X[1600:]), torch.from_numpy(Y[1600:])
     net = build()
     opt = torch.optim.Adam(net.parameters(), lr=0.001)
     mae = nn.L1Loss()
@@ -48,7 +50,7 @@ def main():
             total += loss.item() * len(xb)
         if (epoch + 1) % 10 == 0:
             with torch.no_grad():
-                print(f"epoch {epoch + 1}: mae {total / 800:.4f} val_mae {mae(net(X_val), Y_val).item():.4f}")
+                print(f"epoch {epoch + 1}: mae {total / 1600:.4f} val_mae {mae(net(X_val), Y_val).item():.4f}")
 
     with torch.no_grad():
         err = mae(net(X_val), Y_val).item()

@@ -30,9 +30,6 @@ class Xor(nn.Module):
         self.b = nn.Linear(hidden, hidden)
         self.c = nn.Linear(hidden, hidden)
         self.d = nn.Linear(hidden, 1)
-        for m in (self.a, self.b, self.c, self.d):
-            nn.init.xavier_uniform_(m.weight)
-            nn.init.zeros_(m.bias)
 
     def forward(self, x):
         x = F.relu(self.a(x))

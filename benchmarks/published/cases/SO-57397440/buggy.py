@@ -37,7 +37,7 @@ def train(seed):
     model = get_model()
     optimizer = torch.optim.Adam(model.parameters(), lr=0.001)
     criterion = nn.BCELoss()
-    for epoch in range(6):
+    for epoch in range(10):
         model.train()
         for xb, yb in loader:
             optimizer.zero_grad()

@@ -38,7 +38,7 @@ model = nn.Sequential(
 opt = torch.optim.Adam(model.parameters(), lr=0.001)
 bce = nn.BCELoss()
 
-for epoch in range(5):
+for epoch in range(15):
     for features, labels in train_loader:
         opt.zero_grad()
         prob = model(features).squeeze(1)

@@ -36,7 +36,7 @@ criterion = nn.CrossEntropyLoss()
 optimizer = torch.optim.Adam(model.parameters(), lr=0.001)
 loader = DataLoader(TensorDataset(X_train, y_train), batch_size=24, shuffle=True)
 
-for epoch in range(20):
+for epoch in range(40):
     model.train()
     losses = []
     for xb, yb in loader:

@@ -37,7 +37,7 @@ model = nn.Sequential(
 model.apply(init_weights)
 optimizer = torch.optim.Adam(model.parameters(), lr=0.001)
 
-for epoch in range(10):
+for epoch in range(60):
     perm = torch.randperm(1000)
     for k in range(0, 1000, 64):
         rows = perm[k:k + 64]

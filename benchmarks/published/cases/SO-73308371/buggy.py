@@ -31,7 +31,7 @@ def main(seed):
     criterion = nn.BCEWithLogitsLoss()
     optimizer = optim.Adam(net.parameters(), lr=0.001)
 
-    for epoch in range(12):
+    for epoch in range(30):
         net.train()
         perm = torch.randperm(len(x_train))
         for i in range(0, len(x_train), 32):
