@@ -43,6 +43,10 @@ class Batch:
         return sum(t.numel() * t.element_size() for t in (*self.args, self.target))
 
 
+class UnrepeatableError(Exception):
+    """The script's model cannot be copied or called again: no fault of ours."""
+
+
 class Capture:
     """What the exam needs of one run; empty when steps cannot be replayed."""
 
@@ -61,8 +65,8 @@ class Capture:
 
     def forward(self, root: Root, args: Any, output: Tensor) -> None:
         """A training forward pass of a root has ended."""
-        plain = isinstance(args, tuple) and args and all(isinstance(a, Tensor) for a in args)
-        if self.off or not plain or output.device.type != "cpu":
+        plain = isinstance(args, tuple) and all(isinstance(a, Tensor) and a.dim() for a in args)
+        if self.off or not plain or not args or output.device.type != "cpu":
             return
         model = root.module
         if model is None or (self.model is not None and model is not self.model):
@@ -72,7 +76,7 @@ class Capture:
                 self.off = True
                 return
             self.model = model
-        self._pending = (root, args, output)
+        self._pending = (root, tuple(a.detach() for a in args), output.detach())
 
     def objective(
         self, name: str, x: Tensor, y: Tensor, given: dict[str, Any], loss: Tensor
@@ -132,9 +136,20 @@ class Capture:
         for name, module in model.named_modules():
             module.training = self.modes.get(name, True)
 
+    def call(self, model: nn.Module, args: tuple[Tensor, ...]) -> Any:
+        """The model's output.
+
+        Raises:
+            UnrepeatableError: it does not run a second time on its own.
+        """
+        try:
+            return model(*args)
+        except Exception as error:
+            raise UnrepeatableError(f"{type(error).__name__}: {error}") from error
+
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
         """The loss of a batch under `model`, through the loss function the script used."""
-        output = model(*batch.args)
+        output = self.call(model, batch.args)
         if isinstance(output, (tuple, list)):
             output = output[0]
         elif isinstance(output, dict):

@@ -28,7 +28,7 @@ import torch
 from torch import Tensor, nn
 
 from penlight.core import facts as f
-from penlight.probe.capture import Batch, Capture
+from penlight.probe.capture import Batch, Capture, UnrepeatableError
 from penlight.probe.state import State
 
 STEPS = 40  # steps an arm runs at most
@@ -61,8 +61,7 @@ class Exam:
         random = torch.get_rng_state()
         try:
             with torch.enable_grad():
-                end = copy.deepcopy(capture.model)
-                begin = copy.deepcopy(capture.model)
+                begin, end = self._copies(capture.model)
                 if not self._rewind(begin) or not self._replays(begin):
                     self.state.blinded("replays", "a training step could not be repeated by value")
                     return
@@ -70,8 +69,16 @@ class Exam:
                 for name, values in self._exams(begin, end, late):
                     if values:
                         self.state.write(f.Exam(name=name, step=self.state.step, values=values))
+        except UnrepeatableError as error:
+            self.state.blinded("replays", f"the model does not run again on its own ({error})")
         finally:
             torch.set_rng_state(random)
+
+    def _copies(self, model: nn.Module) -> tuple[nn.Module, nn.Module]:
+        try:
+            return copy.deepcopy(model), copy.deepcopy(model)
+        except Exception as error:  # it keeps a result with its graph, an open file, ...
+            raise UnrepeatableError(f"{type(error).__name__}: {error}") from error
 
     def _exams(
         self, begin: nn.Module, end: nn.Module, late: list[Batch]
@@ -177,7 +184,7 @@ class Exam:
     def _output(self, model: nn.Module, args: tuple[Tensor, ...], seed: int = 0) -> Tensor | None:
         torch.manual_seed(seed)  # the same dropout, if there is any that ignores eval()
         with torch.no_grad():
-            out = model(*args)
+            out = self.capture.call(model, args)
         out = out[0] if isinstance(out, (tuple, list)) else out
         return out if isinstance(out, Tensor) else None
 

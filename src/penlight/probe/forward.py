@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -13,13 +14,14 @@ from penlight.core.vocabulary import ACT_ABSMAX, ACT_RMS, DEPENDENCE, OUTPUT_GRA
 from penlight.probe.graph import MADE
 from penlight.probe.models import Root, is_leaf, settings
 from penlight.probe.rows import Rows
-from penlight.probe.state import State, first_tensor
+from penlight.probe.state import State, first_tensor, measurable
 from penlight.signals import tensors as measure
 
 if TYPE_CHECKING:
     from penlight.probe.capture import Capture
 
 HOOK_COST = 1.5e-6  # seconds of the idle pair of hooks, for the budget; benchmarks/overhead
+OFTEN = 8  # calls of one module in one step; more only while the budget is easy
 MAX_ELEMENTS = 1 << 26  # outputs above 256 MB in float32 are left alone
 
 
@@ -46,23 +48,24 @@ class Forward:
         """Install the global hooks."""
         if self._handles or self.state.compiled:
             return
-        stack, state, post = self.stack, self.state, self._post
+        stack, state, ledger, post = self.stack, self.state, self.state.ledger, self._post
+        compiling, thread = torch.compiler.is_compiling, threading.get_ident
 
         # Between looks these two run for every module: they do next to nothing themselves.
         def enter(module: nn.Module, args: Any) -> None:
-            if torch.compiler.is_compiling() or torch.jit.is_tracing():
+            if compiling() or (ledger.thread != thread() and ledger.thread is not None):
                 return
             stack.append(module)
 
         def leave(module: nn.Module, args: Any, output: Any) -> None:
-            if torch.compiler.is_compiling() or torch.jit.is_tracing():
+            if compiling() or (ledger.thread != thread() and ledger.thread is not None):
                 return
             while stack and stack.pop() is not module:
                 pass
             if not stack or state.armed:
                 post(module, args, output)
             else:
-                state.ledger.cost += HOOK_COST
+                ledger.cost += HOOK_COST
                 state.idle += HOOK_COST
 
         self._handles = [
@@ -85,7 +88,7 @@ class Forward:
     # -- one forward pass -----------------------------------------------------------------
 
     def _leave(self, module: nn.Module, args: Any, output: Any) -> None:
-        if not self.stack:
+        if not self.stack and not in_backward():
             root = self.state.models.root(module)
             if root is not None:
                 self._finished(root, args, output)
@@ -135,11 +138,13 @@ class Forward:
             tensor is None
             or not tensor.is_floating_point()
             or not 0 < tensor.numel() <= MAX_ELEMENTS
-            or torch._C._functorch.is_batchedtensor(tensor)
+            or not measurable(tensor)
         ):
             return
         site = state.models.site(module) if found else self._late(module)
         calls = self.calls[site] = self.calls.get(site, 0) + 1
+        if calls > OFTEN and not state.room():
+            return  # an evaluation with gradients on, or a loop that never steps
         if tensor.grad_fn is not None:
             tensor.grad_fn.metadata[MADE] = site
         if calls == 1:
@@ -149,8 +154,10 @@ class Forward:
             if tensor.dim() > 1 and tensor.shape[0] > 1:
                 state.readout.add(DEPENDENCE, site, step, measure.dependence(tensor))
             self._describe(module, site, tensor)
-        if tensor.requires_grad and torch._C._current_graph_task_id() == -1:
-            tensor.register_hook(state.ledger.guard("gradient hooks", self._gradient(site)))
+        # A hook on a leaf would stay on it: a parameter that a module hands out, say.
+        if tensor.grad_fn is not None and not in_backward():
+            watch = state.ledger.guard("gradient hooks", self._gradient(site), anywhere=True)
+            tensor.register_hook(watch)
 
     def _late(self, module: nn.Module) -> str:
         """Name for a leaf that ran before its root was known or belongs to none."""
@@ -200,5 +207,11 @@ class Forward:
         """Forget the step."""
         self.calls.clear()
         self.grads.clear()
+        self.stack.clear()  # an interrupt in a forward pass leaves its modules behind
         self.output = None
         self.eval_gap = False
+
+
+def in_backward() -> bool:
+    """Whether autograd is at work: modules that run now run again, for checkpointing."""
+    return int(torch._C._current_graph_task_id()) != -1

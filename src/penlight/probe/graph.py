@@ -114,13 +114,13 @@ def walk(loss: Tensor, names: Callable[[Tensor], str]) -> Walk | None:
             queue.append(following)
     nodes = []
     for live in order:
-        leaf = getattr(live, "variable", None)
-        leaf = leaf if isinstance(leaf, Tensor) else None
+        kind = plain(type(live).name(live))  # an instance may hold a `name` of the user's
+        leaf = live.variable if kind == "AccumulateGrad" else None
         nodes.append(
             Node(
                 live,
                 f.Op(
-                    name=plain(live.name()),
+                    name=kind,
                     shape=shape(live),
                     inputs=tuple(index[n] for n, _ in live.next_functions if n in index),
                     parameter=(names(leaf) or "?") if leaf is not None else "",

@@ -14,12 +14,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from weakref import ReferenceType, WeakKeyDictionary, ref
+from weakref import ReferenceType, ref
 
 from torch import Tensor, nn
 
 from penlight.core import facts as f
-from penlight.probe.state import State, user_frame
+from penlight.probe.state import State, measurable, user_frame
 from penlight.signals.parameters import local
 
 ASSIGNED = re.compile(r"\s*([A-Za-z_]\w*)\s*(?::[^=]+)?=(?!=)")
@@ -46,6 +46,7 @@ class Root:
 
     ref: ReferenceType[nn.Module]
     label: str
+    first: bool = True  # goes by bare names; later models have their label in front
     stochastic: list[tuple[str, ReferenceType[nn.Module]]] = field(default_factory=list)
     trained: bool = False  # took part in a training backward pass
     order: dict[str, int] = field(default_factory=dict)  # leaf name -> order of first execution
@@ -71,7 +72,9 @@ class Models:
         self.modules: dict[int, tuple[Root, str]] = {}
         self.parameters: dict[int, tuple[Root, str]] = {}
         self._only: set[int] = set()
-        self.places: WeakKeyDictionary[nn.Module, tuple[str, int]] = WeakKeyDictionary()
+        self._labels: dict[str, int] = {}  # how many roots have had a label
+        # By id: the user's class may hash itself in its own way, or not at all.
+        self.places: dict[int, tuple[ReferenceType[nn.Module], str, int]] = {}
 
     def built(self, module: nn.Module) -> None:
         """Note where in the user's code a module is being made."""
@@ -80,11 +83,18 @@ class Models:
         while frame is not None and frame.f_code in own:  # its own __init__: look at the caller
             frame = frame.f_back
         if frame is not None:
-            self.places[module] = (frame.f_code.co_filename, frame.f_lineno)
+            key, places = id(module), self.places
+            held = ref(module, lambda _: places.pop(key, None))
+            places[key] = (held, frame.f_code.co_filename, frame.f_lineno)
+
+    def place(self, module: nn.Module) -> tuple[str, int] | None:
+        """File and line where a module was made."""
+        held = self.places.get(id(module))
+        return held[1:] if held is not None and held[0]() is module else None
 
     def source(self, module: nn.Module) -> str:
         """`file.py:line` of the place where a module was made, or ''."""
-        place = self.places.get(module)
+        place = self.place(module)
         return f"{Path(place[0]).name}:{place[1]}" if place else ""
 
     def label(self, module: nn.Module) -> str:
@@ -94,9 +104,11 @@ class Models:
         keep all of them alive.
         """
         for name, value in list(vars(sys.modules["__main__"]).items()):
-            if name[:1] != "_" and isinstance(value, nn.Module) and unwrap(value) is module:
+            # By type: isinstance would ask the user's object for its __class__.
+            is_module = issubclass(type(value), nn.Module)
+            if name[:1] != "_" and is_module and unwrap(value) is module:
                 return name
-        place = self.places.get(module)
+        place = self.place(module)
         found = ASSIGNED.match(linecache.getline(*place)) if place else None
         return found[1] if found else type(module).__name__
 
@@ -116,8 +128,15 @@ class Models:
         if next(inner.parameters(), None) is None or (self._only and id(inner) not in self._only):
             return None
         inside = {id(m) for m in inner.modules()}
-        root = Root(ref(inner, self._gone), self.label(inner))
-        self.roots = [r for r in self.roots if id(r.module) not in inside]
+        label = self.label(inner)
+        number = self._labels[label] = self._labels.get(label, 0) + 1
+        parts = [r for r in self.roots if id(r.module) in inside]
+        root = Root(
+            ref(inner, self._gone),
+            label if number == 1 else f"{label}#{number}",
+            first=number == len(self._labels) == 1 or any(r.first for r in parts),
+        )
+        self.roots = [r for r in self.roots if r.module is not None and r not in parts]
         self.roots.append(root)
         self.name(root)
         return root
@@ -128,6 +147,7 @@ class Models:
         if model is None:
             return
         root.stochastic = []
+        self.modules = {k: v for k, v in self.modules.items() if v[0] is not root}
         for prefix, module in model.named_modules():
             self.modules[id(module)] = (root, prefix)
             if isinstance(module, STOCHASTIC):
@@ -145,13 +165,14 @@ class Models:
     @property
     def lines(self) -> dict[str, str]:
         """Source line of every named module."""
-        return {self.site(m): self.source(m) for m in list(self.places) if id(m) in self.modules}
+        alive = [m for held in list(self.places.values()) if (m := held[0]()) is not None]
+        return {self.site(m): self.source(m) for m in alive if id(m) in self.modules}
 
     def _full(self, root: Root, name: str) -> str:
-        return name if len(self.roots) == 1 else f"{root.label}.{name}"
+        return name if root.first else f"{root.label}.{name}"
 
     def site(self, module: nn.Module) -> str:
-        """Name of a module: dotted path, with its model's label in front when there are several."""
+        """Name of a module: dotted path, behind its model's label for all models but the first."""
         found = self.modules.get(id(module))
         if found is None:
             return type(module).__name__
@@ -209,7 +230,7 @@ class Models:
 def at_start(p: Tensor) -> tuple[bool, float, float]:
     """Whether all rows of a weight are the same, and its mean and standard deviation."""
     values = local(p)
-    if not values.is_floating_point() or not values.numel():
+    if not values.is_floating_point() or not values.numel() or not measurable(values):
         return False, 0.0, 0.0
     rows = values.reshape(values.shape[0], -1) if values.dim() > 1 else None
     equal = rows is not None and rows.shape[0] > 1 and bool((rows[:64] == rows[0]).all())

@@ -71,7 +71,7 @@ class NonFinites:
 
     def loss(self, loss: Tensor) -> None:
         """Look at a loss before its backward pass."""
-        if self.found or loss.device.type != "cpu":
+        if self.found or loss.device.type != "cpu" or loss.is_complex():
             return
         if not self.line:
             self.line = user_line(4)
@@ -85,10 +85,12 @@ class NonFinites:
     def suspicious(self, p: Tensor) -> bool:
         """Whether the gradient of one parameter, best the one nearest to the input, is broken."""
         grad = p.grad
-        if self.found or grad is None or grad.device.type != "cpu" or grad.is_sparse:
+        if self.found or grad is None or grad.device.type != "cpu":
+            return False
+        if grad.layout is not torch.strided or grad.is_complex():
             return False
         probe = local(grad).reshape(-1)[:64]
-        return not math.isfinite(float(probe.sum())) and nonfinite(probe)
+        return not math.isfinite(probe.sum().item()) and nonfinite(probe)
 
     def gradients(self, held: list[Tensor], ops: tuple[f.Op, ...]) -> None:
         """Report broken gradients.
@@ -176,7 +178,7 @@ class NonFinites:
         return 0, graph.nodes[0].op.name, self._why(graph, 0), ()
 
     def _maker(self, graph: Walk, index: int, tensor: Tensor) -> int | None:
-        """The node that made the non-finite tensor kept by node `index`: its input of that shape."""
+        """The node that made the non-finite tensor kept by `index`: its input of that shape."""
         inputs = graph.nodes[index].op.inputs
         same = [
             i

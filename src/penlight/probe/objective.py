@@ -7,8 +7,8 @@ closed by the next training backward. The user's call and its result are handed 
 
 from __future__ import annotations
 
-import functools
 import math
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -20,11 +20,11 @@ from torch.nn import functional
 from penlight.core import facts as f
 from penlight.core.vocabulary import ACCURACY, EXPLAINED, OBJECTIVE_LOSS, OUTPUT_MEAN, OUTPUT_STD
 from penlight.probe.capture import Capture
-from penlight.probe.forward import Forward
+from penlight.probe.forward import Forward, in_backward
 from penlight.probe.graph import Walk
 from penlight.probe.guard import Patches
 from penlight.probe.handwritten import recognise
-from penlight.probe.state import State, user_line
+from penlight.probe.state import State, measurable, user_line
 from penlight.signals.predictions import (
     BINARY,
     CLASSES,
@@ -59,6 +59,12 @@ class Site:
     passing: Tally | None = None
 
 
+class _Within(threading.local):
+    """Whether a wrapped loss function is being called on this thread."""
+
+    within = False
+
+
 class Objectives:
     """All loss functions seen in one run."""
 
@@ -73,15 +79,22 @@ class Objectives:
         self.named = False  # a library loss was called since the last backward pass
         observe = state.ledger.guard("loss functions", self._observe)
         for name in WATCHED:
-            patches.replace(functional, name, self._wrap(name, observe))
+            patches.wrap(functional, name, self._wrap(name, observe))
 
     def _wrap(self, name: str, observe: Callable[..., Any]) -> Callable[..., Any]:
-        original = self.functions[name]
+        original, state, here = self.functions[name], self.state, _Within()
 
-        @functools.wraps(original)
         def watched(*args: Any, **kwargs: Any) -> Any:
-            result = original(*args, **kwargs)
-            if not torch.compiler.is_compiling():
+            if torch.compiler.is_compiling():
+                return original(*args, **kwargs)
+            # A mode or a subclass of the user's has torch call this function once more.
+            nested, here.within = here.within, True
+            try:
+                result = original(*args, **kwargs)
+            finally:
+                here.within = nested
+            idle = not (state.armed or self.open) and getattr(result, "requires_grad", False)
+            if not (nested or idle):
                 observe(name, args, kwargs, result)
             return result
 
@@ -94,8 +107,9 @@ class Objectives:
         x, y = given.get("input"), given.get("target")
         if not (isinstance(x, Tensor) and isinstance(y, Tensor) and isinstance(result, Tensor)):
             return
-        if x.is_meta or torch._C._functorch.is_batchedtensor(x):
+        if not (measurable(x) and measurable(y)) or in_backward():
             return
+        x, y = (x, y) if x.dim() else (x[None], y.reshape(-1))
         training = result.requires_grad
         if training and self.open:
             self._close()

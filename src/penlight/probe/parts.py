@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import io
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -22,6 +24,7 @@ from penlight.probe.readout import Readout
 from penlight.probe.schedule import EXAM, Governor
 from penlight.probe.sink import Sink
 from penlight.probe.state import State
+from penlight.probe.still import unseen
 from penlight.probe.training import Training
 
 
@@ -62,16 +65,20 @@ class Parts:
         self.state.governor.allowance += seconds
         self.training.preflight(model, optimizer)
 
-    def off(self) -> None:
-        """Take every hook off."""
-        self.forward.off()
-        self.training.remove()
+    def broken(self, part: str) -> None:
+        """A part is off for good. Without its clock the probe cannot tell looks from rests."""
+        if part == "optimiser hooks":
+            self.state.rest()
+            self.forward.off()
 
-    def endings(self, examine: bool) -> Iterator[tuple[str, Callable[[], None]]]:
-        """What each part still has to write, by name."""
-        yield "loss functions", self.objectives.finish
-        yield "input statistics", self.forward.rows.finish
-        yield "training", self.training.finish
+    def endings(self, patches: Patches, examine: bool) -> Iterator[tuple[str, Callable[[], None]]]:
+        """What is left to do at the end, by part: hooks off first, then what each has to write."""
+        yield "hooks", self.forward.off
+        yield "hooks", self.training.remove
+        yield "hooks", patches.undo
+        yield "loss functions", hidden(self.objectives.finish)
+        yield "input statistics", hidden(self.forward.rows.finish)
+        yield "training", hidden(self.training.finish)
         yield "hygiene", self._hygiene
         if examine:
             yield "exam", self._exam
@@ -83,7 +90,10 @@ class Parts:
     def _exam(self) -> None:
         left = self.state.governor.room(self.state.ledger.cost, keep=0.0)
         reached = self.training.reached
-        Exam(self.state, self.objectives.capture, reached, max(left, EXAM)).run()
+        exam = Exam(self.state, self.objectives.capture, reached, max(left, EXAM))
+        # A model that prints in its forward pass is not to print what the script never ran.
+        with contextlib.redirect_stdout(io.StringIO()):
+            exam.run()
 
     def _hygiene(self) -> None:
         values = dict(self.state.hygiene)
@@ -107,7 +117,6 @@ class Parts:
         dropout = nn.functional.dropout
         seen = self.state.ledger.guard("dropout", self.forward.dropout)
 
-        @functools.wraps(dropout)
         def watched(
             input: Tensor,  # noqa: A002  # torch's own name
             p: float = 0.5,
@@ -118,7 +127,7 @@ class Parts:
                 seen(training)
             return dropout(input, p, training, inplace)
 
-        patches.replace(nn.functional, "dropout", watched)
+        patches.wrap(nn.functional, "dropout", watched)
 
     def _patch_compile(self, patches: Patches) -> None:
         state = self.state
@@ -148,7 +157,18 @@ class Parts:
 
         @functools.wraps(enter)
         def watched_enter(hooks: Any) -> Any:
-            state.saved_hooks = True
+            if not torch.compiler.is_compiling():
+                state.saved_hooks = True
             return enter(hooks)
 
         patches.replace(torch.autograd.graph.saved_tensors_hooks, "__enter__", watched_enter)
+
+
+def hidden(step: Callable[[], None]) -> Callable[[], None]:
+    """The same, unseen by modes that the script has left switched on."""
+
+    def call() -> None:
+        with unseen():
+            step()
+
+    return call

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import sys
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import penlight
 from penlight.core import facts as f
 from penlight.probe.guard import Ledger, Patches
-from penlight.probe.sink import Sink
+from penlight.probe.sink import Careful, Sink
 
 if TYPE_CHECKING:
     from penlight.probe.parts import Parts
@@ -63,7 +64,7 @@ class Probe:
         optimizers: Sequence[Any] = (),
         on_alert: Callable[[str], None] | None = None,
     ) -> None:
-        self.sink = sink
+        self.sink = Careful(sink, self._record_lost)
         self.script = script
         self.argv = argv
         self.mode = mode
@@ -100,7 +101,7 @@ class Probe:
             self.parts = Parts(self.sink, self._ledger, self._patches, self.budget, self._stepped)
             self.parts.only(self.models, self.optimizers)
         except Exception as error:  # an unknown torch must not cost the user the run
-            self._fault("start", error)
+            self._ledger.fail("start", error)
             self._patches.undo()
         self._ledger.cost += thread_time() - imported
         self._started = start
@@ -112,21 +113,19 @@ class Probe:
             script_exit: exit status of the script, None when there is none.
             error: one line about the exception that ended it.
         """
-        if self._finished or os.getpid() != self._ledger.pid:
+        if self._finished or self._ledger.forked:
             return
         self._finished = True
         begin, worked = perf_counter(), thread_time()
         steps, seconds = 0, 0.0
         if self.parts is not None:
-            self.parts.off()
-            self._patches.undo()
-            for part, step in self.parts.endings(examine=script_exit == 0):
+            for part, step in self.parts.endings(self._patches, examine=script_exit == 0):
                 try:
                     with warnings.catch_warnings():
                         warnings.simplefilter("ignore")
                         step()
                 except Exception as failure:  # what one part cannot tell, the others still do
-                    self._fault(part, failure)
+                    self._ledger.fail(part, failure)
             steps = self.parts.state.step
             first = self.parts.state.first_loss_step
             seconds = begin - first if first is not None else 0.0
@@ -194,7 +193,7 @@ class Probe:
             try:
                 self.on_alert(text)
             except Exception as error:
-                self._fault("alerts", error)
+                self._ledger.fail("alerts", error)
 
     def _fault(self, part: str, error: Exception) -> None:
         step = self.parts.state.step if self.parts is not None else 0
@@ -204,7 +203,15 @@ class Probe:
 
             traceback.print_exception(error, file=sys.stderr)
         self.sink.event(f.Fault(part=part, error=what[:500], step=step).to_event())
-        print(
-            f"penlight: its {part} part failed ({what[:200]}) and is off; the training goes on.",
-            file=sys.stderr,
-        )
+        if self.parts is not None:
+            self.parts.broken(part)
+        self._tell(f"its {part} part failed ({what[:200]}) and is off; the training goes on.")
+
+    def _record_lost(self, error: Exception) -> None:
+        what = f"{type(error).__name__}: {error}"[:200]
+        self._tell(f"the record of this run ends here ({what}); the training goes on.")
+
+    def _tell(self, text: str) -> None:
+        """One line to whoever reads stderr, if anybody does."""
+        with contextlib.suppress(Exception):
+            sys.stderr.write("penlight: " + " ".join(text.split()) + "\n")

@@ -45,6 +45,8 @@ class Readout:
     def add(self, signal: Signal, site: str, step: int, value: Tensor | float) -> None:
         """Keep one measurement; a tensor may live on any device and need not be ready."""
         if isinstance(value, Tensor):
+            if value.is_meta:
+                return  # a tensor without data
             self._waiting.append(((signal.name, site, step), value.detach()))
         else:
             self._keep(signal.name, site, step, value)

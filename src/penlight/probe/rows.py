@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from penlight.core import facts as f
 from penlight.probe.models import Root
-from penlight.probe.state import State, first_tensor
+from penlight.probe.state import State, first_tensor, measurable
 
 SAMPLES = 4096  # rows behind the input statistics
 COLUMNS = 512  # features whose second-moment matrix is kept
@@ -67,6 +67,8 @@ class Rows:
         x = first_tensor(args)
         if x is None or x.dim() == 0 or x.numel() == 0 or not self.state.room():
             return
+        if not measurable(x):
+            return
         prints = fingerprints(x)
         if len(self.known) < KNOWN:
             self.known.update(prints)
@@ -83,6 +85,8 @@ class Rows:
         """Take in the input of one gradient-free forward pass."""
         x = first_tensor(args)
         if x is None or x.dim() == 0 or x.numel() == 0 or not self.state.room():
+            return
+        if not measurable(x):
             return
         prints = fingerprints(x[:512])
         self.eval_rows += len(prints)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 
@@ -20,3 +20,40 @@ class Sink(Protocol):
 
     def close(self) -> None:
         """End the run's record."""
+
+
+class Careful:
+    """A sink that never raises: the first fault of the inner one ends the record, told once.
+
+    Args:
+        on_fault: called with the error, after which nothing reaches the inner sink any more.
+    """
+
+    def __init__(self, inner: Sink, on_fault: Callable[[Exception], None]) -> None:
+        self._inner: Sink | None = inner
+        self._on_fault = on_fault
+
+    def event(self, event: dict[str, Any]) -> None:
+        """Keep one JSON event."""
+        self._try("event", event)
+
+    def points(self, signal: str, site: str, steps: Sequence[int], values: Sequence[float]) -> None:
+        """Keep values of one signal at one site."""
+        self._try("points", signal, site, steps, values)
+
+    def flush(self) -> None:
+        """Put everything where a reader can see it."""
+        self._try("flush")
+
+    def close(self) -> None:
+        """End the run's record."""
+        self._try("close")
+
+    def _try(self, method: str, *args: Any) -> None:
+        if self._inner is None:
+            return
+        try:
+            getattr(self._inner, method)(*args)
+        except Exception as error:  # the law: our faults end here
+            self._inner = None
+            self._on_fault(error)

@@ -59,6 +59,10 @@ class State:
             self.blind.add(what)
             self.write(f.Blind(what=what, why=why))
 
+    def rest(self) -> None:
+        """No more looks until the next step boundary decides anew."""
+        self.armed = self.light = self.ledger.looking = False
+
     def room(self, seconds: float = 0.0) -> bool:
         """Whether the budget still allows an extra of about that many seconds."""
         return self.governor.room(self.ledger.cost) > seconds
@@ -105,8 +109,8 @@ def first_tensor(value: Any, depth: int = 3) -> Tensor | None:
         items: Any = value.values()
     elif isinstance(value, (list, tuple)):
         items = value
-    elif hasattr(value, "__dataclass_fields__"):
-        items = vars(value).values()
+    elif hasattr(type(value), "__dataclass_fields__"):
+        items = [getattr(value, name, None) for name in value.__dataclass_fields__]
     else:
         return None
     for item in items:
@@ -114,3 +118,10 @@ def first_tensor(value: Any, depth: int = 3) -> Tensor | None:
         if found is not None:
             return found
     return None
+
+
+def measurable(x: Tensor) -> bool:
+    """Whether a tensor is a plain block of numbers: not nested, sparse or without data."""
+    import torch
+
+    return x.layout is torch.strided and not x.is_nested and not x.is_meta

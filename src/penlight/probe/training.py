@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -27,7 +26,7 @@ from penlight.core.vocabulary import (
 )
 from penlight.probe import keras
 from penlight.probe.activations import Activations
-from penlight.probe.forward import Forward
+from penlight.probe.forward import Forward, in_backward
 from penlight.probe.graph import Walk, walk
 from penlight.probe.guard import Patches
 from penlight.probe.nonfinite import NonFinites
@@ -36,6 +35,9 @@ from penlight.signals import parameters as weights
 from penlight.signals import tensors as measure
 
 DESCRIBED = (0, 2, 16)  # steps before which the parameters are described
+SEVERAL = 4  # optimisers that get a description each when they are met
+PATIENCE = 64  # backward passes without a step that are looked at
+LOSSES = 1024  # losses kept of one step
 
 
 @dataclass
@@ -96,6 +98,8 @@ class Training:
         self.only: set[int] = set()  # ids of the optimisers to watch; empty: all
         self.reached: set[int] = set()
         self.walked = 0
+        self.described = (-1, 0)  # step, and optimisers known, at the newest description
+        self.ahead: Watched | None = None  # has stepped in the backward pass under way
         self.ops: tuple[f.Op, ...] = ()  # of the newest graph
         # Leaves that belong to no model: a layer kept in a list, or a tensor made by hand.
         self.strangers: dict[int, ReferenceType[Tensor]] = {}
@@ -141,27 +145,33 @@ class Training:
         )
         on_step = self.on_step
         backward = torch.autograd.backward
-        begin = guard("backward", self._begin)
+        begin, end = guard("backward", self._begin), guard("optimiser hooks", self._end)
+        watch_keras = guard("keras", keras.watch)
 
         def watched_backward(tensors: Any, *args: Any, **kwargs: Any) -> Any:
-            if not torch.compiler.is_compiling():
-                self.state.ledger.claim()
-                if "keras" in sys.modules and not self.keras:
-                    self.keras = True
-                    keras.watch(patches, before, after, on_step)
-                begin(tensors)
-            return backward(tensors, *args, **kwargs)
+            if torch.compiler.is_compiling():
+                return backward(tensors, *args, **kwargs)
+            self.state.ledger.claim()
+            if "keras" in sys.modules and not self.keras:
+                self.keras = True
+                watch_keras(patches, before, after, on_step)
+            begin(tensors)
+            result = backward(tensors, *args, **kwargs)
+            if self.ahead is not None:
+                end()
+            return result
 
-        patches.replace(torch.autograd, "backward", watched_backward)
+        patches.wrap(torch.autograd, "backward", watched_backward)
 
         init = Optimizer.__init__
         built = guard("sources", self._built)
 
         def watched_init(optimizer: Optimizer, *args: Any, **kwargs: Any) -> None:
             init(optimizer, *args, **kwargs)
-            built(optimizer)
+            if not torch.compiler.is_compiling():
+                built(optimizer)
 
-        patches.replace(Optimizer, "__init__", watched_init)
+        patches.wrap(Optimizer, "__init__", watched_init)
 
         scaler = torch.amp.GradScaler
         scale, unscale = scaler.scale, scaler.unscale_
@@ -169,7 +179,8 @@ class Training:
 
         def watched_scale(this: Any, outputs: Any) -> Any:
             result = scale(this, outputs)
-            note(outputs, result)
+            if not torch.compiler.is_compiling():
+                note(outputs, result)
             return result
 
         def watched_unscale(this: Any, optimizer: Optimizer) -> Any:
@@ -177,18 +188,20 @@ class Training:
             self.scaled = None
             return result
 
-        patches.replace(scaler, "scale", watched_scale)
-        patches.replace(scaler, "unscale_", watched_unscale)
+        patches.wrap(scaler, "scale", watched_scale)
+        patches.wrap(scaler, "unscale_", watched_unscale)
 
         clip = torch.nn.utils.clip_grad_norm_
         clipped = guard("clipping", self._clipped)
 
         def watched_clip(parameters: Any, max_norm: float, *args: Any, **kwargs: Any) -> Tensor:
             total = clip(parameters, max_norm, *args, **kwargs)
-            clipped(total, float(max_norm))
+            if not torch.compiler.is_compiling():
+                clipped(total, max_norm)
             return total
 
-        patches.replace(torch.nn.utils, "clip_grad_norm_", watched_clip)
+        patches.wrap(torch.nn.utils, "clip_grad_norm_", watched_clip)
+        patches.wrap(torch.nn.utils.clip_grad, "clip_grad_norm_", watched_clip)
 
     def _built(self, optimizer: Optimizer) -> None:
         self.sources[optimizer] = user_line(3)
@@ -198,11 +211,11 @@ class Training:
         if before is not None and after is not None:
             self.scaled = (after, before)
 
-    def _clipped(self, total: Tensor, limit: float) -> None:
+    def _clipped(self, total: Any, limit: Any) -> None:
         state = self.state
         state.count("clip_calls")
-        if total.device.type == "cpu":
-            state.count("clipped", int(float(total) > limit))
+        if isinstance(total, Tensor) and total.device.type == "cpu":
+            state.count("clipped", int(float(weights.local(total)) > float(limit)))
         if self.scaled is not None:
             state.count("clip_scaled")
 
@@ -211,7 +224,7 @@ class Training:
     def _begin(self, tensors: Any) -> None:
         state = self.state
         loss = first_tensor(tensors)
-        if loss is None:
+        if loss is None or loss.is_meta or in_backward():  # nested: a checkpoint recomputes
             return
         for watched in self.watched.values():
             self._hygiene(watched)
@@ -220,9 +233,11 @@ class Training:
             self.scaled = (torch.empty(0), torch.empty(0))  # still scaled, the graph let go
         state.backwards += 1
         state.count("backwards")
-        if loss.numel() == 1:
-            state.losses.append(loss.detach())
+        if loss.numel() == 1 and not loss.is_complex() and len(state.losses) < LOSSES:
+            state.losses.append(weights.local(loss))
             self.nonfinites.loss(loss)
+            if len(state.losses) == PATIENCE:  # a loop that steps in a way of its own
+                state.armed, state.ledger.looking = False, state.light
         for root in self.forward.training:
             root.trained = True
         self.forward.training.clear()
@@ -234,7 +249,7 @@ class Training:
         if not (watched.used or watched.stale):
             return
         p = watched.canary() if watched.canary is not None else None
-        if p is None or (p.device.type != "cpu" and not self.state.armed):
+        if p is None or p.is_meta or (p.device.type != "cpu" and not self.state.armed):
             return
         self.state.count("stale_checks")
         if p.grad is None or not bool(weights.local(p.grad).count_nonzero()):
@@ -255,8 +270,9 @@ class Training:
             self.on_walk(found)
         for leaf in found.leaves():
             self.reached.add(id(leaf))
-            if not state.models.parameter(leaf):
-                self.strangers.setdefault(id(leaf), ref(leaf))
+            known = self.strangers.get(id(leaf))
+            if not state.models.parameter(leaf) and (known is None or known() is not leaf):
+                self.strangers[id(leaf)] = ref(leaf)
         if state.step in (0, 1, 2, 16) and self.walked <= 12:
             state.write(found.fact(state.step, 0))
         if not state.saved_hooks and not self.nonfinites.found:
@@ -272,7 +288,8 @@ class Training:
         if watched.stale:
             state.count("stale_gradients")
             state.hygiene.setdefault("stale_first", state.step)
-        if state.step in DESCRIBED:
+        if state.step in DESCRIBED and self.described < (state.step, min(self.met, SEVERAL)):
+            self.described = (state.step, min(self.met, SEVERAL))
             self.describe()
         if state.step == 0 and self.forward.capture is not None:
             self.forward.capture.before_first_step(optimizer)
@@ -300,13 +317,11 @@ class Training:
             f.Optimizer(
                 index=index,
                 type=name,
-                lr=float(group.get("lr", 0.0)),
-                momentum=float(group.get("momentum", 0.0) or 0.0),
-                weight_decay=max(
-                    float(g.get("weight_decay", 0.0) or 0.0) for g in optimizer.param_groups
-                ),
-                betas=tuple(float(b) for b in betas),
-                eps=float(group.get("eps", 0.0) or 0.0),
+                lr=number(group.get("lr")),
+                momentum=number(group.get("momentum")),
+                weight_decay=max(number(g.get("weight_decay")) for g in optimizer.param_groups),
+                betas=tuple(number(b) for b in betas) if isinstance(betas, (tuple, list)) else (),
+                eps=number(group.get("eps")),
                 maximize=bool(group.get("maximize", False)),
                 groups=len(optimizer.param_groups),
                 parameters=len(tensors),
@@ -373,13 +388,22 @@ class Training:
         self._losses(watched)
         watched.steps += 1
         if watched.steps > state.step:
+            if in_backward():
+                self.ahead = watched  # steps taken from within: the pass is not over
+            else:
+                self._advance(watched)
+
+    def _end(self) -> None:
+        """A backward pass is over in which an optimiser has stepped."""
+        watched, self.ahead = self.ahead, None
+        if watched is not None and not in_backward():
             self._advance(watched)
 
     def _losses(self, watched: Watched) -> None:
         state, step = self.state, self.state.step
         add = state.readout.add
-        if state.losses:
-            losses = state.losses
+        losses, state.losses = state.losses, []
+        if losses:
             if all(x.device.type == "cpu" for x in losses):
                 watched.loss = sum(float(x) for x in losses) / len(losses)
             else:
@@ -389,11 +413,12 @@ class Training:
                 add(BACKWARDS, watched.site, step, float(len(losses)))
         if watched.loss is not None:
             add(LOSS, watched.site, step, watched.loss)
-        lr = float(watched.groups[0].get("lr", math.nan))
-        if lr != watched.lr:
-            watched.lr = lr
-            add(LR, watched.site, step, lr)
-        state.losses = []
+        lr = watched.groups[0].get("lr")
+        if isinstance(lr, Tensor) and lr.device.type != "cpu" and not state.light:
+            return  # reading it would wait for the device
+        if lr is not None and number(lr) != watched.lr:
+            watched.lr = number(lr)
+            add(LR, watched.site, step, watched.lr)
 
     def _advance(self, watched: Watched) -> None:
         """One iteration is over."""
@@ -411,6 +436,7 @@ class Training:
             state.governor.paid(spent - self.window_start)
         state.armed = state.governor.full(state.step, spent)
         state.light = state.governor.light(state.step, spent) or state.armed
+        state.ledger.looking = state.light
         self.window_start = spent
         if state.armed or state.governor.watchful(state.idle):
             self.forward.on()
@@ -461,3 +487,11 @@ class Training:
         self.activations.finish()
         self.describe()
         self.state.readout.poll(force=True)
+
+
+def number(value: Any) -> float:
+    """A setting of an optimiser as a number; 0 where it is none."""
+    try:
+        return float(value)
+    except (TypeError, ValueError, RuntimeError):
+        return 0.0

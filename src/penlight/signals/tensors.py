@@ -11,6 +11,8 @@ def wide(x: Tensor) -> Tensor:
     x = x.detach()
     if x.is_sparse:
         x = x.coalesce().values()
+    elif x.layout is not torch.strided:  # compressed rows or columns
+        x = x.values()
     if x.is_complex():
         x = torch.view_as_real(x)
     return x if x.dtype in (torch.float32, torch.float64) else x.float()
