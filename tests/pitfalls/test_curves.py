@@ -10,7 +10,7 @@ import pytest
 from penlight.core.facts import Exam, Fact, Objective, Predictions, Targets
 from penlight.core.run import Run
 from penlight.core.vocabulary import ACCURACY, LOSS, OBJECTIVE_LOSS
-from penlight.pitfalls._curves import chance_loss, loss_curve, progress, stuck, verdict
+from penlight.pitfalls._curves import chance_loss, fails, loss_curve, progress, stuck, verdict
 from penlight.testing import fake_run, objective
 
 SITE = "cross_entropy@train.py:1"
@@ -134,5 +134,6 @@ def test_dealt_inputs_decide_where_chance_is_unknown() -> None:
 
 def test_without_a_known_loss_function_a_flat_curve_is_no_verdict() -> None:
     assert verdict(fake_run({LOSS: list(NOISE)})) == "unknown"
+    assert fails(fake_run({LOSS: list(NOISE)})) == "ruined"
     assert verdict(fake_run()) == "unknown"
     assert progress(fake_run()) is None

@@ -211,6 +211,14 @@ def verdict(run: Run) -> Verdict:
     return "fine" if seen.learnt >= FINE else "poor"
 
 
+def fails(run: Run) -> Literal["ruined", "poor", ""]:
+    """How badly a run fails, "" when it does not; a loss of unknown kind must never have moved."""
+    outcome, seen = verdict(run), progress(run)
+    if outcome == "unknown" and seen is not None and seen.flat:
+        return "ruined"
+    return outcome if outcome in ("ruined", "poor") else ""
+
+
 def stuck(run: Run, share: float) -> bool:
     """Whether the run provably learnt less than `share` of what there is to learn.
 

@@ -9,9 +9,18 @@ import numpy as np
 
 from penlight.core.facts import Parameter
 from penlight.core.run import Run, Series
-from penlight.core.vocabulary import ACT_RMS, DEPENDENCE, GRAD_NORM, OUTPUT_GRAD
+from penlight.core.vocabulary import (
+    ACT_RMS,
+    DEAD_SHARE,
+    DEPENDENCE,
+    GRAD_NORM,
+    OUTPUT_GRAD,
+    SATURATED_SHARE,
+    ZERO_SHARE,
+)
 
 LOOKS = 5  # looks that speak for the start of a run, and for its end
+SILENT = 0.99  # share of zeros from which on a layer tells no two inputs apart
 NO_LAYER = ("Embedding", "Norm")  # modules with matrices that are no step of the stack
 
 
@@ -28,6 +37,45 @@ class Chain:
 
     def __len__(self) -> int:
         return len(self.layers)
+
+    def fed(self, run: Run) -> float | None:
+        """Size of what the first layer is fed at the start, to judge by what it makes of it.
+
+        With random weights an output is as large as the input times the norm of one unit's
+        weights, and biases only add to it: an upper bound.
+        """
+        weight = next((p for p in run.parameters if p.name == self.weights[0]), None)
+        if weight is None or not self.rms[0]:
+            return None
+        row = math.hypot(weight.mean, weight.std) * math.sqrt(math.prod(weight.shape[1:]))
+        return float(self.rms[0].values[0]) / row if row > 0 else None
+
+    def first_gradient(self, run: Run) -> float | None:
+        """Root mean square of an entry of the first layer's gradient, over the first looks."""
+        norm = early(run.series(GRAD_NORM, self.weights[0]).finite)
+        size = next((math.prod(p.shape) for p in run.parameters if p.name == self.weights[0]), 1)
+        return norm / math.sqrt(max(size, 1)) if norm is not None else None
+
+
+@dataclass(frozen=True)
+class Idle:
+    """The layer with the largest share of units that do not react, at the end."""
+
+    share: float
+    site: str
+    signal: str
+
+
+def idle_layer(run: Run) -> Idle | None:
+    """Saturated or dead units; of single zeros, half of which are normal, only whole layers."""
+    found = [
+        Idle(share, series.site, signal.name)
+        for signal in (SATURATED_SHARE, DEAD_SHARE, ZERO_SHARE)
+        for series in run.every(signal)
+        if (share := late(series.finite)) is not None
+        and (signal is not ZERO_SHARE or share > SILENT)
+    ]
+    return max(found, key=lambda x: x.share, default=None)
 
 
 def chains(run: Run) -> list[Chain]:
@@ -94,13 +142,6 @@ def by_degrees(values: tuple[float | None, ...], largest_share: float) -> bool:
     falls = np.diff(logs)
     whole = logs[0] - logs[-1]
     return whole > 0 and float(-falls.min()) <= largest_share * whole
-
-
-def first_gradient(run: Run, chain: Chain) -> float | None:
-    """Root mean square of an entry of the first layer's gradient, over the first looks."""
-    norm = early(run.series(GRAD_NORM, chain.weights[0]).finite)
-    size = next((math.prod(p.shape) for p in run.parameters if p.name == chain.weights[0]), 1)
-    return norm / math.sqrt(max(size, 1)) if norm is not None else None
 
 
 def _light(run: Run, names: tuple[str, ...]) -> tuple[Series, ...]:

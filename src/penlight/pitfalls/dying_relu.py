@@ -100,24 +100,14 @@ inputs = torch.randn(2500, features)
 labels = (inputs[:, :4].square().sum(1) > 3.4).float()
 train_x, train_y, val_x, val_y = inputs[:2000], labels[:2000], inputs[2000:], labels[2000:]
 
-
-class Detector(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.stem = nn.Linear(features, width)
-        self.body = nn.Linear(width, width)
-        self.head = nn.Linear(width, 1)
-        for layer in (self.stem, self.body):
-            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-            nn.init.constant_(layer.bias, -8.0)
-
-    def forward(self, x):
-        x = torch.relu(self.stem(x))
-        x = torch.relu(self.body(x))
-        return self.head(x).squeeze(1)
-
-
-model = Detector()
+model = nn.Sequential(
+    nn.Linear(features, width), nn.ReLU(),
+    nn.Linear(width, width), nn.ReLU(),
+    nn.Linear(width, 1), nn.Flatten(0),
+)
+for layer in (model[0], model[2]):
+    nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+    nn.init.constant_(layer.bias, -8.0)
 criterion = nn.BCEWithLogitsLoss()
 optimizer = torch.optim.Adam(model.parameters(), lr=2e-3)
 

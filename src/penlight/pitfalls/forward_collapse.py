@@ -8,7 +8,7 @@ from penlight.core.finding import Evidence, Finding, Prescription
 from penlight.core.pitfall import Demo, Pitfall, limit
 from penlight.core.run import Run
 from penlight.core.vocabulary import DEPENDENCE, OUTPUT_GRAD, ZERO_SHARE
-from penlight.pitfalls._curves import progress, verdict
+from penlight.pitfalls._curves import fails
 from penlight.pitfalls._layers import Chain, by_degrees, chains, early, late, span
 
 
@@ -151,9 +151,7 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
     )
 
     def detect(self, run: Run) -> Iterator[Finding]:
-        seen = progress(run)
-        flat = verdict(run) == "unknown" and seen is not None and seen.flat
-        if verdict(run) != "ruined" and not flat:
+        if fails(run) != "ruined":
             return
         if any((late(s.finite) or 0.0) > self.dead for s in run.every(ZERO_SHARE)):
             return

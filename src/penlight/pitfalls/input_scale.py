@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
 from penlight.core.facts import Inputs, Objective, Parameter
@@ -11,9 +10,7 @@ from penlight.core.pitfall import Demo, Pitfall, limit
 from penlight.core.run import Run
 from penlight.core.vocabulary import ACT_RMS, DEAD_SHARE, SATURATED_SHARE, ZERO_SHARE
 from penlight.pitfalls._curves import guess_loss, progress, verdict
-from penlight.pitfalls._layers import Chain, chains, late
-
-ALL_ZERO = 0.99  # of single activations half are zero by design: only a silent layer counts
+from penlight.pitfalls._layers import Chain, chains, idle_layer
 
 
 class InputScale(Pitfall):
@@ -30,8 +27,8 @@ class InputScale(Pitfall):
     were scaled twice (pixels divided by 255 and again) are the same fault the other way round.
 
     ## Symptoms
-    - The first loss is far above that of guessing; the loss jumps or turns NaN.
-    - Training is slow or fails at every learning rate; one feature rules the prediction.
+    The loss begins far above that of guessing, jumps or turns NaN; training is slow or fails at
+    every learning rate; one feature rules the prediction.
 
     ## Causes
     - Raw pixels from 0 to 255; ages next to incomes; years or timestamps.
@@ -55,12 +52,11 @@ class InputScale(Pitfall):
         "[0, 1]; ten already makes the first gradients a hundred times larger in energy",
     )
     offset: float = limit(
-        10.0, why="|mean| / std: beyond it the input is a constant with a ripple of under a tenth"
+        10.0, why="|mean| / std: beyond it the input is a constant with a ripple under a tenth"
     )
     spread: float = limit(
-        100.0, why="largest over smallest spread of a feature: its square, 1e4, is the condition "
-        "number that the number of gradient steps grows with"
-    )  # fmt: skip
+        100.0, why="largest over smallest std: the number of gradient steps grows with its square"
+    )
     small: float = limit(
         0.02, why="pixels scaled twice have a size of 0.001 to 0.002, sound inputs 0.1 to 1"
     )
@@ -175,38 +171,24 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             yield Evidence("inputs", f"they are tiny, {size:.2g}", x.root, None, size, self.small)
 
     def _inside(self, run: Run, chain: Chain) -> Evidence | None:
-        """Inputs that forward() has made tiny: judged by what the first layer makes of them.
-
-        With random weights a layer's output is as large as its input times the norm of one unit's
-        weights, and biases only add to it.
-        """
-        first, out = chain.layers[0], chain.rms[0]
-        weight = next((p for p in run.parameters if p.name == chain.weights[0]), None)
-        if weight is None or not out:
+        """Inputs that forward() has made tiny."""
+        size = chain.fed(run)
+        if size is None or not 0 < size < self.small:
             return None
-        row = math.hypot(weight.mean, weight.std) * math.sqrt(math.prod(weight.shape[1:]))
-        size = float(out.values[0]) / row if row > 0 else 0.0
-        if not 0 < size < self.small:
-            return None
-        return Evidence(
-            "act_rms",
-            f"they are tiny, {size:.2g}: {first} makes {out.values[0]:.2g} of them with weights of "
-            f"norm {row:.2g}",
-            first,
-            (0, 0),
-            size,
-            self.small,
-        )
+        first, out = chain.layers[0], float(chain.rms[0].values[0])
+        says = f"they are tiny, {size:.2g}, to judge by the output of {first}, {out:.2g}"
+        return Evidence("act_rms", says, first, (0, 0), size, self.small)
 
     def _finding(self, run: Run, where: str, faults: list[Evidence], outcome: str) -> Finding:
         signs = list(self._signs(run))
-        far = any(_beyond(evidence) > self.far for evidence in faults)
-        tiny = any((e.value or 0.0) < (e.limit or 0.0) for e in faults)
+        ratios = [(e.value or 0.0) / (e.limit or 1.0) for e in faults]
+        tiny, far = min(ratios) < 1, max(ratios) > self.far or min(ratios) < 1 / self.far
         hurt = (signs or tiny) and (outcome == "ruined" or (outcome == "poor" and far))
+        copes = "This run copes with it." if outcome == "fine" else "No harm of it shows here."
         words = ", and ".join(evidence.says for evidence in faults[:2])
         return self.finding(
             f"The inputs of {where or 'the model'} are not scaled: {words}."
-            + ("" if hurt else " This run copes with it."),
+            + ("" if hurt else f" {copes}"),
             *faults,
             *(signs if hurt else ()),
             severity="note" if not hurt else "critical" if outcome == "ruined" else "warning",
@@ -225,17 +207,7 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             yield Evidence("objective_loss", says, "", (0, 0), first, self.loud * guess)
         if seen is not None and seen.worse:
             yield Evidence("loss", "it ended worse than a constant answer", value=seen.end)
-        for signal in (SATURATED_SHARE, ZERO_SHARE, DEAD_SHARE):
-            share, site = max(
-                ((late(s) or 0.0, s.site) for s in run.every(signal)), default=(0.0, "")
-            )
-            if share > (ALL_ZERO if signal is ZERO_SHARE else self.idle):
-                says = f"{share:.0%} of the units of {site} are flat or off"
-                yield Evidence(signal.name, says, site, None, share, self.idle)
-                return
-
-
-def _beyond(evidence: Evidence) -> float:
-    """How many times a value lies beyond its limit, above or below."""
-    value, border = evidence.value or 0.0, evidence.limit or 1.0
-    return max(value / border, border / value if value else 0.0)
+        found = idle_layer(run)
+        if found is not None and found.share > self.idle:
+            says = f"{found.share:.0%} of the units of {found.site} are flat or off"
+            yield Evidence(found.signal, says, found.site, None, found.share, self.idle)

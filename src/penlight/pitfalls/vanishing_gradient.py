@@ -9,16 +9,8 @@ from penlight.core.finding import Evidence, Finding, Prescription, Severity
 from penlight.core.pitfall import Demo, Pitfall, limit
 from penlight.core.run import Run
 from penlight.core.vocabulary import DEPENDENCE, GRAD_NORM, OUTPUT_GRAD, TRAVEL
-from penlight.pitfalls._curves import progress, verdict
-from penlight.pitfalls._layers import (
-    Chain,
-    by_degrees,
-    chains,
-    early,
-    first_gradient,
-    late,
-    span,
-)
+from penlight.pitfalls._curves import fails
+from penlight.pitfalls._layers import Chain, by_degrees, chains, early, late, span
 
 
 class VanishingGradient(Pitfall):
@@ -48,13 +40,10 @@ class VanishingGradient(Pitfall):
     ## When not to worry
     Adam and its relatives divide the size of the gradient out: a net with a ten-millionth of the
     light left was trained to the end by Adam. What stops them is a gradient below their epsilon,
-    or a forward signal that is gone too. Biases in front of a batch norm have no gradient at all,
-    by construction. A run that learns is healthy, whatever its light says.
+    or a forward signal that is gone too. A run that learns is healthy, whatever its light says.
 
     ## References
-    - S. Hochreiter, Untersuchungen zu dynamischen neuronalen Netzen, 1991.
-    - X. Glorot, Y. Bengio, Understanding the difficulty of training deep feedforward neural
-      networks, AISTATS 2010.
+    - X. Glorot, Y. Bengio, Understanding the difficulty of training deep networks, AISTATS 2010.
     - S. Schoenholz et al., Deep Information Propagation, ICLR 2017, arXiv 1611.01232.
     """
 
@@ -66,13 +55,9 @@ class VanishingGradient(Pitfall):
         why="16-layer nets measured over 21 gains: SGD at its best of three rates failed for every "
         "light up to 1e-3, was mixed to 5e-3 and worked in all nine nets above 2e-2",
     )
-    dark: float = limit(
-        1e-3, why="0.5 ** 10; SGD at its best of three rates failed in 7 of 8 nets below it"
-    )
+    dark: float = limit(1e-3, why="0.5 ** 10; SGD at its best rate failed in 7 of 8 nets below it")
     one_layer: float = limit(
-        0.6,
-        why="a product of equal factors over five layers gives each a quarter of the fall; a cut "
-        "or one dead layer makes nearly all of it at one place",
+        0.6, why="four equal steps take a quarter of the fall; a cut takes all"
     )
     gone: float = limit(
         1e-4,
@@ -154,12 +139,8 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
     )
 
     def detect(self, run: Run) -> Iterator[Finding]:
-        outcome, seen = verdict(run), progress(run)
-        if outcome == "unknown" and seen is not None and seen.flat:
-            outcome = "ruined"  # a handwritten loss that never moved
-        if outcome not in ("ruined", "poor"):
-            return
-        for chain in chains(run):
+        outcome = fails(run)
+        for chain in chains(run) if outcome else ():
             start, end = early(chain.light[0]), late(chain.light[0])
             if start is None or end is None or max(start, end) > self.dim:
                 continue
@@ -180,7 +161,7 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
     def _adaptive(self, run: Run, chain: Chain, outcome: str) -> Iterator[Finding]:
         """Adam makes up for dim light, unless the gradient is under epsilon or all inputs alike."""
         optimizer, first = run.optimizers[0], chain.layers[0]
-        size = first_gradient(run, chain)
+        size = chain.first_gradient(run)
         depends = early(chain.dependence[-2])
         if size is not None and 0 < size < optimizer.eps:
             then = (
@@ -204,18 +185,12 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
         tint = left ** (1 / (len(chain) - 1))
         travel = late(run.series(TRAVEL, chain.weights[0]).finite)
         moved = f"{first} moved by {travel or 0.0:.2%} of its weights' norm in the whole run"
+        seen = f"{left:.1e} of the light at {chain.layers[-1]} is left at {first}"
         module = run.module(first)
         return self.finding(
             f"Only {left:.1e} of the learning signal reaches {first}: each of the {len(chain)} "
             f"layers passes on {tint:.0%} of it. {then}",
-            Evidence(
-                "light",
-                f"{left:.1e} of the light at {chain.layers[-1]} is left at {first}",
-                where=first,
-                steps=span(light),
-                value=left,
-                limit=self.dim,
-            ),
+            Evidence("light", seen, first, span(light), left, self.dim),
             *more,
             *([Evidence("travel", moved, first, None, travel)] if travel is not None else []),
             severity=severity,
