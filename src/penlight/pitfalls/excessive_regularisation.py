@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -13,9 +12,12 @@ from penlight.core.pitfall import Demo, Pitfall, limit
 from penlight.core.run import Run
 from penlight.core.vocabulary import GRAD_NORM, LOSS, LR, OBJECTIVE_LOSS, WEIGHT_NORM
 from penlight.pitfalls._curves import END, Progress, progress
-from penlight.pitfalls._graph import wirings
-
-PENALTIES = ("Pow", "Norm", "LinalgVectorNorm", "Abs", "Mul", "Square")
+from penlight.pitfalls._forces import (
+    decay_pull,
+    penalised_weights,
+    shrinkage,
+    without_penalty,
+)
 
 
 class ExcessiveRegularisation(Pitfall):
@@ -166,7 +168,7 @@ print("RESULT " + json.dumps({"metric": "mse / var(y)", "value": test_loss}))
 
     def _penalty(self, run: Run, seen: Progress) -> Finding | None:
         """A penalty on the weights inside the loss is larger than the task's own loss."""
-        objective, names = run.objective, _penalised(run)
+        objective, names = run.objective, penalised_weights(run)
         if objective is None or not names or objective.reduction != "mean":
             return None
         if len(run.objectives) != 1 or (seen.learnt or 0.0) >= self.learnt:
@@ -175,7 +177,7 @@ print("RESULT " + json.dumps({"metric": "mse / var(y)", "value": test_loss}))
         if not whole or not own:
             return None
         total, task = float(np.mean(whole.tail(END))), float(np.mean(own.tail(END)))
-        shrunk = _shrunk(run, names)
+        shrunk = shrinkage(run, names)
         share = 1 - task / total if total > 0 else 0.0
         if share < self.share or shrunk is None or shrunk > self.shrunk:
             return None
@@ -196,7 +198,7 @@ print("RESULT " + json.dumps({"metric": "mse / var(y)", "value": test_loss}))
                 limit=self.shrunk,
             ),
         ]
-        freed = _freed(run)
+        freed = without_penalty(run)
         if freed is not None and freed[1] < 0.8 * freed[0]:
             evidence.append(
                 Evidence(
@@ -223,7 +225,7 @@ print("RESULT " + json.dumps({"metric": "mse / var(y)", "value": test_loss}))
         rates = run.series(LR).finite.values
         lr = float(rates.max()) if len(rates) else optimizer.lr
         names = {p.name for p in run.parameters if len(p.shape) > 1 and p.std > 0}
-        shrunk, pull = _shrunk(run, names), _pull(run, names, optimizer.weight_decay)
+        shrunk, pull = shrinkage(run, names), decay_pull(run, names, optimizer.weight_decay)
         taken = lr * optimizer.weight_decay * run.steps / max(1 - optimizer.momentum, 0.01)
         if shrunk is None or shrunk > self.shrunk or taken < self.decayed:
             return None
@@ -306,45 +308,3 @@ print("RESULT " + json.dumps({"metric": "mse / var(y)", "value": test_loss}))
             source=source,
             first_step=0,
         )
-
-
-def _penalised(run: Run) -> set[str]:
-    """Parameters that enter a loss through a norm of their own, not only through a layer."""
-    found: set[str] = set()
-    for wiring in wirings(run):
-        for i, op in enumerate(wiring.ops):
-            if wiring.names[i] in PENALTIES and op.inputs and not wiring.data(i):
-                behind = wiring.behind(i)
-                found |= {wiring.ops[j].parameter for j in behind if wiring.ops[j].parameter}
-    return found
-
-
-def _shrunk(run: Run, names: set[str]) -> float | None:
-    """Median over weight matrices of their last norm as a share of their first."""
-    shares = [
-        float(s.values[-1] / s.values[0])
-        for s in run.every(WEIGHT_NORM)
-        if s.site in names and s.values[0] > 0 and math.isfinite(s.values[-1])
-    ]
-    return float(np.median(shares)) if shares else None
-
-
-def _pull(run: Run, names: set[str], decay: float) -> float | None:
-    """Median over weight matrices of decay x weight norm over gradient norm at the end."""
-    ratios = []
-    for norm in run.every(WEIGHT_NORM):
-        grad = run.series(GRAD_NORM, norm.site).finite
-        if norm.site in names and grad:
-            force = float(np.mean(grad.tail(END)))
-            ratios.append(decay * float(np.mean(norm.tail(END))) / max(force, 1e-30))
-    return float(np.median(ratios)) if ratios else None
-
-
-def _freed(run: Run) -> tuple[float, float] | None:
-    """The task's loss at the end, and after a few replayed steps of the task alone."""
-    exam = run.exam("rates_end")
-    if exam is None or "start" not in exam.values:
-        return None
-    arms = [float(exam.values[k]) for k in ("x1", "x0.1") if k in exam.values]
-    arms = [v for v in arms if math.isfinite(v)]
-    return (float(exam.values["start"]), min(arms)) if arms else None

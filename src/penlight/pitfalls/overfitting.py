@@ -49,7 +49,14 @@ class Overfitting(Pitfall):
 
     family = "generalisation"
     needs = (Predictions, Targets, LOSS, OBJECTIVE_LOSS)
-    caused_by = ("misaligned-labels", "eval-mode-forgotten")
+    caused_by = (
+        "misaligned-labels",
+        "eval-mode-forgotten",
+        "causal-leak",
+        "cross-sample-leak",
+        "not-shuffled",
+        "dropout-norm-misuse",
+    )
     t: float = limit(
         4.0,
         why="paired over the samples; 4 is one chance in 30,000, and two in a row make up for the "
