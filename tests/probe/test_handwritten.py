@@ -62,6 +62,20 @@ def test_cross_entropy_of_one_hot_labels(output: Tensor, tiny: float) -> None:
     assert torch.allclose(found.prediction, output.log_softmax(1), atol=1e-4)
 
 
+@pytest.mark.parametrize("labels", [[0.0, 1.0] * 4, [0.0, 1.0, 2.0, 3.0] * 2])
+@pytest.mark.parametrize("tiny", [0.0, 1e-7])
+def test_binary_cross_entropy_whatever_the_labels(
+    output: Tensor, labels: list[float], tiny: float
+) -> None:
+    p, target = output[:, :1].sigmoid(), torch.tensor(labels)[:, None]
+    loss = -(target * torch.log(p + tiny) + (1 - target) * torch.log(1 - p + tiny)).mean()
+    found = read(loss, output[:, :1])
+    assert found is not None
+    assert found.name == "binary_cross_entropy"
+    assert torch.equal(found.target, target)
+    assert torch.allclose(found.prediction, p, atol=1e-5)
+
+
 def test_cross_entropy_over_log_softmax(output: Tensor) -> None:
     hot = F.one_hot(torch.randint(3, (8,)), 3).float()
     found = read(-(output.log_softmax(1) * hot).sum(1).mean(), output)

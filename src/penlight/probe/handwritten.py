@@ -66,27 +66,43 @@ def _difference(graph: Walk, node: Node, output: Tensor | None) -> Recognised | 
 
 
 def _likelihood(graph: Walk, node: Node) -> Recognised | None:
+    """`target * log(p)`, alone for classes or beside `(1 - target) * log(1 - p)` for yes and no."""
     if node.op.blocked != 1 or not node.op.inputs:
         return None
     other = graph.nodes[node.op.inputs[0]]
     weights = saved(node.live, "other")
     if weights is None:
         weights = saved(node.live, "self")
-    if weights is None or weights.dim() == 0 or not weights.is_floating_point():
+    logs = _logs(other)
+    if weights is None or logs is None or logs.shape != weights.shape or logs.dim() == 0:
         return None
-    if other.op.name == "LogSoftmax":
-        logs = saved(other.live, "result")
-    elif other.op.name == "Log":
-        inside = saved(other.live, "self")
-        logs = inside.log() if inside is not None else None
-    else:
+    if _complement(graph, other):
+        return None  # the other half of a binary loss
+    if any(n.op.name == "Log" and _complement(graph, n) for n in graph.nodes[:HEAD]):
+        return Recognised("binary_cross_entropy", logs.exp(), weights)
+    if weights.dim() < 2 or weights.shape[1] < 2 or bool((weights < 0).any()):
         return None
-    if logs is None or logs.shape != weights.shape or bool((weights < 0).any()):
+    if not torch.allclose(weights.sum(1), torch.ones(()).to(weights), atol=1e-4):
         return None
-    if weights.dim() > 1 and weights.shape[1] > 1:
-        if not torch.allclose(weights.sum(1), torch.ones(()).to(weights), atol=1e-4):
-            return None
-        return Recognised("nll_loss", logs, weights.argmax(1))
-    if bool((weights > 1).any()) or other.op.name != "Log":
-        return None
-    return Recognised("binary_cross_entropy", logs.exp(), weights)
+    return Recognised("nll_loss", logs, weights.argmax(1))
+
+
+def _logs(node: Node) -> Tensor | None:
+    """The logarithms that a node has made."""
+    if node.op.name == "LogSoftmax":
+        return saved(node.live, "result")
+    inside = saved(node.live, "self") if node.op.name == "Log" else None
+    return inside.log() if inside is not None else None
+
+
+def _complement(graph: Walk, node: Node) -> bool:
+    """Whether a node takes the log of one minus something, perhaps clamped or shifted."""
+    for _ in range(3):
+        if not node.op.inputs:
+            return False
+        node = graph.nodes[node.op.inputs[0]]
+        if node.op.name == "Rsub":
+            return True
+        if node.op.name not in ("Clamp", "Add", "ClampMin", "ClampMax"):
+            return False
+    return False
