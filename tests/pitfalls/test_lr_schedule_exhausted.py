@@ -12,7 +12,7 @@ from penlight.core.vocabulary import LOSS, LR
 from penlight.pitfalls.lr_schedule_exhausted import LrScheduleExhausted, spending
 from penlight.testing import check_card, fake_run, objective
 
-STUCK = [*np.linspace(2.3, 1.8, 30), *([1.8] * 770)]
+STUCK = [*np.linspace(2.3, 1.8, 100), *([1.8] * 700)]
 TARGETS = Targets(objective="cross_entropy@train.py:1", classes=(100,) * 10)
 
 
@@ -56,6 +56,12 @@ def test_schedules_that_last(rates):
 
 def test_a_run_that_has_learnt():
     assert not said(stepped(8, 0.1), [*np.linspace(2.3, 0.05, 30), *([0.05] * 770)])
+
+
+def test_a_loss_that_had_stopped_falling_before():
+    plateau = [*np.linspace(2.3, 1.8, 30), *([1.8, 1.82] * 385)]
+    assert not said({0: 0.1, 200: 1e-6}, plateau)
+    assert said({0: 0.1, 200: 1e-6}, [*np.linspace(2.3, 1.5, 200), *([1.5] * 600)])
 
 
 def test_spending_of_a_constant_rate_is_unknown():

@@ -12,7 +12,7 @@ from penlight.core.finding import Evidence, Finding, Prescription
 from penlight.core.pitfall import Demo, Pitfall, limit
 from penlight.core.run import Run, Series
 from penlight.core.vocabulary import ACCURACY, EXPLAINED, LOSS, LR, OBJECTIVE_LOSS
-from penlight.pitfalls._curves import progress
+from penlight.pitfalls._curves import loss_curve, progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +74,14 @@ class LrScheduleExhausted(Pitfall):
         why="share of what there is to learn: a run that got this far had enough learning rate",
     )
     steps: float = limit(50, why="shorter runs have no schedule to speak of")
+    sigmas: float = limit(
+        2.0,
+        why="standard errors by which the loss still fell in the last half before the rate was "
+        "gone: a schedule that waits for a plateau leaves none",
+    )
+    short: float = limit(
+        40, why="steps before the rate was gone: too few for a trend, and for any training"
+    )
     prescriptions = (
         Prescription(
             "Call scheduler.step() once an epoch, outside of the batch loop.",
@@ -147,6 +155,8 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
         seen = progress(run)
         if seen is None or seen.learnt is None or seen.learnt >= self.learnt:
             return
+        if not self._was_falling(run, found.since):
+            return
         yield self.finding(
             f"The learning rate fell from {found.peak:.3g} to {_rate(found.last)}: after step "
             f"{found.since} of {run.steps} the schedule left nothing to learn with.",
@@ -169,6 +179,15 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             source=run.optimizers[0].source,
             first_step=found.since,
         )
+
+    def _was_falling(self, run: Run, since: int) -> bool:
+        """Whether the loss was still on its way down while there was a rate to go with."""
+        live = loss_curve(run).finite.between(0, since).values
+        if len(live) < self.short:
+            return True
+        late, later = np.array_split(live[len(live) // 2 :], 2)
+        error = float(np.hypot(late.std() / len(late) ** 0.5, later.std() / len(later) ** 0.5))
+        return float(late.mean() - later.mean()) > self.sigmas * error
 
 
 def _rate(value: float) -> str:
