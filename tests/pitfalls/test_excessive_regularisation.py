@@ -98,3 +98,7 @@ def test_dropout_that_keeps_nothing():
     assert "deletes 80%" in found.says
     assert not said(task=0.1, facts=[drop])
     assert not said(task=0.6, facts=[Module(name="drop", type="Dropout", settings={"p": 0.5})])
+
+
+def test_worse_than_guessing_is_not_the_work_of_a_penalty():
+    assert not said(task=3.0, penalty=9.0)

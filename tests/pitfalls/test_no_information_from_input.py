@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from penlight.core.facts import Exam, Inputs, Targets
 from penlight.core.vocabulary import DEPENDENCE
 from penlight.pitfalls.no_information_from_input import NoInformationFromInput
@@ -11,7 +13,7 @@ VARYING = Targets(objective="cross_entropy@train.py:1", classes=(50, 50), entrop
 
 
 def said(*facts, targets=VARYING, dependence=0.5):
-    run = fake_run({(DEPENDENCE, "0"): [dependence]}, [objective(), targets, *facts])
+    run = fake_run({(DEPENDENCE, "0"): [0.0, dependence]}, [objective(), targets, *facts])
     return list(NoInformationFromInput().detect(run))
 
 
@@ -61,3 +63,12 @@ def test_a_signal_that_is_lost_on_the_way_is_another_pitfall():
 def test_a_model_that_listens():
     assert not said(*exams(0.2, 0.0), dependence=0.0)
     assert not said(*exams(0.0, 1.0), dependence=0.0)
+
+
+def test_weights_that_begin_at_zero():
+    assert not said(*exams(0.0, 0.0), dependence=0.9)
+
+
+def test_a_broken_run_proves_nothing():
+    assert not said(*exams(0.0, math.nan), dependence=0.0)
+    assert not said(*exams(0.0, 0.0), dependence=math.nan)

@@ -108,6 +108,10 @@ class ExcessiveRegularisation(Pitfall):
     poor: float = limit(
         0.8, why="share learnt in either mode: beyond it a strong decay or dropout is a choice"
     )
+    worse: float = limit(
+        -0.1,
+        why="the strongest penalty ends at a guess, 0; a loss clearly above it has other causes",
+    )
     prescriptions = (
         Prescription(
             "First train without any: weight_decay=0, dropout 0, no penalty, until the training "
@@ -160,7 +164,7 @@ print("RESULT " + json.dumps({"metric": "mse / var(y)", "value": test_loss}))
 
     def detect(self, run: Run) -> Iterator[Finding]:
         seen = progress(run)
-        if seen is None or seen.learnt is None or seen.diverged:
+        if seen is None or seen.learnt is None or seen.learnt < self.worse:
             return
         found = self._penalty(run, seen) or self._decay(run, seen) or self._dropout(run, seen)
         if found is not None:
@@ -212,7 +216,7 @@ print("RESULT " + json.dumps({"metric": "mse / var(y)", "value": test_loss}))
         return self._found(
             f"{share:.0%} of the loss is a penalty on the weights: it holds them at {shrunk:.0%} "
             "of "
-            f"their size, and {seen.learnt:.0%} of what there is to learn was learnt.",
+            f"their size, and {max(seen.learnt or 0.0, 0.0):.0%} of what there is to learn was learnt.",
             seen,
             evidence,
         )
