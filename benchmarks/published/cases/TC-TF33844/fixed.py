@@ -6,7 +6,7 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-VOCAB, LENGTH, DIM, HEADS = 12, 16, 48, 2
+VOCAB, LENGTH, DIM, HEADS = 12, 16, 48, 1
 
 
 class Attention(nn.Module):
@@ -22,7 +22,8 @@ class Attention(nn.Module):
 
     def forward(self, x):
         q, k, v = self.split(self.query(x)), self.split(self.key(x)), self.split(self.value(x))
-        y = F.scaled_dot_product_attention(q, k, v, dropout_p=self.dropout if self.training else 0.0)
+        att = (q @ k.transpose(-2, -1) / math.sqrt(q.size(-1))).softmax(-1)
+        y = F.dropout(att, self.dropout, training=self.training) @ v
         return self.out(y.transpose(1, 2).flatten(2))
 
 
@@ -33,7 +34,7 @@ class Encoder(nn.Module):
         self.flag = nn.Embedding(2, DIM)
         self.cls = nn.Parameter(torch.randn(1, 1, DIM) * 0.1)
         self.norm1, self.norm2 = nn.LayerNorm(DIM), nn.LayerNorm(DIM)
-        self.att = Attention(DIM, HEADS, dropout=0.5)
+        self.att = Attention(DIM, HEADS, dropout=0.3)
         self.mlp = nn.Sequential(nn.Linear(DIM, 2 * DIM), nn.GELU(), nn.Linear(2 * DIM, DIM))
         self.head = nn.Linear(DIM, VOCAB)
 

