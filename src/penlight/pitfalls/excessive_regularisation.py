@@ -215,8 +215,7 @@ print("RESULT " + json.dumps({"metric": "mse / var(y)", "value": test_loss}))
             )
         return self._found(
             f"{share:.0%} of the loss is a penalty on the weights: it holds them at {shrunk:.0%} "
-            "of "
-            f"their size, and {max(seen.learnt or 0.0, 0.0):.0%} of what there is to learn was learnt.",
+            f"of their size, and {_percent(seen)} of what there is to learn was learnt.",
             seen,
             evidence,
         )
@@ -257,8 +256,7 @@ print("RESULT " + json.dumps({"metric": "mse / var(y)", "value": test_loss}))
         return self._found(
             f"weight_decay={optimizer.weight_decay:g} of {optimizer.type} outweighs the task: the "
             f"weights fell to {shrunk:.1%} of their size, and only "
-            f"{max(seen.learnt or 0.0, 0.0):.0%} of "
-            "what there is to learn was learnt.",
+            f"{_percent(seen)} of what there is to learn was learnt.",
             seen,
             evidence,
             where=optimizer.type,
@@ -284,7 +282,7 @@ print("RESULT " + json.dumps({"metric": "mse / var(y)", "value": test_loss}))
             ),
             Evidence(
                 "objective_loss",
-                f"{seen.learnt:.0%} of what there is to learn was learnt",
+                f"{_percent(seen)} of what there is to learn was learnt",
                 value=seen.learnt,
                 limit=self.poor,
             ),
@@ -292,7 +290,7 @@ print("RESULT " + json.dumps({"metric": "mse / var(y)", "value": test_loss}))
         return self._found(
             f"Dropout {worst.name} deletes {p:.0%} of its units in each step, and the model does "
             "not "
-            f"fit its own training data ({seen.learnt:.0%} learnt).",
+            f"fit its own training data ({_percent(seen)} learnt).",
             seen,
             evidence,
             where=worst.name,
@@ -312,3 +310,7 @@ print("RESULT " + json.dumps({"metric": "mse / var(y)", "value": test_loss}))
             source=source,
             first_step=0,
         )
+
+
+def _percent(seen: Progress) -> str:
+    return f"{max(seen.learnt or 0.0, 0.0):.0%}"
