@@ -39,8 +39,9 @@ def test_sampling_from_a_generator():
 
 
 def test_monte_carlo_dropout():
-    seen = Hygiene(eval_forwards=20, eval_training_mode=20, eval_modules=("drop",),
-                   eval_functional_dropout=20)
+    seen = Hygiene(
+        eval_forwards=20, eval_training_mode=20, eval_modules=("drop",), eval_functional_dropout=20
+    )
     assert not said(seen, SCORED)
 
 

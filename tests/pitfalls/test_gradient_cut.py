@@ -23,8 +23,10 @@ def layer(name, order, width):
     return Module(name=name, type="Linear", order=order, root="model", output_shape=(32, width))
 
 
-ENCODER, MIDDLE, HEAD = weight("enc", 64, 20, False), weight("mid", 64, 64, False), weight(
-    "head", 5, 64, True
+ENCODER, MIDDLE, HEAD = (
+    weight("enc", 64, 20, False),
+    weight("mid", 64, 64, False),
+    weight("head", 5, 64, True),
 )
 LINE = (layer("enc", 0, 64), layer("mid", 1, 64), layer("head", 2, 5))
 

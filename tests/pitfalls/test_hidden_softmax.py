@@ -49,17 +49,19 @@ def test_output_softmax_is_not_hidden(net):
 def test_attention_and_gates_multiply():
     # The softmax weighs values: a product of two activations, then a Linear.
     def attention(product):
-        return Graph(ops=(
-            Op("MseLoss", (), (1,)),
-            Op("Addmm", (32, 4), (2, 6)),
-            Op(product, (32, 8), (3, 5)),
-            Op("Softmax", (32, 8), (4,)),
-            Op("Addmm", (32, 8), (7,)),
-            Op("Addmm", (32, 8), (8,)),
-            Op("AccumulateGrad", (4,), (), "out.bias"),
-            Op("AccumulateGrad", (8,), (), "score.bias"),
-            Op("AccumulateGrad", (8,), (), "value.bias"),
-        ))
+        return Graph(
+            ops=(
+                Op("MseLoss", (), (1,)),
+                Op("Addmm", (32, 4), (2, 6)),
+                Op(product, (32, 8), (3, 5)),
+                Op("Softmax", (32, 8), (4,)),
+                Op("Addmm", (32, 8), (7,)),
+                Op("Addmm", (32, 8), (8,)),
+                Op("AccumulateGrad", (4,), (), "out.bias"),
+                Op("AccumulateGrad", (8,), (), "score.bias"),
+                Op("AccumulateGrad", (8,), (), "value.bias"),
+            )
+        )
 
     assert not said(attention("Bmm"))
     assert not said(attention("Mul"))
@@ -67,18 +69,20 @@ def test_attention_and_gates_multiply():
 
 def test_a_way_around_it():
     # A skip connection adds h to the branch with the softmax.
-    graph = Graph(ops=(
-        Op("MseLoss", (), (1,)),
-        Op("Add", (32, 8), (2, 5)),
-        Op("Addmm", (32, 8), (3, 6)),
-        Op("Softmax", (32, 8), (4,)),
-        Op("Addmm", (32, 8), (5, 7)),
-        Op("Relu", (32, 8), (8,)),
-        Op("AccumulateGrad", (8,), (), "up.bias"),
-        Op("AccumulateGrad", (8,), (), "down.bias"),
-        Op("Addmm", (32, 8), (9,)),
-        Op("AccumulateGrad", (8,), (), "fc.bias"),
-    ))
+    graph = Graph(
+        ops=(
+            Op("MseLoss", (), (1,)),
+            Op("Add", (32, 8), (2, 5)),
+            Op("Addmm", (32, 8), (3, 6)),
+            Op("Softmax", (32, 8), (4,)),
+            Op("Addmm", (32, 8), (5, 7)),
+            Op("Relu", (32, 8), (8,)),
+            Op("AccumulateGrad", (8,), (), "up.bias"),
+            Op("AccumulateGrad", (8,), (), "down.bias"),
+            Op("Addmm", (32, 8), (9,)),
+            Op("AccumulateGrad", (8,), (), "fc.bias"),
+        )
+    )
     assert not said(graph)
 
 

@@ -59,17 +59,19 @@ def test_handwritten(net, error):
 
 
 def test_handwritten_with_weight_penalty():
-    graph = Graph(ops=(
-        Op("Add", (), (1, 5)),
-        Op("Mean", (), (2,)),
-        Op("Pow", (32, 32), (3,)),
-        Op("Sub", (32, 32), (4,)),
-        Op("Addmm", (32, 1), (7,)),
-        Op("Sum", (), (6,)),
-        Op("Pow", (1, 9), (8,)),
-        Op("T", (9, 1), (8,)),
-        Op("AccumulateGrad", (1, 9), (), "out.weight"),
-    ))
+    graph = Graph(
+        ops=(
+            Op("Add", (), (1, 5)),
+            Op("Mean", (), (2,)),
+            Op("Pow", (32, 32), (3,)),
+            Op("Sub", (32, 32), (4,)),
+            Op("Addmm", (32, 1), (7,)),
+            Op("Sum", (), (6,)),
+            Op("Pow", (1, 9), (8,)),
+            Op("T", (9, 1), (8,)),
+            Op("AccumulateGrad", (1, 9), (), "out.weight"),
+        )
+    )
     assert said(graph)
 
 
@@ -85,14 +87,16 @@ def test_handwritten_and_right(net):
 
 
 def test_pairs_of_predictions():
-    graph = Graph(ops=(
-        Op("Mean", (), (1,)),
-        Op("Pow", (32, 32), (2,)),
-        Op("Sub", (32, 32), (3, 4)),
-        Op("Unsqueeze", (32, 1), (5,)),
-        Op("Unsqueeze", (1, 32), (5,)),
-        Op("Squeeze", (32,), (6,)),
-        Op("Addmm", (32, 1), (7,)),
-        Op("AccumulateGrad", (1,), (), "out.bias"),
-    ))
+    graph = Graph(
+        ops=(
+            Op("Mean", (), (1,)),
+            Op("Pow", (32, 32), (2,)),
+            Op("Sub", (32, 32), (3, 4)),
+            Op("Unsqueeze", (32, 1), (5,)),
+            Op("Unsqueeze", (1, 32), (5,)),
+            Op("Squeeze", (32,), (6,)),
+            Op("Addmm", (32, 1), (7,)),
+            Op("AccumulateGrad", (1,), (), "out.bias"),
+        )
+    )
     assert not said(graph)

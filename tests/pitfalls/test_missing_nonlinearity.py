@@ -77,16 +77,18 @@ def test_deliberate(net):
 
 
 def test_attention_is_a_product():
-    graph = Graph(ops=(
-        Op("MseLoss", (), (1,)),
-        Op("Addmm", (32, 4), (2, 5)),
-        Op("Bmm", (32, 8), (3, 4)),
-        Op("Addmm", (32, 8), (6,)),
-        Op("Addmm", (32, 8), (7,)),
-        Op("AccumulateGrad", (4,), (), "out.bias"),
-        Op("AccumulateGrad", (8,), (), "q.bias"),
-        Op("AccumulateGrad", (8,), (), "v.bias"),
-    ))
+    graph = Graph(
+        ops=(
+            Op("MseLoss", (), (1,)),
+            Op("Addmm", (32, 4), (2, 5)),
+            Op("Bmm", (32, 8), (3, 4)),
+            Op("Addmm", (32, 8), (6,)),
+            Op("Addmm", (32, 8), (7,)),
+            Op("AccumulateGrad", (4,), (), "out.bias"),
+            Op("AccumulateGrad", (8,), (), "q.bias"),
+            Op("AccumulateGrad", (8,), (), "v.bias"),
+        )
+    )
     assert not said(graph)
 
 

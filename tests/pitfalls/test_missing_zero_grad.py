@@ -19,9 +19,7 @@ def test_card():
 
 
 def test_every_step_reuses_gradients():
-    seen = Hygiene(
-        steps=100, backwards=100, stale_checks=99, stale_gradients=99, stale_first=1
-    )
+    seen = Hygiene(steps=100, backwards=100, stale_checks=99, stale_gradients=99, stale_first=1)
     (found,) = said(seen, series={(GRAD_NORM, "fc.weight"): [1.0, 2.0, 40.0]})
     assert found.severity == "critical"
     assert found.exact

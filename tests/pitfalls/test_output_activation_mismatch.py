@@ -22,8 +22,9 @@ def aim(function=MSE, **fields):
 
 
 def spread(low, high, mean, std, function=MSE):
-    return Targets(objective=f"{function}@train.py:1", samples=900, min=low, max=high,
-                   mean=(mean,), std=(std,))
+    return Targets(
+        objective=f"{function}@train.py:1", samples=900, min=low, max=high, mean=(mean,), std=(std,)
+    )
 
 
 def test_card():
@@ -128,13 +129,15 @@ def test_healthy_logs(net, chain):
 
 
 def test_a_variance_is_no_probability():
-    graph = Graph(ops=(
-        Op("Mean", (), (1,)),
-        Op("Add", (32, 1), (2, 3)),
-        Op("Log", (32, 1), (4,)),
-        Op("Div", (32, 1), (4,)),
-        Op("Clamp", (32, 1), (5,)),
-        Op("Addmm", (32, 1), (6,)),
-        Op("AccumulateGrad", (1,), (), "var.bias"),
-    ))
+    graph = Graph(
+        ops=(
+            Op("Mean", (), (1,)),
+            Op("Add", (32, 1), (2, 3)),
+            Op("Log", (32, 1), (4,)),
+            Op("Div", (32, 1), (4,)),
+            Op("Clamp", (32, 1), (5,)),
+            Op("Addmm", (32, 1), (6,)),
+            Op("AccumulateGrad", (1,), (), "var.bias"),
+        )
+    )
     assert not said(graph)

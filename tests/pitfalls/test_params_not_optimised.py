@@ -34,8 +34,9 @@ def test_all_held():
 
 
 def test_a_layer_in_a_plain_list():
-    hidden = Parameter(name="unnamed(64, 64)", shape=(64, 64), registered=False,
-                       optimised=False, reached=True)
+    hidden = Parameter(
+        name="unnamed(64, 64)", shape=(64, 64), registered=False, optimised=False, reached=True
+    )
     (found,) = said(FC1, hidden)
     assert found.severity == "critical"
     assert found.exact

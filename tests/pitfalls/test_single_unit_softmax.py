@@ -40,10 +40,14 @@ def test_softmax_over_the_batch_is_something_else(net):
 
 def test_dimension_0_named_by_the_module(net):
     graph = net("MseLoss", "Softmax", "out[64,1]")
-    made = type(graph)(ops=tuple(
-        type(op)(op.name, op.shape, op.inputs, op.parameter, "soft" if op.name == "Softmax" else "")
-        for op in graph.ops
-    ))
+    made = type(graph)(
+        ops=tuple(
+            type(op)(
+                op.name, op.shape, op.inputs, op.parameter, "soft" if op.name == "Softmax" else ""
+            )
+            for op in graph.ops
+        )
+    )
     assert said(made)
     assert not said(made, Module(name="soft", type="Softmax", settings={"dim": 0}))
 
