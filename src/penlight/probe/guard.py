@@ -81,7 +81,9 @@ class Ledger:
         return call
 
     def fail(self, part: str, error: Exception) -> None:
-        """A part is broken: off with it, and tell."""
+        """A part is broken: off with it, and tell, once."""
+        if part in self.broken:
+            return
         self.broken.add(part)
         with contextlib.suppress(Exception):  # not even the telling may do harm
             self.on_fault(part, error)

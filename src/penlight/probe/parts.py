@@ -128,6 +128,14 @@ class Parts:
             return dropout(input, p, training, inplace)
 
         patches.wrap(nn.functional, "dropout", watched)
+        attention = nn.functional.scaled_dot_product_attention
+
+        def watched_attention(*args: Any, **kwargs: Any) -> Tensor:
+            if not torch.compiler.is_compiling():
+                seen(float(kwargs.get("dropout_p", args[4] if len(args) > 4 else 0.0)) > 0)
+            return attention(*args, **kwargs)
+
+        patches.wrap(nn.functional, "scaled_dot_product_attention", watched_attention)
 
     def _patch_compile(self, patches: Patches) -> None:
         state = self.state

@@ -203,9 +203,9 @@ class Probe:
 
             traceback.print_exception(error, file=sys.stderr)
         self.sink.event(f.Fault(part=part, error=what[:500], step=step).to_event())
+        self._tell(f"its {part} part failed ({what[:200]}) and is off; the training goes on.")
         if self.parts is not None:
             self.parts.broken(part)
-        self._tell(f"its {part} part failed ({what[:200]}) and is off; the training goes on.")
 
     def _record_lost(self, error: Exception) -> None:
         what = f"{type(error).__name__}: {error}"[:200]

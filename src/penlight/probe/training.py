@@ -284,11 +284,13 @@ class Training:
         state = self.state
         if self.only and id(optimizer) not in self.only:
             return
-        watched = self.watched.get(id(optimizer)) or self._meet(optimizer)
+        new = id(optimizer) not in self.watched
+        watched = self._meet(optimizer) if new else self.watched[id(optimizer)]
         if watched.stale:
             state.count("stale_gradients")
             state.hygiene.setdefault("stale_first", state.step)
-        if state.step in DESCRIBED and self.described < (state.step, min(self.met, SEVERAL)):
+        due = state.step in DESCRIBED or (new and self.met <= SEVERAL)
+        if due and self.described < (state.step, min(self.met, SEVERAL)):
             self.described = (state.step, min(self.met, SEVERAL))
             self.describe()
         if state.step == 0 and self.forward.capture is not None:

@@ -25,8 +25,6 @@ OTHERS = (
     "multi_margin_loss",
     "multilabel_margin_loss",
     "multilabel_soft_margin_loss",
-    "cosine_embedding_loss",
-    "margin_ranking_loss",
     "ctc_loss",
 )
 ROWS = 4096  # rows of one call that are looked at
