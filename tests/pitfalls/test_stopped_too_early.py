@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
-from penlight.core.facts import End, Fact, Targets
+from penlight.core.facts import End, Fact, Optimizer, Targets
 from penlight.core.run import Run
-from penlight.core.vocabulary import LOSS, OBJECTIVE_LOSS
+from penlight.core.vocabulary import ACCURACY, LOSS, OBJECTIVE_LOSS
 from penlight.pitfalls.stopped_too_early import StoppedTooEarly
 from penlight.testing import fake_run, objective
 
@@ -36,3 +36,23 @@ def test_silent_when_the_script_was_cut_short_by_an_error() -> None:
     crashed = End(script_exit=1, error="KeyboardInterrupt", steps=100)
     line = [2.3 - 0.005 * i for i in range(100)]
     assert list(StoppedTooEarly().detect(run(line, crashed))) == []
+
+
+def brief(accuracy: float, *facts: Fact) -> Run:
+    goal = objective()
+    targets = Targets(objective=goal.site, samples=1000, integral=True, classes=(100,) * 10)
+    series = {LOSS: [2.3, 2.2, 2.1, 2.0, 1.9], (ACCURACY, goal.site): [0.1] * 4 + [accuracy]}
+    return fake_run(series, [goal, targets, *facts])
+
+
+def test_five_steps_that_led_nowhere() -> None:
+    (found,) = StoppedTooEarly().detect(brief(0.2))
+    assert "5 optimiser steps" in found.says
+
+
+def test_five_steps_that_were_enough() -> None:
+    assert list(StoppedTooEarly().detect(brief(0.9))) == []
+
+
+def test_a_step_of_lbfgs_is_many() -> None:
+    assert list(StoppedTooEarly().detect(brief(0.2, Optimizer(type="LBFGS", lr=1.0)))) == []

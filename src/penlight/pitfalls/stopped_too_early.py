@@ -8,7 +8,7 @@ from penlight.core.finding import Evidence, Finding, Prescription
 from penlight.core.pitfall import Demo, Pitfall, limit
 from penlight.core.run import Run
 from penlight.core.vocabulary import ACCURACY, EXPLAINED, LOSS
-from penlight.pitfalls._curves import progress
+from penlight.pitfalls._curves import progress, score
 
 
 class StoppedTooEarly(Pitfall):
@@ -65,6 +65,11 @@ class StoppedTooEarly(Pitfall):
         0.35,
         why="share of what there is to learn; slow but healthy runs (LSTM and character model of "
         "benchmarks/healthy) end above it or have bent by then",
+    )
+    few: float = limit(
+        20,
+        why="optimiser steps; Adam moves a weight by at most its rate a step, so 20 steps at 1e-3 "
+        "move it by 0.02 where random weights are of the order of 0.1",
     )
     late: float = limit(
         0.28,
@@ -130,6 +135,9 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
 
     def detect(self, run: Run) -> Iterator[Finding]:
         """Fires when little was learnt and the last third of the run brought its full share."""
+        if 0 < run.steps < self.few:
+            yield from self._hardly_begun(run)
+            return
         curve = progress(run)
         if curve is None or curve.diverged or curve.learnt is None or curve.learnt >= self.learnt:
             return
@@ -159,4 +167,32 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             severity="warning",
             confidence=0.8,
             first_step=run.steps * 2 // 3,
+        )
+
+    def _hardly_begun(self, run: Run) -> Iterator[Finding]:
+        """So few steps that there is no curve to look at: what counts is the score they reached."""
+        reached, end = score(run), run.end
+        second_order = any(o.type == "LBFGS" for o in run.optimizers)
+        if run.header.mode != "run" or end is None or end.error or second_order:
+            return
+        if reached is None or reached >= self.learnt:
+            return
+        yield self.finding(
+            f"The training stopped after {run.steps} optimiser steps, before it could learn much.",
+            Evidence(
+                "loss",
+                f"the whole run made {run.steps} steps",
+                steps=(0, run.steps),
+                value=float(run.steps),
+                limit=self.few,
+            ),
+            Evidence(
+                "accuracy",
+                f"{max(reached, 0):.0%} of what there is to learn was learnt",
+                value=reached,
+                limit=self.learnt,
+            ),
+            severity="warning",
+            confidence=0.8,
+            first_step=run.steps,
         )
