@@ -174,7 +174,7 @@ def score(run: Run, objective: Objective | None = None) -> float | None:
     objective = objective or run.objective
     if objective is None:
         return None
-    late = run.steps * (1 - END)
+    late = min(run.steps * (1 - END), run.steps - 1)
     found: list[float] = []
     for signal in (ACCURACY, EXPLAINED):
         for series in run.every(signal):
