@@ -42,7 +42,7 @@ model = Model()
 optimizer = torch.optim.Adam(model.parameters(), lr=0.001)
 mse = nn.MSELoss()
 
-for epoch in range(200):
+for epoch in range(50):
     model.train()
     for xb, yb in train_dl:
         loss = mse(model(xb), (yb - y_mean) / y_std)
