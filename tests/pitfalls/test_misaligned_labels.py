@@ -14,13 +14,13 @@ TARGETS = Targets(objective=SITE, classes=(100,) * 5, entropy=1.609)
 BY_HEART = np.linspace(1.65, 0.4, 250).tolist()
 
 
-def memorising(accuracies, *facts, losses=BY_HEART, samples=500):
+def memorising(accuracies, *facts, losses=BY_HEART, samples=500, held_out=1.7):
     passes = [
         Predictions(
             objective="cross_entropy@train.py:9",
             step=50 * (i + 1),
             samples=samples,
-            loss=1.7 + 0.1 * i,
+            loss=held_out + 0.1 * i,
             accuracy=accuracy,
             labels=(samples // 5,) * 5,
         )
@@ -63,6 +63,10 @@ def test_learnt_by_heart_and_nothing_transfers():
 
 def test_overfitting_was_better_than_chance_once():
     assert not memorising([0.2, 0.5, 0.45, 0.4, 0.35])
+
+
+def test_scores_that_know_more_than_the_answers():
+    assert not memorising([0.2, 0.2, 0.2], held_out=1.2)
 
 
 def test_not_learnt_by_heart_yet():
