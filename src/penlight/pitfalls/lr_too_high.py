@@ -133,7 +133,7 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
     )
 
     def detect(self, run: Run) -> Iterator[Finding]:
-        """Fires on a run that fails and that a smaller rate would have saved, or whose steps are huge."""
+        """Fires on a failing run whose steps are huge or that a smaller rate would save."""
         curve = progress(run)
         if curve is None or not self._fails(curve):
             return

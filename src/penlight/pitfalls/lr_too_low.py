@@ -127,7 +127,7 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
     )
 
     def detect(self, run: Run) -> Iterator[Finding]:
-        """Fires when all layers crawl, the loss has hardly fallen, and a higher rate gets further."""
+        """Fires when all layers crawl, the loss hardly falls, and a higher rate gets further."""
         curve = progress(run)
         if curve is None or curve.diverged or curve.learnt is None or curve.learnt >= self.learnt:
             return

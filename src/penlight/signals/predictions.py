@@ -86,12 +86,9 @@ def per_target(loss: Tensor, name: str, x: Tensor, y: Tensor, given: Any) -> flo
     if loss.numel() > 1:
         return value
     if given.get("reduction", "mean") == "sum":
-        count = (
-            y.numel()
-            if name not in CLASSES
-            else x.numel() // max(x.shape[1] if x.dim() > 1 else 1, 1)
-        )
-        return value / max(count, 1)
+        classes = int(x.shape[1]) if name in CLASSES and x.dim() > 1 else 0
+        count = x.numel() // classes if classes else y.numel()
+        return value / max(int(count), 1)
     return value
 
 
