@@ -128,9 +128,9 @@ def span(series: Series) -> tuple[int, int] | None:
 def by_degrees(values: tuple[float | None, ...], largest_share: float) -> bool:
     """Whether a signal falls from one end of a chain to the other bit by bit.
 
-    False when a single layer makes more than `largest_share` of the whole fall (in logarithms):
-    that is a cut or one broken layer, not a product of many factors. Values run in the direction
-    of the fall; zeros and gaps count as the end of what could be measured.
+    False when a few layers (one, and one more for every four) make more than `largest_share` of
+    the whole fall (in logarithms): that is a cut or a broken layer, not a product of many factors.
+    Values run in the direction of the fall; zeros and gaps end what could be measured.
     """
     logs = []
     for value in values:
@@ -139,9 +139,10 @@ def by_degrees(values: tuple[float | None, ...], largest_share: float) -> bool:
         logs.append(math.log(value))
     if len(logs) < 4:
         return False
-    falls = np.diff(logs)
+    falls = np.sort(-np.diff(logs))
+    few = max(1, len(falls) // 4)
     whole = logs[0] - logs[-1]
-    return whole > 0 and float(-falls.min()) <= largest_share * whole
+    return whole > 0 and float(falls[-few:].sum()) <= largest_share * whole
 
 
 def _light(run: Run, names: tuple[str, ...]) -> tuple[Series, ...]:

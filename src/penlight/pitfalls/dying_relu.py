@@ -50,6 +50,8 @@ class DyingRelu(Pitfall):
         "input-scale",
         "target-scale",
         "exploding-gradient",
+        "vanishing-gradient",
+        "forward-collapse",
         "init-loss-off",
         "symmetric-init",
         "output-activation-mismatch",

@@ -51,7 +51,6 @@ class ForwardCollapse(Pitfall):
     caused_by = (
         "vanishing-gradient",
         "symmetric-init",
-        "dying-relu",
         "saturated-activation",
         "input-scale",
     )

@@ -49,7 +49,7 @@ class VanishingGradient(Pitfall):
 
     family = "signal propagation"
     needs = (OUTPUT_GRAD, GRAD_NORM, DEPENDENCE, TRAVEL, Optimizer, Parameter)
-    caused_by = ("saturated-activation", "dying-relu", "symmetric-init", "input-scale")
+    caused_by = ("saturated-activation", "symmetric-init", "input-scale")
     dim: float = limit(
         1e-2,
         why="16-layer nets measured over 21 gains: SGD at its best of three rates failed for every "
