@@ -13,7 +13,7 @@ from penlight.diagnosis import diagnose, rank
 from penlight.testing import fake_run
 
 
-def pitfall(name: str, *causes: str, family: str = "optimisation") -> Pitfall:
+def pitfall(name: str, *causes: str, stands: bool = False) -> Pitfall:
     class Made(Pitfall):
         """A pitfall of the test."""
 
@@ -22,7 +22,7 @@ def pitfall(name: str, *causes: str, family: str = "optimisation") -> Pitfall:
         def detect(self, run: Run) -> Iterator[Finding]:
             return iter(())
 
-    Made.name, Made.family = name, family
+    Made.name, Made.family, Made.stands_alone = name, "data", stands
     return Made()
 
 
@@ -67,13 +67,13 @@ def test_of_two_that_cause_each_other_the_more_trusted_stands() -> None:
 
 
 def test_a_proof_comes_before_a_surer_statistic() -> None:
-    known = pitfall("slow", family="data"), pitfall("proven")
+    known = pitfall("slow", stands=True), pitfall("proven")
     found = order([finding("slow", 0.999), finding("proven", 0.99, exact=True)], *known)
     assert [n for n, _, _ in found] == ["proven", "slow"]
 
 
 def test_a_proven_fault_explains_what_statistics_say_about_the_run_but_not_about_the_data() -> None:
-    known = pitfall("stuck"), pitfall("scale", family="data"), pitfall("proven")
+    known = pitfall("stuck"), pitfall("scale", stands=True), pitfall("proven")
     found = order([finding("stuck"), finding("scale"), finding("proven", exact=True)], *known)
     assert found == [
         ("proven", "cause", ""),

@@ -4,8 +4,8 @@ Order of trust: structural proofs before statistics, causes before symptoms, ear
 severe before mild, surer before less sure. One root cause does not bury the user under its
 symptoms: a finding whose pitfall lists another found pitfall under `caused_by` (directly or
 through others) is kept, but as a symptom of it. And where a critical fault is proven, what
-statistics say about the failing run is a consequence of it until the contrary is shown; only facts
-about the data and about generalisation stand beside a proof.
+statistics say about the failing run is a consequence of it until the contrary is shown; only
+pitfalls marked `stands_alone`, facts such as the scale of the inputs, stand beside a proof.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from penlight.core.finding import Diagnosis, Finding
 from penlight.core.pitfall import Pitfall
 from penlight.core.run import Run
 
-STANDING = ("data", "generalisation")  # families whose findings a proof does not explain away
 SEVERITIES = {"critical": 0, "warning": 1, "note": 2}
 
 
@@ -66,8 +65,8 @@ def rank(findings: Iterable[Finding], known: dict[str, Pitfall]) -> list[Finding
     )
     if proof is not None:
         for name, finding in best.items():
-            own = known[name].family in STANDING if name in known else True
-            if not (finding.exact or own):
+            stands = name not in known or known[name].stands_alone
+            if not (finding.exact or stands):
                 explained.setdefault(name, proof.pitfall)
     causes = [x for x in best.values() if x.pitfall not in explained]
     symptoms = [x for x in best.values() if x.pitfall in explained]

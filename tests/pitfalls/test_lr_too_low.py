@@ -70,3 +70,11 @@ def test_silent_when_single_steps_are_of_usual_size() -> None:
 
 def test_the_first_rate_of_a_warmup_says_nothing() -> None:
     assert list(LrTooLow().detect(run(SLOW, lr={0: 1e-7, 50: 1e-3}, size=2e-4))) == []
+
+
+def test_proportional_at_the_end_of_the_run_is_proof_enough() -> None:
+    values = {"start": 2.2, "x1": 2.19, "x0.1": 2.199, "x10": 2.1, "x100": 1.2, "steps": 30}
+    late = run(SLOW, tenfold=2.28)
+    late = type(late)(late._series, [*late.facts, Exam(name="rates_end", values=values)])
+    (found,) = LrTooLow().detect(late)
+    assert "replayed from the end" in found.evidence[0].says

@@ -68,6 +68,7 @@ class Pitfall(ABC):
     family: ClassVar[str]
     needs: ClassVar[tuple[Signal | type[Fact], ...]] = ()
     caused_by: ClassVar[tuple[str, ...]] = ()
+    stands_alone: ClassVar[bool] = False  # a fact that holds whatever else is wrong with the run
     prescriptions: ClassVar[tuple[Prescription, ...]] = ()
     demo: ClassVar[Demo | None] = None
     limits: ClassVar[dict[str, Limit]]

@@ -21,6 +21,7 @@ class Rates:
     Gains are falls of the loss as shares of the loss before; minus infinity when it blew up.
     """
 
+    state: str  # "start" or "end" of the run, from where the steps were replayed
     steps: int
     own: float
     tenth: float
@@ -58,7 +59,8 @@ def rates(run: Run, name: str = "rates") -> Rates | None:
         value = _number(exam, key)
         return (start - value) / start if math.isfinite(value) else -math.inf
 
-    return Rates(int(_number(exam, "steps")), gain("x1"), gain("x0.1"), gain("x10"), gain("x100"))
+    gains = [gain(key) for key in ("x1", "x0.1", "x10", "x100")]
+    return Rates("end" if name.endswith("end") else "start", int(_number(exam, "steps")), *gains)
 
 
 def update_size(run: Run, first: float = 0, last: float = math.inf) -> float | None:

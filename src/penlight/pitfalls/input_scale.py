@@ -45,6 +45,7 @@ class InputScale(Pitfall):
     """
 
     family = "data"
+    stands_alone = True
     needs = (Inputs, Objective, Parameter, ACT_RMS, SATURATED_SHARE, ZERO_SHARE, DEAD_SHARE)
     large: float = limit(
         10.0,

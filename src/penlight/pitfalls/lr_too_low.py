@@ -136,8 +136,10 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             return
         if travel >= self.travelled or size >= self.crawl:
             return
-        compared = None if self._warmed(run) else rates(run)
-        if not (compared.too_low if compared else size < self.blind):
+        replays = [] if self._warmed(run) else [rates(run), rates(run, "rates_end")]
+        known = [r for r in replays if r is not None]
+        compared = next((r for r in known if r.too_low), None)
+        if compared is None and (known or size >= self.blind):
             return
         optimizer: Optimizer = run.optimizers[0]
         named = f"{optimizer.type}(lr={optimizer.lr:g})"
@@ -163,7 +165,7 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
                 0,
                 Evidence(
                     "rates",
-                    f"replayed from the start, {compared.steps} steps at ten times the rate "
+                    f"replayed from the {compared.state}, {compared.steps} steps at ten times the rate "
                     f"lowered the "
                     f"loss by {compared.tenfold:.2%}, at the script's own rate by "
                     f"{compared.own:.2%}",

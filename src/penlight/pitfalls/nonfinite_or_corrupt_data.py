@@ -47,6 +47,7 @@ class NonfiniteOrCorruptData(Pitfall):
     """
 
     family = "data"
+    stands_alone = True
     needs = (Inputs, Targets, NonFinite, LOSS)
     lone: float = limit(
         5.0,

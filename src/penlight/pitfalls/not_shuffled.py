@@ -46,6 +46,7 @@ class NotShuffled(Pitfall):
     """
 
     family = "data"
+    stands_alone = True
     needs = (Targets, Objective, Predictions, Optimizer, ACCURACY, BACKWARDS)
     share: float = limit(
         0.5,

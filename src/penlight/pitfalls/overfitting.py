@@ -48,6 +48,7 @@ class Overfitting(Pitfall):
     """
 
     family = "generalisation"
+    stands_alone = True
     needs = (Predictions, Targets, LOSS, OBJECTIVE_LOSS)
     caused_by = (
         "misaligned-labels",

@@ -44,6 +44,7 @@ class TargetScale(Pitfall):
     """
 
     family = "data"
+    stands_alone = True
     needs = (Targets, Objective, Optimizer, LOSS, EXPLAINED)
     caused_by = ("output-activation-mismatch",)
     scale: float = limit(

@@ -45,6 +45,7 @@ class TrainValLeakage(Pitfall):
     """
 
     family = "generalisation"
+    stands_alone = True
     needs = (Predictions, Inputs, Objective, Hygiene, OBJECTIVE_LOSS)
     low: float = limit(
         0.05,
