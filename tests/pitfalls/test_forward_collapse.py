@@ -15,7 +15,7 @@ from penlight.testing import check_card, fake_run, objective, stack
 STUCK = [1.39] * 100
 LEARNS = [1.39 - 0.013 * i for i in range(100)]
 FOURS = Targets("cross_entropy@train.py:1", samples=100, classes=(25, 25, 25, 25), entropy=1.386)
-FADING = [0.5, 1e-2, 1e-4, 1e-6, 1e-8, 1e-10, 1e-10]
+FADING = [0.5, 1e-2, 1e-4, 1e-6, 1e-9, 1e-12, 1e-12]
 
 
 def run_of(
@@ -48,7 +48,7 @@ def test_convicts_a_collapse_under_adam() -> None:
     [found] = ForwardCollapse().detect(run_of(FADING))
     assert found.severity == "critical"
     assert found.where == "5"
-    assert "1.0e-10, at 0 it was 5.0e-01" in found.says
+    assert "1.0e-12, at 0 it was 5.0e-01" in found.says
 
 
 def test_where_the_light_fades_too_it_is_a_symptom() -> None:

@@ -56,13 +56,11 @@ class ForwardCollapse(Pitfall):
     )
     faint: float = limit(
         1e-6,
-        why="Adam learnt everything at 1.2e-5, half at 9e-7 and nothing at 7e-12; healthy nets of "
-        "40 layers keep 0.06 and more; only asked of runs that learnt nothing",
+        why="Adam learnt everything at 1.2e-5 and half at 9e-7; healthy nets of 40 layers keep "
+        "0.06 and more; only asked of runs that learnt nothing, and a warning",
     )
     gone: float = limit(
-        1e-10,
-        why="near what float32 resolves: the rounding floor of the measure is 4e-15; Adam learnt "
-        "half or less at 7e-12",
+        1e-10, why="at 7e-12 and below Adam learnt nothing in sigmoid stacks; rounding is at 4e-15"
     )
     one_layer: float = limit(
         0.6, why="a collapse by degrees takes a share in every layer; one broken layer is no stack"
@@ -178,7 +176,8 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
                 value=left,
                 limit=self.faint,
             ),
-            confidence=0.93 if left < self.gone else 0.8,
+            severity="critical" if left < self.gone else "warning",
+            confidence=0.93 if left < self.gone else 0.6,
             where=last,
             source=module.source if module is not None else "",
             first_step=int(series.steps[0]),

@@ -31,8 +31,8 @@ class InputScale(Pitfall):
     every learning rate; one feature rules the prediction.
 
     ## Causes
-    - Raw pixels from 0 to 255; ages next to incomes; years or timestamps.
-    - A scaling step that was forgotten, applied twice or only to the test data.
+    Raw pixels from 0 to 255; ages next to incomes; years or timestamps; a scaling step that was
+    forgotten, applied twice or only to the test data.
 
     ## When not to worry
     Ids that go into an embedding, one-hot columns and pixels in [0, 1] are fine, and so is raw data
@@ -49,8 +49,8 @@ class InputScale(Pitfall):
     needs = (Inputs, Objective, Parameter, ACT_RMS, SATURATED_SHARE, ZERO_SHARE, DEAD_SHARE)
     large: float = limit(
         10.0,
-        why="typical size of the largest feature: 1 when standardised, under 1 for pixels in "
-        "[0, 1]; ten already makes the first gradients a hundred times larger in energy",
+        why="typical size of the largest feature, 1 when standardised: ten makes the energy of "
+        "the first gradients a hundred times larger",
     )
     offset: float = limit(
         10.0, why="|mean| / std: beyond it the input is a constant with a ripple under a tenth"
@@ -82,11 +82,7 @@ class InputScale(Pitfall):
             "They then lie in [0, 1].",
             "it has been done: look for a second place that scales, for instance in forward()",
         ),
-        Prescription(
-            "Or begin the model with `nn.BatchNorm1d(features)`.",
-            "It learns the statistics on the way.",
-            "batches are smaller than 16",
-        ),
+        Prescription("Or begin with `nn.BatchNorm1d(features)`.", "It learns the statistics."),
     )
     demo = Demo(
         script="""\
@@ -97,10 +93,8 @@ import torch
 import torch.nn as nn
 
 torch.manual_seed(int(sys.argv[1]) if len(sys.argv) > 1 else 0)
-age = 45 + 12 * torch.randn(2500)
-income = 60_000 + 15_000 * torch.randn(2500)
-debt = 0.3 + 0.08 * torch.randn(2500)
-score = 650 + 60 * torch.randn(2500)
+age, income = 45 + 12 * torch.randn(2500), 60_000 + 15_000 * torch.randn(2500)
+debt, score = 0.3 + 0.08 * torch.randn(2500), 650 + 60 * torch.randn(2500)
 risk = (debt - 0.3) / 0.08 * (score - 650) / 60 + (age - 45) / 12 - (income - 60_000) / 15_000
 inputs = torch.stack([age, income, debt, score], dim=1)
 labels = (risk > 0).long()
@@ -121,10 +115,8 @@ for epoch in range(15):
         optimizer.step()
     model.eval()
     with torch.no_grad():
-        scores = model(val_x)
-        val_loss = criterion(scores, val_y).item()
-        accuracy = (scores.argmax(1) == val_y).float().mean().item()
-    print(f"epoch {epoch}: val loss {val_loss:.3f}, accuracy {accuracy:.3f}")
+        accuracy = (model(val_x).argmax(1) == val_y).float().mean().item()
+    print(f"epoch {epoch}: loss {loss.item():.3f}, accuracy {accuracy:.3f}")
 
 print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
 """,
@@ -145,12 +137,11 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             if faults:
                 yield self._finding(run, inputs.root, faults, outcome)
                 return
-        if outcome in ("ruined", "poor"):
-            for chain in chains(run):
-                fault = self._inside(run, chain)
-                if fault is not None:
-                    yield self._finding(run, chain.layers[0], [fault], outcome)
-                    return
+        for chain in chains(run) if outcome in ("ruined", "poor") else ():
+            fault = self._inside(run, chain)
+            if fault is not None:
+                yield self._finding(run, chain.layers[0], [fault], outcome)
+                return
 
     def _faults(self, x: Inputs) -> Iterator[Evidence]:
         """What is wrong with the scale, worst first."""
