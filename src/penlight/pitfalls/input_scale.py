@@ -27,21 +27,18 @@ class InputScale(Pitfall):
     were scaled twice (pixels divided by 255 and again) are the same fault the other way round.
 
     ## Symptoms
-    The loss begins far above that of guessing, jumps or turns NaN; training is slow or fails at
-    every learning rate; one feature rules the prediction.
+    The loss begins far above that of guessing, jumps or turns NaN; every learning rate is wrong.
 
     ## Causes
     Raw pixels from 0 to 255; ages next to incomes; years or timestamps; a scaling step that was
     forgotten, applied twice or only to the test data.
 
     ## When not to worry
-    Ids that go into an embedding, one-hot columns and pixels in [0, 1] are fine, and so is raw data
-    in front of a normalisation layer. Adam copes with moderate scales: a net that learns well on
-    raw inputs gets a note at most.
+    Ids for an embedding, one-hot columns, pixels in [0, 1] and raw data in front of a norm layer
+    are fine. Adam copes with moderate scales: a net that learns well gets a note at most.
 
     ## References
-    - Y. LeCun et al., Efficient BackProp, section 4.3, 1998.
-    - J. Tobin, Troubleshooting Deep Neural Networks (Full Stack Deep Learning).
+    Y. LeCun et al., Efficient BackProp, section 4.3, 1998.
     """
 
     family = "data"
@@ -75,7 +72,7 @@ class InputScale(Pitfall):
             "Standardise with the training set's statistics, the same for training and test: "
             "`mean, std = train_x.mean(0), train_x.std(0)`, then `x = (x - mean) / std`.",
             "Every feature then has the scale that initialisation and learning rate are made for.",
-            "values are ids or one-hot",
+            "they are ids or one-hot",
         ),
         Prescription(
             "Divide pixels by 255, once.",

@@ -17,8 +17,7 @@ class VanishingGradient(Pitfall):
     """The gradient shrinks from layer to layer, so the first layers do not learn.
 
     Shine a torch through a stack of tinted sunglasses: every lens swallows a share of the light,
-    the shares multiply, and behind ten lenses that halve it one thousandth is left. The first
-    layers sit behind the whole stack.
+    the shares multiply, and behind ten that halve it one thousandth is left for the first layers.
 
     ## What happens
     On its way back from the loss the gradient is multiplied by every layer's weights and by the
@@ -32,8 +31,7 @@ class VanishingGradient(Pitfall):
     network does worse than a shallow one.
 
     ## Causes
-    - Sigmoid or tanh in many hidden layers.
-    - Weights that are initialised too small for the activation.
+    - Sigmoid or tanh in many hidden layers; weights that start too small for the activation.
     - No skip connections and no normalisation in a deep stack.
 
     ## When not to worry
