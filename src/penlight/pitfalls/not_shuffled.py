@@ -57,9 +57,9 @@ class NotShuffled(Pitfall):
         10.0, why="times the share of one-class batches that drawing at random would give"
     )
     saw: float = limit(
-        0.33,
-        why="variance of batch accuracies over mean x (1 - mean): 1 when batches are all right or "
-        "all wrong, 1/batch size when errors are spread at random",
+        0.2,
+        why="variance of batch accuracies over mean x (1 - mean): 1 when batches are right or wrong "
+        "as a whole; the demo gives 0.31 to 0.45 sorted and 0.03, one over the batch, shuffled",
     )
     lost: float = limit(
         0.2, why="held-out accuracy below that on training batches: beyond ordinary overfitting"
