@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from time import thread_time
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -20,7 +21,7 @@ from penlight.signals import tensors as measure
 if TYPE_CHECKING:
     from penlight.probe.capture import Capture
 
-HOOK_COST = 1.5e-6  # seconds of the idle pair of hooks, for the budget; benchmarks/overhead
+LAP = 100  # module calls of one measurement of the idle hooks
 OFTEN = 8  # calls of one module in one step; more only while the budget is easy
 MAX_ELEMENTS = 1 << 26  # outputs above 256 MB in float32 are left alone
 
@@ -39,6 +40,7 @@ class Forward:
         self.output: Tensor | None = None  # of the newest training pass of a looked-at step
         self.last_eval: tuple[Root, list[str]] | None = None
         self.eval_gap = False
+        self.hook_cost = 0.0  # seconds that an idle pair of hooks adds to a module call
         self._handles: list[Any] = []
         self._post = state.ledger.guard("forward hooks", self._leave)
 
@@ -65,13 +67,33 @@ class Forward:
             if not stack or state.armed:
                 post(module, args, output)
             else:
-                ledger.cost += HOOK_COST
-                state.idle += HOOK_COST
+                ledger.cost += self.hook_cost
+                state.idle += self.hook_cost
 
         self._handles = [
             hooks.register_module_forward_pre_hook(enter),
             hooks.register_module_forward_hook(leave, always_call=True),
         ]
+
+    def calibrate(self) -> None:
+        """Measure what the idle hooks add to a module call, here and now."""
+        module, state = nn.Identity(), self.state
+
+        def lap() -> float:
+            start = thread_time()
+            for _ in range(LAP):
+                module(None)
+            return (thread_time() - start) / LAP
+
+        bare = min(lap() for _ in range(3))
+        armed, state.armed = state.armed, False
+        self.on()
+        self.stack.append(module)  # as inside of a model
+        try:
+            self.hook_cost = max(min(lap() for _ in range(3)) - bare, 0.0)
+        finally:
+            self.off()
+            state.armed = armed
 
     def off(self) -> None:
         """Remove the global hooks."""

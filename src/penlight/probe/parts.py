@@ -44,6 +44,8 @@ class Parts:
         self._patch_compile(patches)
         self.nonfinites = NonFinites(self.state)
         self.forward = Forward(self.state)
+        ledger.calibrate()
+        self.forward.calibrate()
         self._patch_dropout(patches)
         self.objectives = Objectives(self.state, self.forward, patches)
         self.training = Training(self.state, self.forward, patches, self.nonfinites, on_step)

@@ -227,15 +227,15 @@ class Training:
         if loss is None or loss.is_meta or in_backward():  # nested: a checkpoint recomputes
             return
         for watched in self.watched.values():
-            self._hygiene(watched)
+            if watched.used or watched.stale:
+                self._hygiene(watched)
         if self.scaled is not None and self.scaled[0] is loss:
             loss = self.scaled[1]
             self.scaled = (torch.empty(0), torch.empty(0))  # still scaled, the graph let go
         state.backwards += 1
         state.count("backwards")
         if loss.numel() == 1 and not loss.is_complex() and len(state.losses) < LOSSES:
-            state.losses.append(weights.local(loss))
-            self.nonfinites.loss(loss)
+            state.losses.append(self.nonfinites.loss(loss))
             if len(state.losses) == PATIENCE:  # a loop that steps in a way of its own
                 state.armed, state.ledger.looking = False, state.light
         for root in self.forward.training:
@@ -246,8 +246,6 @@ class Training:
 
     def _hygiene(self, watched: Watched) -> None:
         """See whether the gradients that the last step used are still there."""
-        if not (watched.used or watched.stale):
-            return
         p = watched.canary() if watched.canary is not None else None
         if p is None or p.is_meta or (p.device.type != "cpu" and not self.state.armed):
             return
@@ -406,10 +404,11 @@ class Training:
         add = state.readout.add
         losses, state.losses = state.losses, []
         if losses:
-            if all(x.device.type == "cpu" for x in losses):
-                watched.loss = sum(float(x) for x in losses) / len(losses)
+            if all(isinstance(x, float) for x in losses):
+                watched.loss = sum(losses) / len(losses)
             else:
-                watched.loss = torch.stack([x.reshape(()).float() for x in losses]).mean()
+                tensors = [x.reshape(()).float() for x in losses if isinstance(x, Tensor)]
+                watched.loss = torch.stack(tensors).mean()
             if len(losses) != watched.backwards:
                 watched.backwards = len(losses)
                 add(BACKWARDS, watched.site, step, float(len(losses)))
