@@ -57,7 +57,7 @@ class LrTooLow(Pitfall):
     )
     travelled: float = limit(
         0.1,
-        why="share of their own norm that all weight matrices have moved at most by the end: below "
+        why="share of its own norm that a typical weight matrix has moved by the end: below "
         "it the network is still its random start (catalogue: projected travel under 0.1)",
     )
     crawl: float = limit(
@@ -153,8 +153,7 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             ),
             Evidence(
                 "travel",
-                f"the matrix that moved most has moved by {travel:.1%} of its norm in the whole "
-                f"run",
+                f"in the whole run a typical weight matrix has moved by {travel:.1%} of its norm",
                 steps=(0, run.steps),
                 value=travel,
                 limit=self.travelled,
@@ -176,7 +175,7 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             )
         yield self.finding(
             f"The learning rate is too low: {run.steps} steps of {named} took the loss from "
-            f"{curve.first:.3g} to {curve.end:.3g}, and no layer has moved far from its random "
+            f"{curve.first:.3g} to {curve.end:.3g}, and the layers stand close to their random "
             f"start.",
             *evidence,
             severity="critical" if compared else "warning",
@@ -192,9 +191,9 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
         return bool(len(lr)) and float(lr.max()) > 3 * float(lr[0])
 
     def _travel(self, run: Run) -> float | None:
-        """How far the weight matrix that moved most has moved."""
+        """How far a typical weight matrix has moved."""
         matrices = {p.name for p in run.parameters if len(p.shape) > 1 and p.std > 0}
         ends = [
             float(s.finite.values[-1]) for s in run.every(TRAVEL) if s.site in matrices and s.finite
         ]
-        return float(np.max(ends)) if ends else None
+        return float(np.median(ends)) if ends else None

@@ -114,7 +114,7 @@ model = nn.Sequential(*layers, nn.Linear(64, 3))
 optimizer = torch.optim.SGD(model.parameters(), lr=0.03, momentum=0.9)
 criterion = nn.CrossEntropyLoss()
 
-for epoch in range(3):
+for epoch in range(2):
     model.train()
     for batch, labels in train:
         optimizer.zero_grad()
@@ -130,7 +130,7 @@ for epoch in range(3):
 
 print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
 """,
-        cure=(("range(3)", "range(40)"),),
+        cure=(("range(2)", "range(40)"),),
     )
 
     def detect(self, run: Run) -> Iterator[Finding]:
