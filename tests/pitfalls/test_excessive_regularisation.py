@@ -51,7 +51,7 @@ def test_card():
 def test_a_penalty_larger_than_the_task():
     (found,) = said(task=0.3, penalty=3.0)
     assert found.severity == "warning"
-    assert "is a penalty on the weights" in found.says
+    assert "The penalty on 1 weight tensor in the loss" in found.says
 
 
 def test_the_exam_shows_what_the_task_alone_would_do():
@@ -102,3 +102,8 @@ def test_dropout_that_keeps_nothing():
 
 def test_worse_than_guessing_is_not_the_work_of_a_penalty():
     assert not said(task=3.0, penalty=9.0)
+
+
+def test_a_penalty_that_has_won_is_small():
+    (found,) = said(task=0.95, penalty=0.05, norm=0.01)
+    assert found.severity == "critical"

@@ -83,6 +83,11 @@ class ExcessiveRegularisation(Pitfall):
         why="median weight norm against its start: training makes norms grow or stay (0.99 to 5 in "
         "30 healthy runs of benchmarks/healthy), an L2 of 0.1 took them to 0.2 to 0.5",
     )
+    crushed: float = limit(
+        0.3,
+        why="of their first norm: where a penalty has won it is no longer a large part of the loss, "
+        "but the weights that it took are gone",
+    )
     learnt: float = limit(
         0.9, why="share of what there is to learn: beyond it the fit does not suffer"
     )
@@ -183,14 +188,16 @@ print("RESULT " + json.dumps({"metric": "mse / var(y)", "value": test_loss}))
         total, task = float(np.mean(whole.tail(END))), float(np.mean(own.tail(END)))
         shrunk = shrinkage(run, names)
         share = 1 - task / total if total > 0 else 0.0
-        if share < self.share or shrunk is None or shrunk > self.shrunk:
+        if shrunk is None or shrunk > self.shrunk:
+            return None
+        won = shrunk < self.crushed and (seen.learnt or 0.0) < self.halved
+        if share < self.share and not won:
             return None
         evidence = [
             Evidence(
                 "loss",
-                f"at the end the loss is {total:.3g}, of which the task makes {task:.3g}: "
-                f"{share:.0%} "
-                "is penalty",
+                f"at the end the loss is {total:.3g}, of which the task makes {task:.3g} and a "
+                f"penalty {share:.0%}",
                 value=share,
                 limit=self.share,
             ),
@@ -214,8 +221,8 @@ print("RESULT " + json.dumps({"metric": "mse / var(y)", "value": test_loss}))
                 )
             )
         return self._found(
-            f"{share:.0%} of the loss is a penalty on the weights: it holds them at {shrunk:.0%} "
-            f"of their size, and {_percent(seen)} of what there is to learn was learnt.",
+            f"The penalty on {_count(names)} in the loss holds them at {shrunk:.2g} of "
+            f"their size, and {_percent(seen)} of what there is to learn was learnt.",
             seen,
             evidence,
         )
@@ -314,3 +321,7 @@ print("RESULT " + json.dumps({"metric": "mse / var(y)", "value": test_loss}))
 
 def _percent(seen: Progress) -> str:
     return f"{max(seen.learnt or 0.0, 0.0):.0%}"
+
+
+def _count(names: set[str]) -> str:
+    return f"{len(names)} weight tensor{'s' if len(names) > 1 else ''}"

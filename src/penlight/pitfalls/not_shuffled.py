@@ -59,7 +59,7 @@ class NotShuffled(Pitfall):
     saw: float = limit(
         0.2,
         why="variance of batch accuracies over mean x (1 - mean): 1 when batches are right or "
-        "wrong as a whole; the demo gives 0.31 to 0.45 sorted and 0.03, one over the batch, shuffled",
+        "wrong as a whole; the demo gives 0.31 to 0.45 sorted, 0.03 (one over the batch) shuffled",
     )
     lost: float = limit(
         0.2, why="held-out accuracy below that on training batches: beyond ordinary overfitting"
