@@ -42,6 +42,7 @@ class Task:
     seed: int
     split: str
     labels: tuple[str, ...] = ()
+    seen: bool = False  # somebody looked at its result while the detectors were written
 
     @property
     def name(self) -> str:
@@ -135,7 +136,10 @@ def list_tasks(split: str, seeds: Sequence[int], only: set[str], healthy: bool) 
             kind = "control" if control else script.stem
             labels = tuple(case["labels"]) if kind == "buggy" else ()
             if script.exists():
-                tasks += [Task(case["id"], kind, script, s, case["split"], labels) for s in seeds]
+                seen = bool(case.get("seen", case["split"] == "dev"))
+                tasks += [
+                    Task(case["id"], kind, script, s, case["split"], labels, seen) for s in seeds
+                ]
     if healthy:
         scripts = [p for p in sorted(HEALTHY.glob("*.py")) if p.stem not in NOT_A_TRAINING]
         tasks += [Task(p.stem, "healthy", p, s, "all") for p in scripts for s in seeds]
@@ -169,10 +173,12 @@ def summarise(outcomes: Sequence[Outcome], command: str, when: dt.datetime) -> s
 
 
 def faulty_tables(buggy: Sequence[Outcome]) -> list[str]:
-    everything: Tally = Tally()
+    everything, unseen = Tally(), Tally()
     kinds: dict[str, Tally] = defaultdict(Tally)
     for outcome in buggy:
         everything.add(outcome)
+        if not outcome.task.seen:
+            unseen.add(outcome)
         kinds[outcome.task.labels[0]].add(outcome)
     head = "runs | detected | root cause first | in the top three | wrong"
     per_kind = [t.shares() for t in kinds.values()]
@@ -182,6 +188,11 @@ def faulty_tables(buggy: Sequence[Outcome]) -> list[str]:
         f"average | {head}",
         [
             ["over programs", everything.runs, *map(percent, everything.shares())],
+            *(
+                [["over programs never looked at", unseen.runs, *map(percent, unseen.shares())]]
+                if 0 < unseen.runs < everything.runs
+                else []
+            ),
             [f"over {len(kinds)} fault kinds", everything.runs, *map(percent, mean)],
         ],
     )
@@ -195,11 +206,14 @@ def faulty_tables(buggy: Sequence[Outcome]) -> list[str]:
     lines += table(
         "case | seed | split | verdict | accepted causes | found, by rank | notes",
         [
-            [o.task.case, o.task.seed, o.task.split, o.problem or o.verdict,
+            [o.task.case + ("" if o.task.seen else " *"), o.task.seed, o.task.split,
+             o.problem or o.verdict,
              listed(o.task.labels), listed(o.pitfalls), listed(o.notes)]
             for o in buggy
         ],
     )  # fmt: skip
+    if unseen.runs:
+        lines += ["\\* nobody had looked at what Penlight says of it before this table.", ""]
     return lines
 
 
