@@ -49,6 +49,8 @@ def listens_and_learns_nothing(run: Run) -> Uninformed | None:
         return None
     if any(m.type in PLATEAUS for m in run.modules) or not run.modules:
         return None
+    if any(p.equal_rows for p in run.parameters):
+        return None  # units that all do the same learn next to nothing from any labels
     own = float(compared.values.get("start", math.nan))
     arms = [float(v) for k, v in compared.values.items() if k.startswith("x")]
     arms = [v for v in arms if math.isfinite(v)]

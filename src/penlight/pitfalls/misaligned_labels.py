@@ -63,6 +63,16 @@ class MisalignedLabels(Pitfall):
         TRAVEL,
     )
     caused_by = (
+        "symmetric-init",
+        "vanishing-gradient",
+        "forward-collapse",
+        "saturated-activation",
+        "dying-relu",
+        "input-scale",
+        "lr-too-high",
+        "lr-too-low",
+        "missing-nonlinearity",
+        "excessive-regularisation",
         "label-encoding",
         "loss-broadcast",
         "cross-sample-leak",
