@@ -85,8 +85,8 @@ class ExcessiveRegularisation(Pitfall):
     )
     crushed: float = limit(
         0.3,
-        why="of their first norm: a penalty that has won is no longer a large part of the loss, but "
-        "the weights that it took are gone",
+        why="of their first norm: a penalty that has won is a small part of the loss, but the "
+        "weights that it took are gone",
     )
     learnt: float = limit(
         0.9, why="share of what there is to learn: beyond it the fit does not suffer"
