@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from penlight.core.facts import Parameter, Targets
+from penlight.core.facts import Graph, Op, Parameter, Targets
 from penlight.core.run import Run
 from penlight.core.vocabulary import ACT_RMS, LOSS, OUTPUT_GRAD
 from penlight.pitfalls.exploding_gradient import ExplodingGradient
@@ -56,6 +56,21 @@ def test_a_run_that_learns_is_healthy() -> None:
 
 def test_a_run_that_flies_off_without_growth_has_another_cause() -> None:
     assert not list(ExplodingGradient().detect(run_of(1.05)))
+
+
+def test_convicts_a_loop_that_flies_off() -> None:
+    run = fake_run(
+        {LOSS: [0.7] + [8.1] * 99, (ACT_RMS, "drop"): {0: 0.4, 1: 2.0, 2: 1e9, 3: 1e17}},
+        [
+            Graph(ops=(Op("Mean"), *[Op("Addmm", module="rnn.gates")] * 60)),
+            objective(input_shape=(32, 4)),
+            FOURS,
+        ],
+    )
+    [found] = ExplodingGradient().detect(run)
+    assert found.where == "rnn.gates"
+    assert found.first_step == 2
+    assert "applied 60 times over" in found.says
 
 
 def test_copes_with_an_empty_run() -> None:

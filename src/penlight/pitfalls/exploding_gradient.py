@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
+from itertools import islice
 
+from penlight.core.facts import Graph
 from penlight.core.finding import Evidence, Finding, Prescription, Severity
 from penlight.core.pitfall import Demo, Pitfall, limit
 from penlight.core.run import Run, Series
 from penlight.core.vocabulary import ACT_RMS, LOSS, OUTPUT_GRAD
 from penlight.pitfalls._curves import progress, verdict
+from penlight.pitfalls._graph import wirings
 from penlight.pitfalls._layers import Chain, by_degrees, chains
+
+LOOPS = 8  # uses of one weight in a forward pass from which on it counts as a loop
 
 
 class ExplodingGradient(Pitfall):
@@ -25,9 +31,8 @@ class ExplodingGradient(Pitfall):
     step throws the weights far away.
 
     ## Symptoms
-    - The first loss is far above that of guessing, the next one is NaN or larger still.
-    - Only tiny learning rates survive, and with them nothing is learnt.
-    - The scale of the activations grows along a straight line on a logarithmic axis over depth.
+    The first loss is far above that of guessing, the next one is NaN or larger still; only tiny
+    learning rates survive, and with them nothing is learnt.
 
     ## Causes
     - `nn.init.normal_(weight)` with its standard deviation of 1, or any that ignores the width.
@@ -45,7 +50,7 @@ class ExplodingGradient(Pitfall):
     """
 
     family = "signal propagation"
-    needs = (OUTPUT_GRAD, ACT_RMS, LOSS)
+    needs = (OUTPUT_GRAD, ACT_RMS, LOSS, Graph)
     caused_by = ()
     loud: float = limit(
         1e2,
@@ -55,6 +60,11 @@ class ExplodingGradient(Pitfall):
     one_layer: float = limit(
         0.6, why="a product of many factors: one layer with most of the growth has another cause"
     )
+    absurd: float = limit(
+        1e6,
+        why="size of an activation: gated cells stay within 1, a recurrent net that "
+        "flew off under a rate of 0.05 reached 1e9 after five steps",
+    )
     prescriptions = (
         Prescription(
             "Initialise for the activation and the width: "
@@ -63,9 +73,13 @@ class ExplodingGradient(Pitfall):
             "the weights are pretrained",
         ),
         Prescription(
-            "Normalise inside the blocks (LayerNorm or BatchNorm), or start each residual branch "
-            "with a last layer of zeros.",
+            "Normalise inside the blocks (LayerNorm or BatchNorm).",
             "The scale is set anew in every block and cannot pile up.",
+        ),
+        Prescription(
+            "In a recurrent cell use tanh instead of relu, or `nn.LSTM` as it is.",
+            "Its output then stays within 1, however often the cell is applied.",
+            "the layers are no loop",
         ),
         Prescription(
             "Clip: `torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)` before the step.",
@@ -133,13 +147,17 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             backward = tuple(_first(s) for s in chain.light)
             forward = tuple(_first(s) for s in chain.rms)
             if self._grows(tuple(reversed(backward))):
-                first, growth = chain.layers[0], backward[0] or 0.0
-                yield self._finding(run, chain, "light", "gradients", first, growth, severity)
+                growth = backward[0] or 0.0
+                says = self._says(run, chain, "gradients", "back to the first", growth)
+                yield self._finding(run, says, "light", chain.layers[0], growth, severity)
                 return
             if self._grows(forward):
-                last, growth = chain.layers[-1], (forward[-1] or 0.0) / (forward[0] or 1.0)
-                yield self._finding(run, chain, "act_rms", "activations", last, growth, severity)
+                growth = (forward[-1] or 0.0) / (forward[0] or 1.0)
+                says = self._says(run, chain, "activations", "forward to the last", growth)
+                yield self._finding(run, says, "act_rms", chain.layers[-1], growth, severity)
                 return
+        if seen is not None and seen.worse:
+            yield from self._in_time(run)
 
     def _grows(self, values: tuple[float | None, ...]) -> bool:
         """Whether a signal grows over the chain, in the order given, by enough and by degrees."""
@@ -148,41 +166,44 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             return False
         return by_degrees(tuple(reversed(values)), self.one_layer)
 
-    def _finding(
-        self,
-        run: Run,
-        chain: Chain,
-        signal: str,
-        noun: str,
-        where: str,
-        growth: float,
-        severity: Severity,
-    ) -> Finding:
+    def _in_time(self, run: Run) -> Iterator[Finding]:
+        """One cell applied many times is a deep stack with one factor."""
+        loops = Counter(w.place(i) for w in islice(wirings(run), 1) for i in w.layers)
+        cell, calls = max(loops.items(), key=lambda x: x[1], default=("", 0))
+        sizes = [s.finite for s in run.every(ACT_RMS)] if calls >= LOOPS else []
+        wild = [s for s in sizes if s and float(s.values.max()) > self.absurd]
+        if wild:
+            largest = max(float(s.values.max()) for s in wild)
+            first = min(int(s.steps[s.values > self.absurd][0]) for s in wild)
+            says = f"{cell} is applied {calls} times over, and its outcome reaches {largest:.0e}"
+            yield self._finding(run, says, "act_rms", cell, largest, "critical", first)
+
+    def _says(self, run: Run, chain: Chain, noun: str, way: str, growth: float) -> str:
         factor = growth ** (1 / (len(chain) - 1))
-        way = "back to the first" if signal == "light" else "forward to the last"
         seen = progress(run)
         became = ""
         if seen is not None and seen.broken is not None:
             became = f", and at step {seen.broken} the loss is no number any more"
         elif seen is not None and seen.chance is not None and seen.first > seen.chance:
             became = f"; the loss begins at {seen.first:.3g} where guessing gives {seen.chance:.3g}"
-        module = run.module(where)
-        return self.finding(
+        return (
             f"Before any training the {noun} grow {growth:.1e}-fold on the way {way} layer, by a "
-            f"factor of {factor:.2g} at each of {len(chain)} layers{became}.",
-            Evidence(
-                signal,
-                f"the {noun} at {where} are {growth:.1e} times as large as at the other end",
-                where=where,
-                steps=(0, 0),
-                value=growth,
-                limit=self.loud,
-            ),
-            severity=severity,
-            confidence=0.93,
-            where=where,
+            f"factor of {factor:.2g} at each of {len(chain)} layers{became}"
+        )
+
+    def _finding(
+        self, run: Run, says: str, signal: str, at: str, value: float, how: Severity, first: int = 0
+    ) -> Finding:
+        border = self.absurd if first else self.loud
+        module = run.module(at)
+        return self.finding(
+            f"{says}.",
+            Evidence(signal, f"{value:.1e} at {at}", at, (first, first), value, border),
+            severity=how,
+            confidence=0.85 if first else 0.93,
+            where=at,
             source=module.source if module is not None else "",
-            first_step=0,
+            first_step=first,
         )
 
 
