@@ -11,7 +11,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
-__all__ = ["Diagnosis", "Finding", "PenlightError", "Run", "check", "diagnose", "explain", "load", "watch"]
+__all__ = [
+    "Diagnosis",
+    "Finding",
+    "PenlightError",
+    "Run",
+    "check",
+    "diagnose",
+    "explain",
+    "load",
+    "watch",
+]
 
 if TYPE_CHECKING:
     from penlight.core.finding import Diagnosis, Finding

@@ -19,9 +19,7 @@ def felt(run: Run, cut: Sequence[Parameter]) -> list[Parameter]:
     return [p for p in cut if p.name in names or p.name.removeprefix(f"{p.root}.") in names]
 
 
-def before_the_cut(
-    run: Run, cut: Sequence[Parameter], graphs: Sequence[Wiring]
-) -> list[Parameter]:
+def before_the_cut(run: Run, cut: Sequence[Parameter], graphs: Sequence[Wiring]) -> list[Parameter]:
     """The unreached weights of layers that ran first and fed a layer that is reached.
 
     A branch whose output nobody uses is unreached too, but then the layers in front of it are

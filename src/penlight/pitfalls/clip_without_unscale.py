@@ -50,7 +50,7 @@ class ClipWithoutUnscale(Pitfall):
         ),
     )
     demo = Demo(
-        script='''\
+        script="""\
 import json
 import sys
 
@@ -95,7 +95,7 @@ for epoch in range(6):
     print(f"epoch {epoch}: validation loss {val_loss:.3f}, accuracy {accuracy:.3f}")
 
 print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
-''',
+""",
         cure=(
             (
                 "        clip_grad_norm_(",

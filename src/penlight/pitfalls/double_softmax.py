@@ -77,7 +77,7 @@ class DoubleSoftmax(Pitfall):
         ),
     )
     demo = Demo(
-        script='''\
+        script="""\
 import json
 import sys
 
@@ -122,7 +122,7 @@ for epoch in range(5):
     print(f"epoch {epoch}: val loss {val_loss:.3f}, accuracy {accuracy:.3f}")
 
 print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
-''',
+""",
         cure=(("return torch.softmax(self.out(x), dim=1)", "return self.out(x)"),),
     )
 

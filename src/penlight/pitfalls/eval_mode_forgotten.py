@@ -64,7 +64,7 @@ class EvalModeForgotten(Pitfall):
         ),
     )
     demo = Demo(
-        script='''\
+        script="""\
 import json
 import sys
 
@@ -113,7 +113,7 @@ for epoch in range(8):
     print(f"epoch {epoch}: validation loss {val_loss:.3f}, accuracy {accuracy:.3f}")
 
 print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
-''',
+""",
         cure=(("    correct, loss = 0, 0.0\n", "    model.eval()\n    correct, loss = 0, 0.0\n"),),
     )
 

@@ -71,7 +71,7 @@ class GradientCut(Pitfall):
         ),
     )
     demo = Demo(
-        script='''\
+        script="""\
 import json
 import sys
 
@@ -116,7 +116,7 @@ for epoch in range(10):
     print(f"epoch {epoch}: val loss {val_loss:.3f}, accuracy {accuracy:.3f}")
 
 print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
-''',
+""",
         cure=(("self.encoder(x).detach()  # kept for plotting", "self.encoder(x)"),),
     )
 

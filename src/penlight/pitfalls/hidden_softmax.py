@@ -68,7 +68,7 @@ class HiddenSoftmax(Pitfall):
         0.5, why="a run that learnt less than half of what there is to learn is clearly held back"
     )
     demo = Demo(
-        script='''\
+        script="""\
 import json
 import sys
 
@@ -110,7 +110,7 @@ for epoch in range(10):
     print(f"epoch {epoch}: train {total / 40:.3f}, test {test_loss:.3f}, accuracy {accuracy:.3f}")
 
 print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
-''',
+""",
         cure=(("    nn.Softmax(dim=1),\n", "    nn.ReLU(),\n"),),
     )
 
@@ -141,7 +141,9 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             Evidence(
                 "graph",
                 f"softmax over {width} units makes the only input of the next layer: "
-                f"each unit is {1 / width:.2g} on average" if width else "softmax between layers",
+                f"each unit is {1 / width:.2g} on average"
+                if width
+                else "softmax between layers",
                 where=place,
                 steps=(wiring.graph.step, wiring.graph.step),
                 value=width,

@@ -67,7 +67,7 @@ class LabelEncoding(Pitfall):
         ),
     )
     demo = Demo(
-        script='''\
+        script="""\
 import json
 import sys
 
@@ -102,7 +102,7 @@ for epoch in range(8):
     print(f"epoch {epoch}: validation loss {val_loss:.3f}, accuracy {accuracy:.3f}")
 
 print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
-''',
+""",
         cure=(("y = diagnosis.float().unsqueeze(1)", "y = (diagnosis == 2).float().unsqueeze(1)"),),
     )
 

@@ -59,7 +59,7 @@ class LossBroadcast(Pitfall):
         ),
     )
     demo = Demo(
-        script='''\
+        script="""\
 import json
 import sys
 
@@ -101,7 +101,7 @@ for epoch in range(12):
     print(f"epoch {epoch}: train loss {loss.item():.3f}, validation mse {error:.3f}")
 
 print("RESULT " + json.dumps({"metric": "mse", "value": error}))
-''',
+""",
         cure=(("prediction = model(train_x[rows])", "prediction = model(train_x[rows])[:, 0]"),),
         better="lower",
     )

@@ -80,7 +80,7 @@ class LossTaskMismatch(Pitfall):
         ),
     )
     demo = Demo(
-        script='''\
+        script="""\
 import json
 import sys
 
@@ -125,7 +125,7 @@ for epoch in range(6):
     print(f"epoch {epoch}: val loss {val_loss:.4f}, accuracy {accuracy:.3f}")
 
 print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
-''',
+""",
         cure=(
             (
                 "return nn.functional.mse_loss(torch.softmax(logits, dim=1), onehot)",

@@ -164,10 +164,9 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
                 0,
                 Evidence(
                     "rates",
-                    f"replayed from the {compared.state}, {compared.steps} steps at ten times the rate "
-                    f"lowered the "
-                    f"loss by {compared.tenfold:.2%}, at the script's own rate by "
-                    f"{compared.own:.2%}",
+                    f"replayed from the {compared.state}, {compared.steps} steps at ten times the "
+                    f"rate lowered the loss by {compared.tenfold:.2%}, at the script's own rate "
+                    f"by {compared.own:.2%}",
                     steps=(0, compared.steps),
                     value=compared.own,
                     limit=compared.tenfold / 3,

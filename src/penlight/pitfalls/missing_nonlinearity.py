@@ -59,7 +59,7 @@ class MissingNonlinearity(Pitfall):
         ),
     )
     demo = Demo(
-        script='''\
+        script="""\
 import json
 import sys
 
@@ -106,7 +106,7 @@ for epoch in range(10):
     print(f"epoch {epoch}: validation loss {val_loss:.3f}, accuracy {accuracy:.3f}")
 
 print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
-''',
+""",
         cure=(
             ("x = self.fc1(x)", "x = torch.relu(self.fc1(x))"),
             ("x = self.fc2(x)", "x = torch.relu(self.fc2(x))"),

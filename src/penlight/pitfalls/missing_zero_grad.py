@@ -64,7 +64,7 @@ class MissingZeroGrad(Pitfall):
         ),
     )
     demo = Demo(
-        script='''\
+        script="""\
 import json
 import sys
 
@@ -110,7 +110,7 @@ for epoch in range(8):
     print(f"epoch {epoch}: test loss {test_loss:.3f}, accuracy {accuracy:.3f}")
 
 print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
-''',
+""",
         cure=(("loss.backward()", "optimizer.zero_grad()\n        loss.backward()"),),
     )
 

@@ -99,7 +99,7 @@ class OutputActivationMismatch(Pitfall):
         ),
     )
     demo = Demo(
-        script='''\
+        script="""\
 import json
 import sys
 
@@ -143,7 +143,7 @@ for epoch in range(15):
     print(f"epoch {epoch}: train {loss.item():.4f}, validation {val_loss:.4f}")
 
 print("RESULT " + json.dumps({"metric": "mse", "value": val_loss}))
-''',
+""",
         cure=(("return torch.sigmoid(self.out(x))", "return self.out(x)"),),
         better="lower",
     )

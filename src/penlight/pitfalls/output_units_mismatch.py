@@ -58,7 +58,7 @@ class OutputUnitsMismatch(Pitfall):
         ),
     )
     demo = Demo(
-        script='''\
+        script="""\
 import json
 import sys
 
@@ -101,7 +101,7 @@ for epoch in range(8):
     print(f"epoch {epoch}: validation loss {val_loss:.3f}, accuracy {accuracy:.3f}")
 
 print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
-''',
+""",
         cure=(
             ("nn.Linear(32, 1)", "nn.Linear(32, classes)"),
             (

@@ -68,7 +68,7 @@ class ParamsNotOptimised(Pitfall):
         ),
     )
     demo = Demo(
-        script='''\
+        script="""\
 import json
 import sys
 
@@ -114,7 +114,7 @@ for epoch in range(10):
     print(f"epoch {epoch}: train {loss.item():.4f}, validation {val_loss:.4f}")
 
 print("RESULT " + json.dumps({"metric": "mse", "value": val_loss}))
-''',
+""",
         cure=(
             (
                 "self.blocks = [nn.Linear(8 if i == 0 else width, width) for i in range(depth)]",
@@ -144,8 +144,11 @@ print("RESULT " + json.dumps({"metric": "mse", "value": val_loss}))
         hidden = [p for p in left if not p.registered]
         if hidden:
             yield self._left_out(
-                run, hidden, live, "are not registered in the model (a plain list?) and in no "
-                "optimiser", severity="critical",
+                run,
+                hidden,
+                live,
+                "are not registered in the model (a plain list?) and in no optimiser",
+                severity="critical",
             )
             return
         roots = {p.root for p in held}
@@ -155,8 +158,11 @@ print("RESULT " + json.dumps({"metric": "mse", "value": val_loss}))
             fresh = [p for p in left if (p.root, p.module) in modules]
             share = _size(fresh) / max(1, _size(live))
             yield self._left_out(
-                run, fresh, live, "get a gradient but are in no optimiser: they stay at their "
-                "random start values", severity="critical" if share >= self.half else "warning",
+                run,
+                fresh,
+                live,
+                "get a gradient but are in no optimiser: they stay at their random start values",
+                severity="critical" if share >= self.half else "warning",
             )
 
     def _left_out(

@@ -62,7 +62,7 @@ class SingleUnitSoftmax(Pitfall):
         ),
     )
     demo = Demo(
-        script='''\
+        script="""\
 import json
 import sys
 
@@ -101,7 +101,7 @@ for epoch in range(8):
         print(f"epoch {epoch}: val loss {loss_fn(p, val_y).item():.3f}, accuracy {accuracy:.3f}")
 
 print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
-''',
+""",
         cure=(("nn.Softmax(dim=1)", "nn.Sigmoid()"),),
     )
 

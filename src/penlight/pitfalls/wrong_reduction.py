@@ -62,7 +62,7 @@ class WrongReduction(Pitfall):
         ),
     )
     demo = Demo(
-        script='''\
+        script="""\
 import json
 import sys
 
@@ -103,7 +103,7 @@ for epoch in range(6):
     print(f"epoch {epoch}: validation loss {val_loss:.3f}, accuracy {accuracy:.3f}")
 
 print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
-''',
+""",
         cure=(('nn.CrossEntropyLoss(reduction="sum")', "nn.CrossEntropyLoss()"),),
     )
 
