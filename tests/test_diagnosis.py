@@ -82,6 +82,14 @@ def test_a_proven_fault_explains_what_statistics_say_about_the_run_but_not_about
     ]
 
 
+def test_a_proof_that_is_a_consequence_itself_explains_nothing_else() -> None:
+    known = pitfall("nan", "grows"), pitfall("grows")
+    assert order([finding("nan", exact=True), finding("grows")], *known) == [
+        ("grows", "cause", ""),
+        ("nan", "symptom", "grows"),
+    ]
+
+
 def test_a_proven_trifle_explains_nothing() -> None:
     known = pitfall("stuck"), pitfall("trifle")
     found = order([finding("stuck"), finding("trifle", severity="warning", exact=True)], *known)

@@ -60,9 +60,8 @@ def rank(findings: Iterable[Finding], known: dict[str, Pitfall]) -> list[Finding
     for finding in sorted(findings, key=_trust):
         best.setdefault(finding.pitfall, finding)
     explained = {name: cause for name in best if (cause := _root(name, best, known)) is not None}
-    proof = min(
-        (x for x in best.values() if x.exact and x.severity == "critical"), key=_trust, default=None
-    )
+    proofs = (x for x in best.values() if x.exact and x.severity == "critical")
+    proof = min((x for x in proofs if x.pitfall not in explained), key=_trust, default=None)
     if proof is not None:
         for name, finding in best.items():
             stands = name not in known or known[name].stands_alone

@@ -64,7 +64,7 @@ OUTPUT_STD = Signal(
 GRAD_NORM = Signal(
     "grad_norm", "1", "parameter", "L2 norm of the gradient the optimiser is about to use."
 )
-WEIGHT_NORM = Signal("weight_norm", "1", "parameter", "L2 norm of the parameter before the step.")
+WEIGHT_NORM = Signal("weight_norm", "1", "parameter", "L2 norm of the parameter after the step.")
 UPDATE_RATIO = Signal(
     "update_ratio",
     "1",

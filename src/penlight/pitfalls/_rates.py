@@ -11,6 +11,7 @@ from penlight.core.facts import Exam
 from penlight.core.run import Run
 from penlight.core.vocabulary import UPDATE_RATIO
 
+CLEAR = 0.05  # gains farther apart than this share of the start loss are no noise of 40 steps
 TIE = 0.02  # gains nearer than this share of the start loss count as equal: the trial's 2% margin
 
 
@@ -38,7 +39,7 @@ class Rates:
     @property
     def too_high(self) -> bool:
         """A ten times smaller rate learns from these batches, the script's own does not."""
-        return self.tenth > TIE and self.own < self.tenth - max(TIE, 0.25 * self.tenth)
+        return self.tenth > CLEAR and self.own < self.tenth - max(CLEAR, 0.25 * self.tenth)
 
     @property
     def too_low(self) -> bool:

@@ -46,6 +46,8 @@ class DyingRelu(Pitfall):
     family = "signal propagation"
     needs = (DEAD_SHARE, DEAD_SAMPLES, ZERO_SHARE, UPDATE_RATIO, GRAD_NORM)
     caused_by = (
+        "excessive-regularisation",
+        "no-information-from-input",
         "lr-too-high",
         "input-scale",
         "target-scale",

@@ -49,6 +49,8 @@ class ForwardCollapse(Pitfall):
     needs = (DEPENDENCE, OUTPUT_GRAD, ZERO_SHARE)
     # Where the light fades, too, both come from the same product of factors: one name is enough.
     caused_by = (
+        "excessive-regularisation",
+        "no-information-from-input",
         "vanishing-gradient",
         "symmetric-init",
         "saturated-activation",

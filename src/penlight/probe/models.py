@@ -169,7 +169,8 @@ class Models:
         return {self.site(m): self.source(m) for m in alive if id(m) in self.modules}
 
     def _full(self, root: Root, name: str) -> str:
-        return name if root.first else f"{root.label}.{name}"
+        # A bare "0" of a Sequential says nothing: model.0 does.
+        return name if root.first and not name[:1].isdigit() else f"{root.label}.{name}"
 
     def site(self, module: nn.Module) -> str:
         """Name of a module: dotted path, behind its model's label for all models but the first."""
