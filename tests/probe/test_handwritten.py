@@ -43,6 +43,13 @@ def test_squared_errors(output: Tensor, loss: object) -> None:
     assert torch.equal(found.prediction, output.detach())
 
 
+def test_tells_what_made_the_prediction_through_changes_of_shape(output: Tensor) -> None:
+    predicted = output[:, :1].relu()
+    found = read(((predicted.squeeze(-1) - torch.randn(8)) ** 2).mean(), predicted)
+    assert found is not None
+    assert found.maker == "Relu"
+
+
 def test_absolute_errors(output: Tensor) -> None:
     target = torch.randn(8, 3)
     found = read((output - target).abs().mean(), output)

@@ -17,6 +17,28 @@ from torch import Tensor
 from penlight.core import facts as f
 
 SIZE = 6000  # nodes walked at most: a GPT of 48 blocks has about 2,500
+SHAPES = frozenset(
+    [
+        "View",
+        "Reshape",
+        "ReshapeAlias",
+        "UnsafeView",
+        "Squeeze",
+        "Unsqueeze",
+        "Transpose",
+        "Permute",
+        "T",
+        "Select",
+        "Slice",
+        "Expand",
+        "Clone",
+        "ToCopy",
+        "Flatten",
+        "Alias",
+        "Unbind",
+        "Movedim",
+    ]
+)
 MADE = "penlight"  # key under which a node's metadata names the module that made it
 
 
@@ -131,6 +153,18 @@ def walk(loss: Tensor, names: Callable[[Tensor], str]) -> Walk | None:
             )
         )
     return Walk(nodes, truncated)
+
+
+def maker(live: Any) -> str:
+    """The operation behind a node, looking through mere changes of shape; '' at a leaf."""
+    for _ in range(8):
+        if live is None:
+            return ""
+        name = plain(live.name())
+        if name not in SHAPES:
+            return "" if name == "AccumulateGrad" else name
+        live = live.next_functions[0][0]
+    return ""
 
 
 def plain(name: str) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from penlight.probe.graph import Node, Walk, saved
+from penlight.probe.graph import Node, Walk, maker, saved
 
 HEAD = 24  # nodes nearest to the loss that are looked at
 
@@ -25,6 +25,7 @@ class Recognised:
     name: str
     prediction: Tensor
     target: Tensor
+    maker: str = ""  # operation that made the prediction
 
 
 def recognise(graph: Walk, output: Tensor | None) -> Recognised | None:
@@ -62,7 +63,9 @@ def _difference(graph: Walk, node: Node, output: Tensor | None) -> Recognised | 
     first_is_prediction = sub.live.next_functions[0][0] is not None
     prediction = output.reshape(difference.shape)
     target = prediction - difference if first_is_prediction else prediction + difference
-    return Recognised("l1_loss" if node.op.name == "Abs" else "mse_loss", prediction, target)
+    side = sub.live.next_functions[0 if first_is_prediction else 1][0]
+    name = "l1_loss" if node.op.name == "Abs" else "mse_loss"
+    return Recognised(name, prediction, target, maker(side))
 
 
 def _likelihood(graph: Walk, node: Node) -> Recognised | None:

@@ -21,7 +21,7 @@ from penlight.core import facts as f
 from penlight.core.vocabulary import ACCURACY, EXPLAINED, OBJECTIVE_LOSS, OUTPUT_MEAN, OUTPUT_STD
 from penlight.probe.capture import Capture
 from penlight.probe.forward import Forward, in_backward
-from penlight.probe.graph import Walk
+from penlight.probe.graph import Walk, maker
 from penlight.probe.guard import Patches
 from penlight.probe.handwritten import recognise
 from penlight.probe.state import State, measurable, user_line
@@ -136,15 +136,16 @@ class Objectives:
         if found is None:
             return
         name, x, y = found.name, found.prediction.detach(), found.target.detach()
-        site = self._site(name, x, y, {}, "train", by_hand=True)
+        site = self._site(name, x, y, {}, "train", by_hand=found.maker or "?")
         site.fact = replace(site.fact, calls=site.fact.calls + 1)
         own = sample_losses(name, x, y, {})
         if own:
             self._training(site, name, x, y, torch.tensor(sum(own) / len(own)), {})
 
     def _site(
-        self, name: str, x: Tensor, y: Tensor, given: Any, phase: str, by_hand: bool = False
+        self, name: str, x: Tensor, y: Tensor, given: Any, phase: str, by_hand: str = ""
     ) -> Site:
+        """The record of a loss at its place; `by_hand` is what made the input of such a loss."""
         source = user_line(4)
         key = (name, source, phase)
         if key not in self.sites:
@@ -152,7 +153,8 @@ class Objectives:
             ignore = given.get("ignore_index", -100) if name in CLASSES else None
             fact = f.Objective(
                 site=f"{name}@{source}" if source else name,
-                by_hand=by_hand,
+                by_hand=bool(by_hand),
+                input_op=by_hand.strip("?") or maker(x.grad_fn),
                 function=name,
                 phase=phase,
                 source=source,
