@@ -137,6 +137,7 @@ def test_frames_and_facts_of_an_unknown_kind_are_skipped() -> None:
         (schema.frame(schema.HEADER, b"SOMEBODY\1\0"), "not a Penlight segment"),
         (header(schema.VERSION + 1), "newer Penlight"),
     ],
+    ids=["empty", "torn", "zeros", "archive", "foreign", "newer"],
 )
 def test_unreadable_headers_say_so_in_one_sentence(
     tmp_path: Path, content: bytes, says: str

@@ -18,7 +18,7 @@ from penlight.core import facts as f
 
 SIZE = 6000  # nodes walked at most: a GPT of 48 blocks has about 2,500
 SHAPES = frozenset(
-    [
+    (
         "View",
         "Reshape",
         "ReshapeAlias",
@@ -37,7 +37,7 @@ SHAPES = frozenset(
         "Alias",
         "Unbind",
         "Movedim",
-    ]
+    )
 )
 MADE = "penlight"  # key under which a node's metadata names the module that made it
 
