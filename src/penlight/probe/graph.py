@@ -136,7 +136,7 @@ def walk(loss: Tensor, names: Callable[[Tensor], str]) -> Walk | None:
             queue.append(following)
     nodes = []
     for live in order:
-        kind = plain(type(live).name(live))  # an instance may hold a `name` of the user's
+        kind = operation(live)
         leaf = live.variable if kind == "AccumulateGrad" else None
         nodes.append(
             Node(
@@ -160,11 +160,16 @@ def maker(live: Any) -> str:
     for _ in range(8):
         if live is None:
             return ""
-        name = plain(live.name())
+        name = operation(live)
         if name not in SHAPES:
             return "" if name == "AccumulateGrad" else name
         live = live.next_functions[0][0]
     return ""
+
+
+def operation(live: Any) -> str:
+    """The plain name of a node's operation."""
+    return plain(type(live).name(live))  # an instance may hold a `name` of the user's
 
 
 def plain(name: str) -> str:
