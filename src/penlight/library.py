@@ -28,9 +28,8 @@ _watching: list[str] = []
 class Seen:
     """What `watch` has seen so far, or in all once it is over."""
 
-    def __init__(self, sink: MemorySink, probe: Probe) -> None:
+    def __init__(self, sink: MemorySink) -> None:
         self._sink = sink
-        self._probe = probe
 
     @property
     def run(self) -> Run:
@@ -80,7 +79,7 @@ def watch(
         probe.start()
         error = ""
         try:
-            yield Seen(sink, probe)
+            yield Seen(sink)
         except BaseException as failure:
             error = f"{type(failure).__name__}: {failure}"
             raise

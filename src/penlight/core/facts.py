@@ -292,7 +292,6 @@ class Hygiene(Fact):
     clipped: int = 0
     clip_calls: int = 0
     clip_scaled: int = 0  # clipped while the gradients were still scaled by GradScaler
-    scaler_skips: int = 0
     compiled: bool = False
 
 
@@ -357,7 +356,6 @@ class End(Fact):
     seconds: float = 0.0  # from the first to the last optimiser step
     wall: float = 0.0  # whole script
     cost: float = 0.0  # seconds spent inside Penlight
-    planned_steps: int | None = None
 
 
 KINDS: dict[str, type[Fact]] = {

@@ -189,10 +189,6 @@ class Run:
         found = [e for e in self.all(f.Exam) if e.name == name]
         return found[-1] if found else None
 
-    def exams(self, name: str) -> list[f.Exam]:
-        """All experiments of that name."""
-        return [e for e in self.all(f.Exam) if e.name == name]
-
     # -- light ----------------------------------------------------------------------------
 
     @cached_property

@@ -8,6 +8,7 @@ import os
 import platform
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from itertools import repeat
 from pathlib import Path
@@ -21,7 +22,7 @@ DELAY = 0.2  # seconds
 pack_row = schema.ROW.pack
 
 
-class Sink:
+class Sink(ABC):
     """Turns points and events into frames and hands them on in blocks.
 
     A block leaves when `BUFFER` bytes are pending, or when a call finds the last block more than
@@ -100,9 +101,9 @@ class Sink:
             self._flush()
             self._on = False
 
+    @abstractmethod
     def _emit(self, block: bytes) -> None:
         """Keep a block of whole frames."""
-        raise NotImplementedError
 
     def _idle(self) -> bool:
         # Asked before the lock: in a forked child a thread that no longer exists may hold it.
