@@ -83,6 +83,7 @@ with net.join():
 if rank == 0:
     out(net.module)
     print("CALLS", len(calls), flush=True)
+dist.barrier()  # no rank leaves while another still talks to it
 dist.destroy_process_group()
 """
 )
@@ -106,6 +107,7 @@ for x, y in zip(X, Y):
     optimizer.step()
 if rank == 0:
     print("WEIGHTS", float(sum(p._local_tensor.double().sum() for p in net.parameters())))
+dist.barrier()  # no rank leaves while another still talks to it
 dist.destroy_process_group()
 """
 )
