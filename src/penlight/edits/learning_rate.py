@@ -1,0 +1,45 @@
+"""learning-rate: another step size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from penlight.core.finding import Finding
+from penlight.edits.edit import Edit
+from penlight.edits.scene import Scene
+from penlight.edits.source import Change
+from penlight.edits.training import Training
+from penlight.edits.values import set_argument
+
+LOWER = (0.1, 0.01, 0.3, 0.001)
+HIGHER = (10.0, 100.0, 3.0, 1000.0)
+TOO_LOW = ("lr-too-low", "stopped-too-early", "vanishing-gradient", "symmetric-init")
+
+
+@dataclass(frozen=True)
+class LearningRate(Edit):
+    """Train with another learning rate, set where the author wrote the old one."""
+
+    value: float
+
+    @classmethod
+    def propose(cls, scene: Scene, finding: Finding) -> Iterator[Edit]:
+        rates = {o.lr for o in scene.run.optimizers}
+        if len(rates) != 1:
+            return
+        rate = rates.pop()
+        for factor in HIGHER if finding.pitfall in TOO_LOW else LOWER:
+            yield cls(float(f"{rate * factor:.3g}"))
+
+    @property
+    def says(self) -> str:
+        return f"Set the learning rate to {self.value:g}"
+
+    def source(self, scene: Scene) -> Sequence[Change]:
+        source, call, _ = scene.optimizer()
+        return set_argument(scene, source, call, "lr", f"{self.value:g}", position=1)
+
+    def live(self, training: Training) -> None:
+        for group in training.optimizer.param_groups:
+            group["lr"] = self.value
