@@ -26,11 +26,15 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Prescription:
-    """A change that cures: what to do, why, and when it is the wrong thing."""
+    """A change that cures: what to do, why, and when it is the wrong thing.
+
+    `edits` names the edits of `penlight.edits` that make it, to be made together.
+    """
 
     do: str
     because: str = ""
     unless: str = ""
+    edits: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
