@@ -18,6 +18,7 @@ VERBS = {
     "run": "Watch a training script, then say what is wrong and why.",
     "check": "Run a script up to its first optimiser steps and examine those.",
     "diagnose": "Diagnose a stored run anew; needs no torch.",
+    "report": "Write a stored run as one HTML page; needs no torch.",
     "runs": "List the stored runs.",
     "explain": "Explain one pitfall.",
     "pitfalls": "List the pitfalls that are looked for.",

@@ -202,15 +202,14 @@ class Run:
         if not order:
             return {}
         lamp = self.series(OUTPUT_GRAD, order[-1])
-        at = dict(zip(lamp.steps.tolist(), lamp.values.tolist(), strict=True))
         result: dict[str, Series] = {}
         for name in order:
             own = self.series(OUTPUT_GRAD, name)
-            pairs = [
-                (s, v / at[s])
-                for s, v in zip(own.steps.tolist(), own.values.tolist(), strict=True)
-                if at.get(s, 0.0) > 0.0
-            ]
-            steps = np.array([s for s, _ in pairs], np.int64)
-            result[name] = Series("light", name, steps, np.array([v for _, v in pairs], np.float64))
+            steps, here, there = np.intersect1d(
+                own.steps, lamp.steps, assume_unique=True, return_indices=True
+            )
+            lit = lamp.values[there] > 0.0
+            with np.errstate(over="ignore", invalid="ignore"):
+                values = own.values[here][lit] / lamp.values[there][lit]
+            result[name] = Series("light", name, steps[lit], values)
         return result

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import PurePath
 
-import numpy as np
 from rich.console import Console
 
 from penlight.catalogue import catalogue
-from penlight.core.finding import Diagnosis, Evidence, Finding
+from penlight.core.finding import Diagnosis, Finding
 from penlight.core.run import Run
-from penlight.core.vocabulary import LOSS, SIGNALS
 from penlight.page import reasons
-from penlight.report import beam
+from penlight.report import beam, told
 from penlight.report import words as w
 from penlight.report.sheet import Sheet
 
 COLOURS = {"critical": "red", "warning": "yellow", "note": "cyan"}
 FULL = 3  # causes told in full; further ones in brief
 FEW_STEPS = 20  # under this, what takes time to show cannot be ruled out
-PARTS = frozenset({"light", "travel", "update_ratio"})  # parts of a whole, whatever their unit
 
 
 def print_diagnosis(diagnosis: Diagnosis, run: Run, console: Console, *, folder: str = "") -> None:
@@ -36,7 +32,7 @@ def print_diagnosis(diagnosis: Diagnosis, run: Run, console: Console, *, folder:
     _header(sheet, run)
     if diagnosis.alarms:
         _sick(sheet, diagnosis, run)
-    elif not _trained(run):
+    elif not told.trained(run):
         _no_training(sheet, run)
     else:
         _healthy(sheet, diagnosis, run)
@@ -52,8 +48,10 @@ def _header(sheet: Sheet, run: Run) -> None:
     facts = w.count(run.steps, "training step")
     if end is not None and (end.seconds or end.wall):
         facts += f" in {w.duration(end.seconds or end.wall)}"
-    loss = _loss(run)
-    sheet.write((f"{_script(run)}: ", "bold"), f"{facts}, {loss}" if loss else facts, hang=2)
+    loss = told.loss_fall(run)
+    sheet.write(
+        (f"{told.script_name(run)}: ", "bold"), f"{facts}, {loss}" if loss else facts, hang=2
+    )
     if end is not None and end.error:
         said = f"The script stopped with an error: {w.sentence(end.error)}"
         sheet.write((said, "yellow"), hang=2)
@@ -63,15 +61,13 @@ def _header(sheet: Sheet, run: Run) -> None:
 
 
 def _sick(sheet: Sheet, diagnosis: Diagnosis, run: Run) -> None:
-    causes, symptoms = _grouped(diagnosis)
+    causes, symptoms = told.grouped(diagnosis)
     root = causes[0]
     card = catalogue().get(root.pitfall)
     colour = COLOURS[root.severity]
     sheet.write((w.sentence(card.title if card else root.says), f"bold {colour}"))
-    told = sum(map(len, symptoms.values()))
-    if told or len(causes) > 1:
-        more = f", and {w.count(told, 'symptom')} explained by " if told else ""
-        sheet.write(f"{w.count(len(causes), 'cause')}{more}{_them(causes) if told else ' found'}.")
+    if symptoms or len(causes) > 1:
+        sheet.write(told.tally(causes, symptoms))
     sheet.blank()
     _flashlight(sheet, run)
     for place, finding in enumerate(causes, start=1):
@@ -90,9 +86,9 @@ def _cause(
     sheet.write(w.sentence(finding.says), indent=2)
     if full:
         sheet.blank()
-    where = _where(finding, run)
-    if where:
-        sheet.labelled("Where", where)
+    place = told.where(finding, run)
+    if place:
+        sheet.labelled("Where", place)
     if finding.first_step is not None:
         sheet.labelled("Since", w.since(finding.first_step))
     if full:
@@ -106,7 +102,7 @@ def _cause(
 def _details(sheet: Sheet, finding: Finding) -> None:
     for i, evidence in enumerate(finding.evidence):
         label = "Evidence" if i == 0 or sheet.narrow else ""
-        sheet.labelled(label, w.sentence(w.capital(evidence.says)), (_numbers(evidence), "dim"))
+        sheet.labelled(label, w.sentence(w.capital(evidence.says)), (told.numbers(evidence), "dim"))
     card = catalogue().get(finding.pitfall)
     if card is not None and card.picture:
         sheet.labelled("Picture", (card.picture, "italic"))
@@ -171,7 +167,7 @@ def _closing(sheet: Sheet, diagnosis: Diagnosis, run: Run, folder: str) -> None:
     else:
         said = f"Watching cost {w.duration(end.cost)}"
         whole = end.wall or end.seconds
-        said += f", {_percent(end.cost / whole)} of the run." if whole > 0 else "."
+        said += f", {told.percent(end.cost / whole)} of the run." if whole > 0 else "."
     if folder:
         said += f" The run is kept in {w.place(folder)}."
     command = _next(diagnosis, run)
@@ -183,79 +179,6 @@ def _closing(sheet: Sheet, diagnosis: Diagnosis, run: Run, folder: str) -> None:
 
 
 # -- their words ----------------------------------------------------------------------------
-
-
-def _them(causes: Sequence[Finding]) -> str:
-    return "it" if len(causes) == 1 else "them"
-
-
-def _script(run: Run) -> str:
-    return PurePath(run.header.script).name or "The run"
-
-
-def _trained(run: Run) -> bool:
-    return run.steps > 0 or run.header.mode == "check"
-
-
-def _loss(run: Run) -> str:
-    """`loss 2.31 → 0.12`: the first value and the mean of the last twentieth."""
-    said = []
-    for series in run.every(LOSS):
-        name = f"loss {series.site}" if len(run.sites(LOSS)) > 1 else "loss"
-        last = float(np.mean(series.tail(0.05)))
-        said.append(f"{name} {w.digits(float(series.values[0]))} → {w.digits(last)}")
-    return ", ".join(said[:3])
-
-
-def _grouped(diagnosis: Diagnosis) -> tuple[list[Finding], dict[str, list[Finding]]]:
-    """Causes worth a block of their own, and the symptoms of each."""
-    causes = [x for x in diagnosis.alarms if x.role == "cause"]
-    names = {x.pitfall for x in causes}
-    symptoms: dict[str, list[Finding]] = {}
-    for finding in diagnosis.findings:
-        if finding.role != "symptom":
-            continue
-        if finding.because_of in names:
-            symptoms.setdefault(finding.because_of, []).append(finding)
-        elif finding.severity != "note":
-            causes.append(finding)
-    return causes, symptoms
-
-
-def _where(finding: Finding, run: Run) -> str:
-    source = finding.source
-    module = run.module(finding.where)
-    if not source and module is not None:
-        source = module.source
-    if not source:
-        named = (p.source for p in run.parameters if p.name == finding.where)
-        source = next(named, "")
-    kind = f" ({module.type})" if module is not None and module.type else ""
-    return ", ".join(x for x in (f"{finding.where}{kind}", w.place(source) if source else "") if x)
-
-
-def _numbers(evidence: Evidence) -> str:
-    """The measured value beside its limit, as one more sentence; '' when nothing was measured."""
-    if evidence.value is None:
-        return ""
-    known = evidence.signal in SIGNALS or evidence.signal in PARTS
-    name = evidence.signal.replace("_", " ").capitalize() if known else "Measured"
-    said = [f" {name} {_measured(evidence.signal, evidence.value)}"]
-    if evidence.limit is not None:
-        said.append(f"limit {w.number(evidence.limit)}")
-    if evidence.steps is not None:
-        first, last = evidence.steps
-        said.append(f"step {first:,}" if first == last else f"steps {first:,} to {last:,}")
-    return ", ".join(said) + "."
-
-
-def _measured(name: str, value: float) -> str:
-    """A small part of a whole in words, with the number itself beside it."""
-    signal = SIGNALS.get(name)
-    is_part = name in PARTS or (signal is not None and signal.unit == "share")
-    return (
-        f"{w.part(value)} ({w.number(value)})" if is_part and 0 < value < 0.001 else w.number(value)
-    )
 
 
 def _listed(findings: Sequence[Finding]) -> str:
@@ -274,22 +197,8 @@ def _flashlight(sheet: Sheet, run: Run) -> None:
     for row in beam.beam(light, sheet.width - 2, colour=sheet.colour, ascii_only=sheet.ascii):
         sheet.row(row, 2)
     sheet.blank()
-    sheet.write(_light_left(light[first], first, last))
+    sheet.write(told.light_left(light[first], first, last))
     sheet.blank()
-
-
-def _light_left(left: float, first: str, last: str) -> str:
-    first, last = w.short(first), w.short(last)
-    if left == 0:
-        return f"No light at all reaches {first}."
-    if left > 1.5:
-        return f"From {last} to {first} the light grows {w.part(left)}."
-    beside = f" ({w.number(left)})" if left < 0.001 else ""
-    return f"Of the light at {last}, {w.part(left)}{beside} reaches {first}."
-
-
-def _percent(share: float) -> str:
-    return "less than 0.1%" if share < 0.0005 else f"{100 * share:.1f}%"
 
 
 def _next(diagnosis: Diagnosis, run: Run) -> str:
@@ -297,6 +206,6 @@ def _next(diagnosis: Diagnosis, run: Run) -> str:
         name = diagnosis.alarms[0].pitfall
         card = catalogue().get(name)
         return f"penlight {'demo' if card is not None and card.demo else 'explain'} {name}"
-    if not _trained(run):
+    if not told.trained(run):
         return "penlight run --help"
     return "penlight pitfalls"

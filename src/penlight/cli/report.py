@@ -1,0 +1,45 @@
+"""`penlight report`: a stored run as one HTML page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command("report")
+@click.argument("name", metavar="[RUN]", required=False)
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), metavar="FILE",
+    help="Where to write the page.  [default: NAME.html in the current folder]",
+)  # fmt: skip
+@click.option("--compare", metavar="RUN", help="Show this run beside it, on the same scales.")
+@click.option(
+    "--dir", "root", type=click.Path(path_type=Path), metavar="DIR",
+    help="Where run folders are.  [default: $PENLIGHT_DIR or .penlight]",
+)  # fmt: skip
+def command(name: str | None, output: Path | None, compare: str | None, root: Path | None) -> None:
+    """Write a stored run as one page of HTML that needs nothing else. Needs no torch.
+
+    RUN is a folder, or part of a run's name; the newest run unless given.
+    """
+    from penlight.cli import json_out
+    from penlight.diagnosis import diagnose
+    from penlight.report.html import Arm, page
+    from penlight.report.html.fixes import stored
+    from penlight.store.folder import find_run
+    from penlight.store.reader import load
+
+    folders = [find_run(name, root)]
+    if compare is not None:
+        folders.append(find_run(compare, root))
+    stem = folders[0].stem if folders[0].is_file() else folders[0].resolve().name
+    output = json_out.prepare(output or Path(f"{stem}.html"))
+    arms = []
+    for folder in folders:
+        run = load(folder)
+        label = "" if compare is None else folder.resolve().name
+        arms.append(Arm(run, diagnose(run), label))
+    text = page(*arms, fix=stored(folders[0]), folder=str(folders[0]))
+    json_out.write(output, text)
+    click.echo(f"{output} ({len(text.encode()) / 1000:.0f} kB)")
