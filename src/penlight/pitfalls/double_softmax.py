@@ -70,6 +70,7 @@ class DoubleSoftmax(Pitfall):
             "Drop the softmax (or sigmoid) at the end of the model: return the raw logits.",
             "The loss function applies it itself, in a numerically safe way.",
             "you need probabilities at inference: apply torch.softmax there, outside of training",
+            edits=("output-activation",),
         ),
         Prescription(
             "Or keep the model and pass log-probabilities: nn.LogSoftmax with nn.NLLLoss.",

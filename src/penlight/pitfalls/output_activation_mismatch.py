@@ -80,12 +80,14 @@ class OutputActivationMismatch(Pitfall):
             "Regression: remove the activation behind the last layer (or scale the targets into "
             "its range).",
             "A linear output can reach every value.",
+            edits=("output-activation",),
         ),
     )
     _logits = (
         Prescription(
             "Return the output of the last Linear layer as it is; the loss wants raw logits.",
             "Logits must be able to go far to both sides of zero.",
+            edits=("output-activation",),
         ),
     )
     _logs = (

@@ -31,6 +31,7 @@ class SingleUnitSoftmax(Pitfall):
     - A binary classifier with one output and `Softmax` where `Sigmoid` was meant.
     - `CrossEntropyLoss` on an output of shape (N, 1): it contains the softmax.
     - A softmax left over at the end of a regression network.
+    - Keras' categorical cross-entropy on one unit: it divides each output by the sum of all.
 
     ## When not to worry
     Attention over a single key, or one head of several that happens to have one option: the
@@ -47,6 +48,12 @@ class SingleUnitSoftmax(Pitfall):
     needs = (Graph, Objective)
     caused_by = ("output-units-mismatch",)
     prescriptions = (
+        Prescription(
+            "For two classes: end the one unit in a sigmoid, with nn.BCELoss.",
+            "Sigmoid is what softmax becomes when the second class has a fixed score of 0.",
+            "there are more than two classes",
+            edits=("output-activation",),
+        ),
         Prescription(
             "For two classes: return the raw output of the one unit and use nn.BCEWithLogitsLoss.",
             "Sigmoid is what softmax becomes when the second class has a fixed score of 0.",
@@ -113,10 +120,12 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
                 return
         for wiring in wirings(run):
             for i in sorted(wiring.head):
-                if self._alone(run, wiring, i):
+                if self._alone(run, wiring, i) or self._own_sum(wiring, i):
                     shape = wiring.ops[i].shape
                     objective_ = run.objective or Objective(function="loss")
-                    says = f"the softmax in front of the loss has the shape {_form(shape)}"
+                    soft = wiring.names[i] != "Div"
+                    what = "the softmax" if soft else "the division by the outputs' own sum"
+                    says = f"{what} in front of the loss has the shape {_form(shape)}"
                     place = wiring.ops[i].module or objective_.site
                     yield self._finding(run, says, place, objective_, wiring.graph.step)
                     return
@@ -135,6 +144,25 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
         # A softmax over the batch would give values below 1; a look at the values settles it.
         seen = [o.input_min for o in run.objectives if o.input_op in SOFTMAX]
         return all(low is None or low > 1 - 1e-6 for low in seen)
+
+    @staticmethod
+    def _own_sum(wiring: Wiring, i: int) -> bool:
+        """Whether node i divides a (N, 1) output by its sum over that one unit.
+
+        So do Keras' categorical cross-entropy and its copies by hand to make shares of outputs.
+        """
+        shape = wiring.ops[i].shape
+        if wiring.names[i] != "Div" or len(wiring.ops[i].inputs) != 2 or len(shape) != 2:
+            return False
+        above, below = wiring.ops[i].inputs
+        return (
+            shape[0] >= 2
+            and shape[1] == 1
+            and wiring.names[below] == "Sum"
+            and wiring.ops[below].inputs == (above,)
+            and wiring.ops[below].shape == wiring.ops[above].shape == shape
+            and wiring.is_bottleneck(i)
+        )
 
     def _finding(
         self, run: Run, shape: str, place: str, objective: Objective, step: int
