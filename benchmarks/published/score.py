@@ -254,7 +254,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--split", choices=["dev", "test", "all"], default="dev")
+    parser.add_argument("--split", choices=["dev", "test", "blind", "all"], default="dev")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], metavar="N")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="runs at the same time")
     parser.add_argument("--only", nargs="+", default=[], metavar="ID", help="cases or scripts")
