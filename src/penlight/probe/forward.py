@@ -20,6 +20,7 @@ from penlight.signals import tensors as measure
 
 if TYPE_CHECKING:
     from penlight.probe.capture import Capture
+    from penlight.probe.compare import Comparisons
 
 LAP = 100  # module calls of one measurement of the idle hooks
 OFTEN = 8  # calls of one module in one step; more only while the budget is easy
@@ -37,6 +38,7 @@ class Forward:
         self.grads: dict[str, Tensor] = {}  # squared norm of dL/d(output), summed over calls
         self.training: list[Root] = []  # roots of the training passes since the last backward
         self.capture: Capture | None = None
+        self.comparisons: Comparisons | None = None
         self.output: Tensor | None = None  # of the newest training pass of a looked-at step
         self.last_eval: tuple[Root, list[str]] | None = None
         self.eval_gap = False
@@ -125,6 +127,8 @@ class Forward:
         if torch.is_grad_enabled() and tensor.requires_grad:
             if root.stochastic:
                 self._training_mode(root)
+            if self.comparisons is not None and self.comparisons.open:
+                self.comparisons.close()
             state.batches += 1
             if root not in self.training:
                 self.training.append(root)
@@ -144,6 +148,8 @@ class Forward:
                 state.hygiene["eval_modules"] = loose[:8]
             self.last_eval = (root, loose)
             self.rows.evaluated(args)
+            if self.comparisons is not None:
+                self.comparisons.passed(tensor)
 
     def _training_mode(self, root: Root) -> None:
         self.state.count("train_forwards")

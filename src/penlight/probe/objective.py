@@ -294,6 +294,10 @@ class Objectives:
         if len(tally.own) < PAIRED:
             tally.own += sample_losses(name, x, y, given)[: PAIRED - len(tally.own)]
 
+    def scoring(self) -> bool:
+        """Whether an evaluation pass is under way whose accuracy is counted here."""
+        return any(s.passing is not None and s.passing.counted for s in self.sites.values())
+
     def _close(self) -> None:
         """End the evaluation passes that are open: training goes on, or the run has ended."""
         self.open = False

@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 
 from penlight.core import facts as f
 from penlight.core.vocabulary import OUTPUT_GRAD
+from penlight.probe.compare import Comparisons
 from penlight.probe.exam import Exam
 from penlight.probe.forward import Forward
 from penlight.probe.guard import Ledger, Patches
@@ -48,6 +49,9 @@ class Parts:
         self.forward.calibrate()
         self._patch_dropout(patches)
         self.objectives = Objectives(self.state, self.forward, patches)
+        self.comparisons = Comparisons(self.state, self.forward, patches)
+        self.comparisons.elsewhere = self.objectives.scoring
+        self.forward.comparisons = self.comparisons
         self.training = Training(self.state, self.forward, patches, self.nonfinites, on_step)
         self.training.on_walk = self.objectives.backward
         self.forward.on()
@@ -78,6 +82,7 @@ class Parts:
         yield "hooks", self.forward.off
         yield "hooks", self.training.remove
         yield "hooks", patches.undo
+        yield "comparisons", hidden(self.comparisons.close)
         yield "loss functions", hidden(self.objectives.finish)
         yield "input statistics", hidden(self.forward.rows.finish)
         yield "training", hidden(self.training.finish)

@@ -61,6 +61,7 @@ class Rows:
         self.known: set[float] = set()
         self.eval_rows = 0
         self.eval_known = 0
+        self.newest: float | None = None  # share of known rows in the newest evaluation batch
 
     def trained(self, root: Root, args: Any) -> None:
         """Take in the input of one training forward pass."""
@@ -83,14 +84,17 @@ class Rows:
 
     def evaluated(self, args: Any) -> None:
         """Take in the input of one gradient-free forward pass."""
+        self.newest = None
         x = first_tensor(args)
         if x is None or x.dim() == 0 or x.numel() == 0 or not self.state.room():
             return
         if not measurable(x):
             return
         prints = fingerprints(x[:512])
+        known = sum(p in self.known for p in prints)
         self.eval_rows += len(prints)
-        self.eval_known += sum(p in self.known for p in prints)
+        self.eval_known += known
+        self.newest = known / len(prints)
 
     def share(self) -> float | None:
         """Share of evaluation rows since the last call that were also trained on."""

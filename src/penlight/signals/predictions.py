@@ -120,16 +120,16 @@ def predictions(tally: Tally, name: str, x: Tensor, y: Tensor, given: Any) -> No
             and int(labels.max()) < classes
             and int(labels.min()) >= 0
         ):
-            _count(tally, labels, guesses, classes)
+            count_classes(tally, labels, guesses, classes)
         tally.samples += rows.shape[0]
     elif name in BINARY:
         border = 0.5 if name == "binary_cross_entropy" else 0.0
         if x.shape == y.shape and bool(((y == 0) | (y == 1)).all()):
             multi = x.dim() == 2 and x.shape[1] > 1 and bool((y.sum(1) == 1).all())
             if multi:
-                _count(tally, y[:ROWS].argmax(1), x[:ROWS].argmax(1), x.shape[1])
+                count_classes(tally, y[:ROWS].argmax(1), x[:ROWS].argmax(1), x.shape[1])
             else:
-                _count(
+                count_classes(
                     tally,
                     y.reshape(-1)[: 4 * ROWS].long(),
                     (x.reshape(-1)[: 4 * ROWS] > border).long(),
@@ -148,7 +148,8 @@ def predictions(tally: Tally, name: str, x: Tensor, y: Tensor, given: Any) -> No
         tally.output_std = float(x[:ROWS].double().std(0).mean())
 
 
-def _count(tally: Tally, labels: Tensor, guesses: Tensor, classes: int) -> None:
+def count_classes(tally: Tally, labels: Tensor, guesses: Tensor, classes: int) -> None:
+    """Add guessed class indices, and those that were right, to a tally."""
     right = labels == guesses
     counts = [
         torch.bincount(values.reshape(-1), minlength=classes).tolist()
