@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from penlight.core.facts import Hygiene, Module
+from penlight.core.facts import Graph, Hygiene, Module, Op
 from penlight.pitfalls.single_unit_softmax import SingleUnitSoftmax
 from penlight.testing import check_card, fake_run, objective
 
@@ -31,6 +31,33 @@ def test_softmax_over_one_output(net):
 def test_cross_entropy_on_one_logit():
     (found,) = said(objective(input_shape=(32, 1)))
     assert found.where == "cross_entropy@train.py:1"
+
+
+def by_own_sum(units: int, summed: tuple[int, ...]) -> Graph:
+    """-(t * log(p / p.sum(1))).sum(1).mean() on a layer's sigmoid."""
+    wide = (32, units)
+    return Graph(
+        ops=(
+            Op("Mean", (), (1,)),
+            Op("Sum", (32,), (2,)),
+            Op("Mul", wide, (3,), blocked=1),
+            Op("Log", wide, (4,)),
+            Op("Div", wide, (6, 5)),
+            Op("Sum", summed, (6,)),
+            Op("Sigmoid", wide, (7,)),
+            Op("Addmm", wide, (8, 9)),
+            Op("AccumulateGrad", (units,), parameter="out.bias"),
+            Op("AccumulateGrad", (units, 64), parameter="out.weight"),
+        )
+    )
+
+
+def test_one_output_divided_by_its_own_sum():
+    (found,) = said(by_own_sum(1, (32, 1)))
+    assert found.exact
+    assert "own sum" in found.says
+    assert not said(by_own_sum(5, (32, 1)))  # shares of five classes
+    assert not said(by_own_sum(1, (1, 1)))  # summed over the batch
 
 
 def test_softmax_over_the_batch_is_something_else(net):

@@ -116,18 +116,18 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
         for objective in run.objectives:
             if objective.function == "cross_entropy" and objective.input_shape[1:2] == (1,):
                 says = f"cross_entropy gets one score a sample, {_form(objective.input_shape)}"
-                yield self._finding(run, says, objective.site, objective, 0)
+                yield self._finding(run, "the softmax", says, objective.site, objective, 0)
                 return
         for wiring in wirings(run):
             for i in sorted(wiring.head):
                 if self._alone(run, wiring, i) or self._own_sum(wiring, i):
                     shape = wiring.ops[i].shape
                     objective_ = run.objective or Objective(function="loss")
-                    soft = wiring.names[i] != "Div"
-                    what = "the softmax" if soft else "the division by the outputs' own sum"
+                    divided = wiring.names[i] == "Div"
+                    what = "the division by the outputs' own sum" if divided else "the softmax"
                     says = f"{what} in front of the loss has the shape {_form(shape)}"
                     place = wiring.ops[i].module or objective_.site
-                    yield self._finding(run, says, place, objective_, wiring.graph.step)
+                    yield self._finding(run, what, says, place, objective_, wiring.graph.step)
                     return
 
     @staticmethod
@@ -165,7 +165,7 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
         )
 
     def _finding(
-        self, run: Run, shape: str, place: str, objective: Objective, step: int
+        self, run: Run, what: str, shape: str, place: str, objective: Objective, step: int
     ) -> Finding:
         evidence = [Evidence("graph", shape, where=place, steps=(step, step), value=1, limit=2)]
         steps, zeroed = run.hygiene.steps, run.hygiene.zeroed_steps
@@ -182,8 +182,8 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
         # Beside other training losses a head with one option is idle, not a broken model.
         alone = len(run.objectives) < 2
         return self.finding(
-            "The softmax before the loss has a single unit to choose from, so its output is 1 "
-            "for every input and no layer gets any gradient.",
+            f"{what[0].upper()}{what[1:]} before the loss has a single unit to choose from, so its "
+            "output is 1 for every input and no layer gets any gradient.",
             *evidence,
             severity="critical" if alone else "note",
             confidence=0.99,
