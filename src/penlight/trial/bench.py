@@ -1,0 +1,135 @@
+"""Runs arms for a search: what was run once is not run again, and the cost is counted."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from penlight.trial.arm import Job
+from penlight.trial.arms import Arm, Pool
+
+TICK = 0.2  # seconds between two words about the progress
+PATIENCE = 10.0  # an arm may take so many times as long as the script as it is
+GRACE = 30.0  # seconds on top
+LIMIT = 24 * 3600.0  # seconds for the script as it is
+
+
+class Spent(Exception):  # noqa: N818  # no error: the time is over
+    """The budget is used up."""
+
+
+class Listener(Protocol):
+    """Is told how the trial goes."""
+
+    def phase(self, text: str) -> None:
+        """Something new begins."""
+
+    def progress(self, done: int, total: int, left: float | None) -> None:
+        """So many arms of the phase have ended; about `left` seconds remain in it."""
+
+
+class Quiet:
+    """A listener that does nothing."""
+
+    def phase(self, text: str) -> None:
+        """Nothing."""
+
+    def progress(self, done: int, total: int, left: float | None) -> None:
+        """Nothing."""
+
+
+@dataclass
+class Bench:
+    """Runs a script with texts replaced.
+
+    Args:
+        pool: where.
+        job: the script as it is.
+        budget: what may be spent, in runs of the script as it is.
+        seconds: what may be spent in all, from now on; None for no limit.
+    """
+
+    pool: Pool
+    job: Job
+    listener: Listener = field(default_factory=Quiet)
+    budget: float = 20.0
+    seconds: float | None = None
+    unit: float = 0.0  # seconds of the script as it is
+    steps: int = 0  # its optimiser steps
+    cost: float = 0.0  # runs spent
+    arms: int = 0
+    began: float = field(default_factory=time.monotonic)
+    _known: dict[tuple[tuple[tuple[str, str], ...], int, int | None], Arm] = field(
+        default_factory=dict
+    )
+
+    @property
+    def left(self) -> float:
+        """Runs that may still be spent."""
+        left = self.budget - self.cost
+        if self.seconds is not None and self.unit > 0:
+            rest = self.seconds - (time.monotonic() - self.began)
+            left = min(left, rest / self.unit * self.pool.slots)
+        return left
+
+    def share(self, horizon: int | None) -> float:
+        """What an arm of that horizon costs, in runs of the script as it is."""
+        return 1.0 if horizon is None or not self.steps else min(1.0, horizon / self.steps)
+
+    def first(self) -> Arm:
+        """The script as it is, to its end."""
+        arm = self._run([self.job], LIMIT)[0]
+        self.unit, self.steps = max(arm.seconds, 0.05), arm.steps
+        self._known[_key(self.job)] = arm
+        return arm
+
+    def run(
+        self, wanted: Sequence[tuple[Mapping[str, str], int]], horizon: int | None = None
+    ) -> list[Arm]:
+        """Arms for (texts, pair), in the same order.
+
+        Raises:
+            Spent: there is no time left for another arm.
+        """
+        jobs = [
+            replace(self.job, texts=dict(texts), pair=pair, horizon=horizon)
+            for texts, pair in wanted
+        ]
+        missing = {_key(job): job for job in jobs if _key(job) not in self._known}
+        if missing and self.left <= 0:
+            raise Spent
+        limit = PATIENCE * self.unit + GRACE
+        for arm in self._run(list(missing.values()), limit):
+            self._known[_key(arm.job)] = arm
+        return [self._known[_key(job)] for job in jobs]
+
+    def _run(self, jobs: Sequence[Job], limit: float) -> list[Arm]:
+        for job in jobs:
+            self.pool.start(job, limit)
+        done: dict[int, Arm] = {}
+        began, told = time.monotonic(), -1
+        while len(done) < len(jobs):
+            for arm in self.pool.finished(TICK):
+                done[len(done)] = arm
+                share = self.share(arm.job.horizon)
+                self.cost += arm.seconds / self.unit if self.unit else share
+                self.arms += 1
+            if told != len(done) or self.unit:
+                told = len(done)
+                self.listener.progress(told, len(jobs), self._estimate(began, told, jobs))
+        return list(done.values())
+
+    def _estimate(self, began: float, done: int, jobs: Sequence[Job]) -> float | None:
+        if not self.unit or not jobs:
+            return None
+        each = self.unit * self.share(jobs[0].horizon)
+        rounds = -(-len(jobs) // self.pool.slots)
+        if done:
+            each = max(each, (time.monotonic() - began) / done * min(self.pool.slots, len(jobs)))
+        return max(0.0, each * rounds - (time.monotonic() - began))
+
+
+def _key(job: Job) -> tuple[tuple[tuple[str, str], ...], int, int | None]:
+    return tuple(sorted(job.texts.items())), job.pair, job.horizon

@@ -1,0 +1,133 @@
+"""Accept a change only when paired runs prove it: a sequential test with a margin.
+
+For each pair of arms with the same random numbers, `d` is the log-ratio of their outcomes, better
+when positive. Two tests run side by side after each pair:
+
+- the right-Haar t e-value of `d` minus the margin being positive, with a normal prior of variance
+  `G` on the standardised effect, cut to positive effects; valid at any stopping time;
+- after four pairs, whether all treated arms beat all control arms.
+
+Their error rates add up to `ERROR`. Without the margin, changes that do next to nothing pass.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+Verdict = Literal["accept", "harmful", "no-effect", "no-benefit", "undecided"]
+
+G = 10.0  # prior variance of the standardised effect
+ALPHA = 0.03  # error rate of the e-value
+SEPARATED = 4  # pairs of the separation test
+ERROR = ALPHA + 1 / math.comb(2 * SEPARATED, SEPARATED)
+MARGIN = math.log(1.02)
+SURE = math.log(1.10)  # the margin where the random numbers change nothing: no test is possible
+FEWEST, MOST = 3, 6  # pairs
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One pair of arms: log outcomes' difference, both log outcomes, and whether all was equal."""
+
+    difference: float
+    control: float
+    treated: float
+    identical: bool = False
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Where a confirmation stands; `verdict` None means that more pairs are needed.
+
+    `error_rate` bounds the probability that a useless change is accepted.
+    """
+
+    verdict: Verdict | None
+    pairs: int
+    e_value: float = 0.0
+    error_rate: float | None = None
+
+
+def decide(pairs: Sequence[Pair], *, alpha: float = ALPHA, fixed: bool = False) -> Decision:
+    """Judge the pairs so far.
+
+    Args:
+        pairs: in the order in which they were run.
+        alpha: error rate of the e-value; half of it for a second candidate.
+        fixed: the controls of different seeds are bit-identical, so that one pair says it all.
+    """
+    n = len(pairs)
+    rate = alpha + 1 / math.comb(2 * SEPARATED, SEPARATED)
+    if not n:
+        return Decision(None, 0)
+    if pairs[0].identical:
+        return Decision("no-effect", 1)
+    d = np.array([p.difference for p in pairs])
+    if np.isnan(d).any():
+        return Decision("undecided", n)
+    if fixed:
+        better = float(d[0])
+        if better > SURE:
+            return Decision("accept", n, math.inf, 0.0)
+        return Decision("harmful" if better < -SURE else "no-benefit", n)
+    if n < FEWEST:
+        return Decision(None, n)
+    e = e_value(d - MARGIN)
+    if e >= 1 / alpha:
+        return Decision("accept", n, e, rate)
+    if n >= SEPARATED and separated(pairs[:SEPARATED]):
+        return Decision("accept", n, e, rate)
+    harm = e_value(-d - MARGIN)
+    if harm >= 1 / alpha:
+        return Decision("harmful", n, e, rate)
+    mean = float(d.mean())
+    if mean <= MARGIN:
+        # Futility: the evidence points the wrong way, or nowhere.
+        if n >= SEPARATED or mean < 0:
+            return Decision("no-benefit", n, e, rate)
+    if n >= MOST:
+        return Decision("undecided", n, e, rate)
+    return Decision(None, n, e, rate)
+
+
+def separated(pairs: Sequence[Pair]) -> bool:
+    """Whether every treated outcome is better than every control's by the margin."""
+    return max(p.treated for p in pairs) < min(p.control for p in pairs) - MARGIN
+
+
+def e_value(x: np.ndarray[tuple[int], np.dtype[np.float64]]) -> float:
+    """Evidence that the mean of normal values with unknown spread is positive, against zero or less.
+
+    The t statistic's density under a half-normal prior on the standardised effect, over its
+    density at no effect, both with the spread integrated out.
+    """
+    n = len(x)
+    mean, spread = float(x.mean()), float(x.std(ddof=1))
+    if spread <= 1e-12 * abs(mean) or spread == 0:
+        spread = max(abs(mean) * 1e-6, 1e-300)
+    t = math.sqrt(n) * mean / spread
+    t = max(-1e6, min(1e6, t))
+    v, shrink = n - 1, 1 + n * G
+    # w = observed spread over true spread; its likely range depends on t, so the grid is logarithmic.
+    w = np.exp(np.linspace(-16, 3, 4000))
+    base = (v + 1) * np.log(w) - v * w**2 / 2  # one more power of w for the logarithmic grid
+    null = base - (t * w) ** 2 / 2
+    tail = np.array([_upper(-t * a * math.sqrt(n * G / shrink)) for a in w])
+    with np.errstate(divide="ignore"):
+        alternative = base - (t * w) ** 2 / (2 * shrink) + np.log(2 * tail)
+    return float(np.exp(_sum(alternative) - _sum(null)) / math.sqrt(shrink))
+
+
+def _upper(z: float) -> float:
+    """P(Z > z) of a standard normal."""
+    return 0.5 * math.erfc(z / math.sqrt(2))
+
+
+def _sum(logs: np.ndarray[tuple[int], np.dtype[np.float64]]) -> float:
+    top = float(logs.max())
+    return top + math.log(float(np.exp(logs - top).sum()))

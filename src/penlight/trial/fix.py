@@ -1,0 +1,460 @@
+"""Diagnose, choose, try, prove: what `penlight fix` does, without a word to the terminal."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from penlight.core.finding import Diagnosis
+from penlight.core.run import Run
+from penlight.diagnosis import diagnose
+from penlight.edits.scene import Scene
+from penlight.edits.source import NO_NEWLINE, Project
+from penlight.errors import PenlightError
+from penlight.launch.target import Target, script_folder
+from penlight.store.schema import segment_name
+from penlight.trial.arm import SNAPSHOT, Job
+from penlight.trial.arms import Arm, Local, OnRay, Pool, cores, slow_modules
+from penlight.trial.bench import Bench, Listener, Quiet, Spent
+from penlight.trial.decide import ALPHA, MOST, Decision, Pair, Verdict, decide
+from penlight.trial.mirror import Trees, mirror
+from penlight.trial.outcome import NAMES, Score, Source, curve, difference, score, sources
+from penlight.trial.parts import Joint, Refusal, patched_folder
+from penlight.trial.search import Search, Tried
+
+SECOND = 2  # candidates that may go into a confirmation
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a fix is looked for.
+
+    Args:
+        budget: what may be spent, in runs of the script as it is.
+        minutes: what may be spent in all; None for no limit.
+        pairs: most pairs of a confirmation.
+        on: "local" or "ray".
+        slots: arms at a time; 0 for one a core.
+        policy: "doctor"; "random" and "rate" are for comparison.
+        seed: of the random policy.
+    """
+
+    budget: float = 20.0
+    minutes: float | None = None
+    pairs: int = MOST
+    on: str = "local"
+    slots: int = 0
+    policy: str = "doctor"
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One prescription that was tried."""
+
+    prescription: str
+    pitfall: str
+    edits: tuple[str, ...]
+    verdict: Verdict
+    pairs: int
+    outcome: str
+    before: float | None
+    after: float | None
+    error_rate: float | None = None
+    pair_values: tuple[tuple[float | None, float | None], ...] = ()
+    why: str = ""  # one sentence where the verdict alone does not say it
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "prescription": self.prescription,
+            "pitfall": self.pitfall,
+            "edits": list(self.edits),
+            "verdict": self.verdict,
+            "pairs": self.pairs,
+            "outcome": self.outcome,
+            "before": self.before,
+            "after": self.after,
+            "error_rate": self.error_rate,
+            "pair_values": [list(pair) for pair in self.pair_values],
+            "why": self.why,
+        }
+
+
+@dataclass(frozen=True)
+class Fix:
+    """What came of it.
+
+    Args:
+        diagnosis: of the script as it is.
+        run: the recorded run of it.
+        script: the script, relative to `root`.
+        root: the folder that the patch applies to.
+        texts: (before, after) of every file that the patch changes.
+        trials: what was tried, the confirmed one first.
+        refusals: prescriptions that could not be made in the source.
+        after: the diagnosis of the patched script.
+        curves: outcomes over the steps, "before" and "after".
+        cost: runs of the script as it is that the whole search took.
+        why: one sentence about why there is no patch; '' when there is one.
+        error: how the script as it is ended, when it crashed.
+    """
+
+    diagnosis: Diagnosis
+    run: Run
+    script: str
+    root: Path
+    accepted: bool = False
+    confirmed: bool = False
+    patch: str = ""
+    texts: dict[str, tuple[str, str]] = field(default_factory=dict)
+    trials: tuple[Trial, ...] = ()
+    refusals: tuple[Refusal, ...] = ()
+    after: Diagnosis | None = None
+    outcome: str = ""
+    curves: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
+    cost: float = 0.0
+    seconds: float = 0.0
+    arms: int = 0
+    why: str = ""
+
+    @property
+    def healthy(self) -> bool:
+        return not self.diagnosis.alarms
+
+    def to_json(self) -> dict[str, Any]:
+        """The published contract."""
+        return {
+            "schema": 1,
+            "diagnosis": self.diagnosis.to_json(),
+            "accepted": self.accepted,
+            "trials": [trial.to_json() for trial in self.trials],
+            "patch": self.patch,
+            "confirmed": self.confirmed,
+            "why": self.why,
+            "instructions": [
+                {"pitfall": r.pitfall, "do": r.do, "why": r.why, "instruction": r.instruction}
+                for r in self.refusals
+            ],
+            "after": self.after.to_json() if self.after is not None else None,
+            "outcome": self.outcome,
+            "curves": {name: [list(p) for p in points] for name, points in self.curves.items()},
+            "cost": {
+                "runs": round(self.cost, 2),
+                "arms": self.arms,
+                "seconds": round(self.seconds, 1),
+            },
+        }
+
+
+def fix(
+    target: Target,
+    args: Sequence[str],
+    options: Options = Options(),  # frozen
+    *,
+    listener: Listener | None = None,
+    keep: Callable[[Path], None] | None = None,
+) -> Fix:
+    """Look for a cure of a script and prove it. The user's files are not touched.
+
+    Args:
+        target: the script.
+        args: its own arguments.
+        options: how to look.
+        listener: told how it goes.
+        keep: called with the recorded segment of the script as it is, before it is removed.
+
+    Raises:
+        PenlightError: the script cannot be run, or nothing can be tried here.
+    """
+    import time
+
+    began = time.monotonic()
+    listener = listener or Quiet()
+    target.check()
+    job, trees, script = _job(target, args)
+    root = Path(job.folder)
+    with ExitStack() as stack:
+        scratch = Path(os.path.realpath(tempfile.mkdtemp(prefix="penlight-fix-")))
+        stack.callback(shutil.rmtree, scratch, ignore_errors=True)
+        listener.phase("copying the project")
+        (scratch / SNAPSHOT).mkdir()
+        mirror(trees, scratch / SNAPSHOT, [root])
+        pool = _pool(options, scratch, slow_modules((root / script).read_text("utf-8", "replace")))
+        stack.callback(pool.close)
+        seconds = None if options.minutes is None else 60 * options.minutes
+        bench = Bench(pool, job, listener, options.budget, seconds)
+        listener.phase("running the script as it is")
+        control = bench.first()
+        if keep is not None and (control.place / segment_name(0)).exists():
+            keep(control.place / segment_name(0))
+        found = _Doctor(bench, scratch, trees, control, root, script, target, args, options).work()
+        return replace(found, cost=bench.cost, arms=bench.arms, seconds=time.monotonic() - began)
+
+
+def _job(target: Target, args: Sequence[str]) -> tuple[Job, Trees, str]:
+    """The script as it is, the folders it lives in, and its path in the project."""
+    cwd = Path(os.path.realpath(Path.cwd()))
+    name = target.name
+    if target.kind == "module":
+        script = _module_file(target.name, cwd)
+        root, trees = cwd, Trees((cwd,))
+    else:
+        path = Path(os.path.realpath(target.name))
+        root, script = Path(script_folder(target.name)), path.name
+        trees = Trees.around(path, cwd)
+        if len(trees.roots) > 1 or Path(name).is_symlink() or Path(name).is_absolute():
+            name = str(path)
+    job = Job(target.kind, name, tuple(args), str(cwd), tuple(map(str, trees.roots)), str(root))
+    return job, trees, script
+
+
+def _module_file(name: str, cwd: Path) -> str:
+    base = Path(*name.split("."))
+    for candidate in (base.with_suffix(".py"), base / "__main__.py"):
+        if (cwd / candidate).is_file():
+            return candidate.as_posix()
+    raise PenlightError(
+        f"-m {name} is not a file below {cwd}, so it cannot be edited: "
+        "run penlight fix from the project's own folder."
+    )
+
+
+def _pool(options: Options, scratch: Path, modules: Sequence[str]) -> Pool:
+    if options.on == "ray":
+        return OnRay(scratch, options.slots, modules)
+    return Local(scratch, options.slots or cores(), modules)
+
+
+@dataclass
+class _Doctor:
+    """One visit."""
+
+    bench: Bench
+    scratch: Path
+    trees: Trees
+    control: Arm
+    root: Path
+    script: str
+    target: Target
+    args: Sequence[str]
+    options: Options
+    _folders: int = 0
+
+    def work(self) -> Fix:
+        control = self.control
+        if not control.done:
+            raise PenlightError(f"The script did not run: {control.error}.", 1)
+        run = control.run
+        diagnosis = diagnose(run)
+        diagnosis = replace(
+            diagnosis,
+            meta={**diagnosis.meta, "script": str(self.target), "script_exit": control.status},
+        )
+        plain = Fix(diagnosis, run, self.script, self.root)
+        if control.failed and not diagnosis.alarms:
+            return replace(plain, why=f"The script itself fails: {control.error}.")
+        if not diagnosis.alarms:
+            why = "" if run.steps else "No optimiser step was seen, so there is nothing to judge."
+            return replace(plain, why=why)
+        scene = Scene(Project(self.root, self.script), run, tuple(self.args))
+        found = sources(control)
+        if not found:
+            return self._unscored(plain, scene)
+        source = found[0]
+        search = Search(
+            self.bench, scene, diagnosis, control, source, self._folder,
+            self.options.policy, self.options.seed,
+        )  # fmt: skip
+        search.run()
+        plain = replace(plain, refusals=tuple(search.refusals), outcome=_outcome(control, source))
+        return self._prove(plain, search, source)
+
+    def _unscored(self, plain: Fix, scene: Scene) -> Fix:
+        from penlight.trial.parts import parts_of
+
+        _, refusals = parts_of(plain.diagnosis, scene)
+        return replace(
+            plain,
+            refusals=tuple(refusals),
+            why="How well the script does cannot be seen: no call of a loss function on outputs "
+            "and targets, no accuracy, no printed metric. Print one line such as "
+            "`val acc 0.93` at the end.",
+        )
+
+    def _folder(self, made: Joint) -> Path:
+        """A folder that holds the project with a joint prescription made."""
+        self._folders += 1
+        base = self.scratch / f"scene{self._folders:03d}"
+        snapshot = self.trees.mapped(self.root, self.scratch / SNAPSHOT)
+        return patched_folder(snapshot, base, made.texts)
+
+    # -- proof --------------------------------------------------------------------------------
+
+    def _prove(self, plain: Fix, search: Search, source: Source) -> Fix:
+        trials: list[Trial] = []
+        chosen: Tried | None = None
+        order = [search.best] if search.best is not None else []
+        order += [t for t in search.ranked if t not in order][: SECOND - len(order)]
+        for place, tried in enumerate(order[:SECOND]):
+            alpha = ALPHA / 2**place
+            try:
+                decision, values = self._confirm(tried, source, alpha)
+            except Spent:
+                break
+            trials.append(self._trial(tried, decision, values, source))
+            if decision.verdict == "accept":
+                chosen = tried
+                break
+        own = score(self.control, source)
+        told = {t.prescription for t in trials}
+        for tried in search.tried:
+            if tried.joint.says not in told:
+                told.add(tried.joint.says)
+                trials.append(self._screened(tried, own, source))
+        trials.sort(key=lambda t: (t.verdict != "accept", -t.pairs))
+        done = replace(plain, trials=tuple(trials))
+        if chosen is None:
+            return replace(done, why=_why_not(search, trials))
+        texts = {f: (self._before(f), t) for f, t in chosen.joint.texts.items()}
+        texts = {f: pair for f, pair in texts.items() if pair[0] != pair[1]}
+        return replace(
+            done,
+            accepted=True,
+            # The arms ran these very texts to the end: nothing is left to hope.
+            confirmed=not chosen.arm.failed and chosen.horizon is None,
+            patch=patch(texts),
+            texts=texts,
+            after=diagnose(chosen.arm.run),
+            curves={
+                "before": curve(self.control, source),
+                "after": curve(chosen.arm, source),
+            },
+        )
+
+    def _before(self, file: str) -> str:
+        with (self.root / file).open(encoding="utf-8", newline="") as stream:
+            return stream.read()
+
+    def _confirm(
+        self, tried: Tried, source: Source, alpha: float
+    ) -> tuple[Decision, list[tuple[Score | None, Score | None]]]:
+        """Run fresh pairs until the test has seen enough."""
+        self.bench.listener.phase("confirming on fresh random numbers")
+        pairs: list[Pair] = []
+        values: list[tuple[Score | None, Score | None]] = []
+        decision = Decision(None, 0)
+        fixed = False
+        most = min(self.options.pairs, MOST)
+        while decision.verdict is None and len(pairs) < most:
+            # Two pairs to begin with, the least that keeps two cores at work.
+            count = min(most - len(pairs), max(1, self.bench.pool.slots // 2, 3 - len(pairs)))
+            numbers = range(len(pairs) + 1, len(pairs) + 1 + count)
+            wanted = [(texts, k) for k in numbers for texts in ({}, tried.joint.texts)]
+            arms = self.bench.run(wanted)
+            for control, treated in zip(arms[::2], arms[1::2], strict=True):
+                own, got = (None if a.failed else score(a, source) for a in (control, treated))
+                d = difference(own, got)
+                identical = bool(control.digest) and control.digest == treated.digest
+                base = _level(own)
+                pairs.append(Pair(d, base, base - d, identical))
+                values.append((own, got))
+                fixed = bool(control.digest) and control.digest == self.control.digest
+            decision = decide(pairs, alpha=alpha, fixed=fixed)
+        if decision.verdict is None:
+            decision = replace(decision, verdict="undecided")
+        return decision, values
+
+    def _trial(
+        self,
+        tried: Tried,
+        decision: Decision,
+        values: Sequence[tuple[Score | None, Score | None]],
+        source: Source,
+    ) -> Trial:
+        shown = [(_shown(a), _shown(b)) for a, b in values]
+        assert decision.verdict is not None
+        return Trial(
+            tried.joint.says,
+            _pitfall(tried.joint),
+            tuple(map(str, tried.joint.edits)),
+            decision.verdict,
+            len(values),
+            _outcome(self.control, source),
+            _mean([a for a, _ in shown]),
+            _mean([b for _, b in shown]),
+            decision.error_rate,
+            tuple(shown),
+        )
+
+    def _screened(self, tried: Tried, own: Score | None, source: Source) -> Trial:
+        why = tried.arm.error if tried.arm.failed else ""
+        return Trial(
+            tried.joint.says,
+            _pitfall(tried.joint),
+            tuple(map(str, tried.joint.edits)),
+            "harmful" if tried.arm.failed else tried.verdict(self.control),
+            1,
+            _outcome(self.control, source),
+            _shown(own),
+            _shown(tried.score),
+            None,
+            ((_shown(own), _shown(tried.score)),),
+            why,
+        )
+
+
+def patch(texts: dict[str, tuple[str, str]]) -> str:
+    """A unified diff of (before, after) by file, for `patch -p1`."""
+    parts: list[str] = []
+    for file, (before, after) in sorted(texts.items()):
+        lines = difflib.unified_diff(
+            before.splitlines(keepends=True), after.splitlines(keepends=True),
+            f"a/{file}", f"b/{file}",
+        )  # fmt: skip
+        parts += [x if x.endswith("\n") else f"{x}\n{NO_NEWLINE}\n" for x in lines]
+    return "".join(parts)
+
+
+def _why_not(search: Search, trials: Sequence[Trial]) -> str:
+    if not search.tried:
+        if search.refusals:
+            return "No prescription could be made in the source safely."
+        return "There is no prescription that an edit can make for what was found."
+    if any(t.pairs > 1 for t in trials):
+        return "What looked best did not hold on fresh random numbers."
+    return f"None of {len(search.tried)} prescriptions tried makes the result better."
+
+
+def _pitfall(made: Joint) -> str:
+    return next((p.pitfall for p in made.parts if p.pitfall), "")
+
+
+def _outcome(arm: Arm, source: Source) -> str:
+    if source.kind == "printed":
+        return source.says
+    found = score(arm, source)
+    return f"{NAMES.get(found.main[0], '')} {source.says}" if found else source.says
+
+
+def _shown(found: Score | None) -> float | None:
+    return None if found is None else round(found.main[1], 6)
+
+
+def _level(found: Score | None) -> float:
+    import math
+
+    if found is None:
+        return 2.0
+    return math.log(max(found.main[1], 1e-9))
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [v for v in values if v is not None]
+    return round(sum(known) / len(known), 6) if known else None

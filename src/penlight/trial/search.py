@@ -1,0 +1,314 @@
+"""Finds a joint prescription worth confirming, on one pair of random numbers.
+
+What is proven is always in. What is only likely is tried on top of it, several at a time; the best
+is diagnosed again, because one fault hides another; after a change that moves the scale of the
+gradients the learning rate is searched anew. At the end, parts that were not needed are dropped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from penlight.core.finding import Diagnosis
+from penlight.diagnosis import diagnose
+from penlight.edits.learning_rate import TOO_LOW
+from penlight.edits.scene import Scene
+from penlight.edits.source import Project
+from penlight.trial.arms import Arm
+from penlight.trial.bench import Bench, Spent
+from penlight.trial.decide import Verdict
+from penlight.trial.outcome import Score, Source, difference, score
+from penlight.trial.parts import Joint, Part, Refusal, certain_joint, joint, parts_of, rates
+
+ROUNDS = 3  # times that the best so far is diagnosed again
+WIDTH = 6  # candidates of one round
+RATES = 4  # learning rates of one search
+GAIN = 0.05  # log-ratio that makes a candidate better than the best so far
+NEEDED = 0.03  # log-ratio that a part must bring to stay
+LONG = 60.0  # seconds of the script as it is, from which on screening stops short
+RESERVE = 6.5  # runs kept for the confirmation
+KEPT = 3  # candidates that a short screening lets through
+# Where the end of the run is what is wrong, or what an early look would judge wrongly.
+LATE = {
+    "overfitting", "excessive-regularisation", "lr-schedule-exhausted", "stopped-too-early",
+    "train-val-leakage", "underfitting-capacity",
+}  # fmt: skip
+DEEP = {"vanishing-gradient", "forward-collapse", "saturated-activation", "exploding-gradient"}
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A joint prescription that ran beside the script as it is, on pair 0."""
+
+    joint: Joint
+    arm: Arm
+    score: Score | None
+    gain: float  # log-ratio over the script as it is
+    horizon: int | None
+    new: tuple[Part, ...]  # the parts that set it apart from what was there before
+
+    def verdict(self, control: Arm) -> Verdict:
+        """What one pair says of it, as far as it says anything."""
+        if self.arm.digest and self.arm.digest == control.digest:
+            return "no-effect"
+        if self.gain < -GAIN:
+            return "harmful"
+        return "no-benefit" if not self.gain > GAIN else "undecided"
+
+
+@dataclass
+class Search:
+    """One search; `run` once.
+
+    Args:
+        bench: runs the arms.
+        scene: the project and the run of the script as it is.
+        diagnosis: of that run.
+        control: that run's arm.
+        source: where outcomes are read.
+        folder: makes a folder with these texts in place, for a scene.
+        policy: how candidates are chosen: "doctor", or for comparison "random" and "rate".
+    """
+
+    bench: Bench
+    scene: Scene
+    diagnosis: Diagnosis
+    control: Arm
+    source: Source
+    folder: Callable[[Joint], Path]
+    policy: str = "doctor"
+    seed: int = 0
+    tried: list[Tried] = field(default_factory=list)
+    refusals: list[Refusal] = field(default_factory=list)
+    best: Tried | None = None
+    _seen: set[object] = field(default_factory=set)
+    _rated: set[object] = field(default_factory=set)
+
+    def run(self) -> Tried | None:
+        """The best joint prescription found; None when none is better than the script as it is."""
+        try:
+            if self.policy == "rate":
+                self._rates(Joint(), self.scene)
+            elif self.policy == "random":
+                self._random()
+            else:
+                self._doctor()
+        except Spent:
+            pass
+        self._complete()
+        return self.best
+
+    @property
+    def ranked(self) -> list[Tried]:
+        """Tried joints that gained something over their whole run, best first."""
+        found = [t for t in self.tried if t.gain > GAIN and t.horizon is None]
+        return sorted(found, key=lambda t: -t.gain)
+
+    # -- the doctor's way ---------------------------------------------------------------------
+
+    def _doctor(self) -> None:
+        scene, diagnosis, below = self.scene, self.diagnosis, Joint()
+        for round_ in range(ROUNDS):
+            parts, refused = parts_of(diagnosis, scene, {str(e) for e in below.edits})
+            if round_ == 0:
+                self.refusals = refused
+            before = self.best
+            self._round(scene, parts, below, upwards=_upwards(diagnosis))
+            if self.best is None or self.best is before:
+                return
+            below = self.best.joint
+            scene, diagnosis = self._again(self.best)
+            if not diagnosis.alarms:
+                return
+
+    def _round(self, scene: Scene, parts: Sequence[Part], below: Joint, upwards: bool) -> None:
+        base = certain_joint(scene, parts)
+        candidates = [(made, base.parts) for made in [_over(below, base)] if base.parts]
+        for part in parts:
+            made = joint(scene, base.with_part(part))
+            if made is not None and part not in base.parts:
+                candidates.append((_over(below, made), (part,)))
+        before = self.best
+        self._try(candidates[: self._affordable(WIDTH + bool(base.parts))])
+        best = self.best
+        if best is not None and best is not before:
+            if any(part.new_rate for part in best.new):
+                self._rates(best.joint, self._again(best)[0], upwards)
+            self._combine(scene, best, parts, base, below)
+            return
+        # No candidate helps as it stands: the likeliest may only need another rate.
+        structural = [made for made, new in candidates if any(p.new_rate for p in new)][:2]
+        for made in structural:
+            self._rates(made, self._scene_of(made), upwards, most=2)
+        if self.best is before:
+            self._rates(below, scene, upwards)
+
+    def _combine(
+        self, scene: Scene, best: Tried, parts: Sequence[Part], base: Joint, below: Joint
+    ) -> None:
+        """Two candidates that help alone may help more together."""
+        helping = [
+            t for t in self.ranked if t is not best and len(t.new) == 1 and t.new[0] in parts
+        ]
+        made = []
+        for other in helping[:2]:
+            if best.new and other.new[0].slots & {s for p in best.joint.parts for s in p.slots}:
+                continue
+            found = joint(scene, [*base.parts, *(p for p in best.new if p in parts), *other.new])
+            if found is not None and best.new[0] in parts:
+                made.append((_over(below, found), other.new))
+        self._try(made[: self._affordable(2)])
+
+    def _rates(self, below: Joint, scene: Scene, upwards: bool = False, most: int = RATES) -> None:
+        """Other learning rates on top of a joint prescription."""
+        if below.key in self._rated:
+            return
+        self._rated.add(below.key)
+        made = []
+        for part in rates(scene.run, scene, most, upwards):
+            found = joint(scene, [part], below)
+            if found is not None:
+                made.append((found, (part,)))
+        self._try(made[: self._affordable(most)])
+
+    def _again(self, tried: Tried) -> tuple[Scene, Diagnosis]:
+        """The scene and the diagnosis of a tried joint's own run."""
+        scene = self._scene_of(tried.joint, tried.arm)
+        return scene, diagnose(scene.run)
+
+    def _scene_of(self, made: Joint, arm: Arm | None = None) -> Scene:
+        project = Project(self.folder(made), self.scene.project.script)
+        run = arm.run if arm is not None else self.scene.run
+        if arm is None:
+            found = next((t for t in self.tried if t.joint.key == made.key), None)
+            run = found.arm.run if found is not None else run
+        return Scene(project, run, self.scene.argv)
+
+    # -- for comparison -----------------------------------------------------------------------
+
+    def _random(self) -> None:
+        """Edits by lot, from all that can be made, without looking at the diagnosis."""
+        import random
+
+        from penlight.core.finding import Finding
+        from penlight.edits import Refused, edits
+
+        lot = random.Random(self.seed)
+        names = list(edits())
+        while True:
+            parts: list[Part] = []
+            for name in lot.sample(names, min(len(names), lot.randint(1, 3))):
+                blind = Finding(pitfall="", says="")
+                try:
+                    values = list(edits()[name].propose(self.scene, blind))
+                    if values:
+                        value = lot.choice(values)
+                        self.scene.after([value])
+                        parts.append(Part("", value.says, (value,)))
+                except Refused:
+                    continue
+            made = joint(self.scene, parts) if parts else None
+            if self._affordable(1) == 0:
+                return
+            if made is not None:
+                self._try([(made, tuple(parts))])
+
+    # -- trying -------------------------------------------------------------------------------
+
+    def _affordable(self, most: int) -> int:
+        share = self.bench.share(self._horizon())
+        return max(0, min(most, int((self.bench.left - RESERVE) / share)))
+
+    def _horizon(self) -> int | None:
+        """Optimiser steps of a screening; None for the whole run."""
+        if self.bench.unit < LONG or not self.bench.steps:
+            return None
+        names = {f.pitfall for f in self.diagnosis.alarms}
+        if names & LATE:
+            return None
+        return max(100, round(self.bench.steps * (0.3 if names & DEEP else 0.1)))
+
+    def _try(self, candidates: Sequence[tuple[Joint, tuple[Part, ...]]]) -> None:
+        wanted: list[tuple[Joint, tuple[Part, ...]]] = []
+        for made, new in candidates:
+            if made.texts and made.key not in self._seen:
+                self._seen.add(made.key)
+                wanted.append((made, new))
+        horizon = self._horizon()
+        if not wanted:
+            return
+        if horizon is not None and len(wanted) > KEPT:
+            short = self._measure(wanted, horizon)
+            self.tried += short
+            keep = sorted(short, key=lambda t: -t.gain)[:KEPT]
+            wanted = [(t.joint, t.new) for t in keep if t.gain > -GAIN]
+        self._take(self._measure(wanted, None))
+
+    def _measure(
+        self, wanted: Sequence[tuple[Joint, tuple[Part, ...]]], horizon: int | None
+    ) -> list[Tried]:
+        self.bench.listener.phase(_phase(wanted))
+        texts = [(made.texts, 0) for made, _ in wanted]
+        control, source = self.control, self.source
+        if horizon is not None:
+            from penlight.trial.outcome import sources
+
+            control = self.bench.run([({}, 0)], horizon)[0]
+            source = next(iter(sources(control)), source)
+        own = score(control, source)
+        found = []
+        for (made, new), arm in zip(wanted, self.bench.run(texts, horizon), strict=True):
+            got = None if arm.failed else score(arm, source)
+            found.append(Tried(made, arm, got, difference(own, got), horizon, new))
+        return found
+
+    def _take(self, found: Sequence[Tried]) -> None:
+        self.tried += found
+        for each in found:
+            if each.arm.failed or each.score is None:
+                continue
+            bar = self.best.gain if self.best is not None else 0.0
+            if each.gain > bar + GAIN:
+                self.best = each
+
+    def _complete(self) -> None:
+        """Drop the parts of the best that it does as well without."""
+        best = self.best
+        if best is None:
+            return
+        uncertain = [p for p in best.joint.parts if not p.certain]
+        if len(best.joint.parts) < 2 or not uncertain:
+            return
+        for part in uncertain:
+            current = self.best
+            assert current is not None
+            rest = [p for p in current.joint.parts if p is not part]
+            made = joint(self.scene, rest) if rest else None
+            if made is None or self._affordable(1) == 0 or made.key == current.joint.key:
+                continue
+            known = next((t for t in self.tried if t.joint.key == made.key), None)
+            try:
+                found = known or self._measure([(made, ())], None)[0]
+            except Spent:
+                return
+            if not found.arm.failed and found.gain > current.gain - NEEDED:
+                self.best = found
+
+
+def _over(below: Joint, above: Joint) -> Joint:
+    if not below.texts:
+        return above
+    return Joint((*below.parts, *above.parts), {**below.texts, **above.texts})
+
+
+def _upwards(diagnosis: Diagnosis) -> bool:
+    return any(f.pitfall in TOO_LOW for f in diagnosis.causes[:1])
+
+
+def _phase(wanted: Sequence[tuple[Joint, tuple[Part, ...]]]) -> str:
+    if len(wanted) == 1:
+        said = "; ".join(p.says for p in wanted[0][1]) or wanted[0][0].says
+        return f"trying: {said[:1].lower()}{said[1:]}"
+    return f"trying {len(wanted)} candidates"
