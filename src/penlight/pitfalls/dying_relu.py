@@ -78,16 +78,19 @@ class DyingRelu(Pitfall):
             "`nn.init.kaiming_normal_(layer.weight, nonlinearity='relu')`.",
             "About half of the units are then on for any input.",
             "the units were alive at first and died in training",
+            edits=("initialise",),
         ),
         Prescription(
             "Divide the learning rate by ten.",
             "Units that were alive at first are killed by steps that are too long.",
             "they were dead from the first step",
+            edits=("learning-rate",),
         ),
         Prescription(
             "If units keep dying at a fitting rate: `nn.LeakyReLU(0.1)` or `nn.GELU()`.",
             "They pass a gradient back when their input is negative.",
             "the learning rate or the inputs are to blame: this only hides it",
+            edits=("swap-activation",),
         ),
     )
     demo = Demo(

@@ -71,6 +71,7 @@ class ExplodingGradient(Pitfall):
             "`nn.init.kaiming_normal_(layer.weight, nonlinearity='relu')`, or keep the default.",
             "Each layer then keeps the size of the signal.",
             "the weights are pretrained",
+            edits=("initialise",),
         ),
         Prescription(
             "Normalise inside the blocks (LayerNorm or BatchNorm).",
@@ -80,6 +81,7 @@ class ExplodingGradient(Pitfall):
             "In a recurrent cell use tanh instead of relu, or `nn.LSTM` as it is.",
             "Its output then stays within 1, however often the cell is applied.",
             "the layers are no loop",
+            edits=("swap-activation",),
         ),
         Prescription(
             "Clip: `torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)` before the step.",

@@ -81,6 +81,7 @@ class ForwardCollapse(Pitfall):
             "`nn.init.kaiming_normal_(layer.weight, nonlinearity='relu')`, biases zero.",
             "At this scale of the weights differences between inputs neither shrink nor explode.",
             "the weights are pretrained",
+            edits=("swap-activation", "initialise"),
         ),
         Prescription(
             "Use fewer layers.", "Every layer takes its share; a shallow net keeps the difference."

@@ -73,6 +73,7 @@ class InitLossOff(Pitfall):
             "Initialise the layers for their width: "
             "`nn.init.kaiming_normal_(layer.weight, nonlinearity='relu')`.",
             "The scores then have a variance of about one.",
+            edits=("initialise",),
         ),
         Prescription(
             "Scale the inputs to mean 0 and standard deviation 1.",

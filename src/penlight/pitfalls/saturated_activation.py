@@ -57,6 +57,7 @@ class SaturatedActivation(Pitfall):
             "tanh, gain 1 for sigmoid, biases zero.",
             "The units then begin in the steep part.",
             "the weights are pretrained",
+            edits=("initialise",),
         ),
         Prescription(
             "Put a norm in front of the activation: `nn.LayerNorm(width)`.",
@@ -66,10 +67,12 @@ class SaturatedActivation(Pitfall):
             "Use ReLU or GELU in hidden layers.",
             "They do not flatten out on the positive side.",
             "the bounded range is needed, as in a gate",
+            edits=("swap-activation", "initialise"),
         ),
         Prescription(
             "If the share grew in training, divide the learning rate by ten.",
             "The first steps threw the units into the flat part.",
+            edits=("learning-rate",),
         ),
     )
     demo = Demo(

@@ -52,6 +52,7 @@ class SymmetricInit(Pitfall):
             "Initialise at random: leave torch's default, or "
             "`nn.init.kaiming_normal_(layer.weight, nonlinearity='relu')`.",
             "Only different units can learn different things.",
+            edits=("initialise",),
         ),
         Prescription(
             "Keep zeros for the last layer of a branch alone.",

@@ -66,16 +66,18 @@ class VanishingGradient(Pitfall):
     )
     prescriptions = (
         Prescription(
+            "Replace sigmoid (and deep tanh) in hidden layers by ReLU or GELU.",
+            "Their slope is 1 where they are active; a sigmoid's is 1/4 at best.",
+            "it is a gate, as in an LSTM, where a bounded range is the point",
+            edits=("swap-activation", "initialise"),
+        ),
+        Prescription(
             "Match the initialisation to the activation: for ReLU "
             "`nn.init.kaiming_normal_(layer.weight, nonlinearity='relu')`, for tanh "
             "`nn.init.xavier_normal_(layer.weight, gain=5/3)`, and zero biases.",
             "Each layer then passes on about all of the light.",
             "the weights are pretrained, or the activation is a sigmoid: no usual scheme saves it",
-        ),
-        Prescription(
-            "Replace sigmoid (and deep tanh) in hidden layers by ReLU or GELU.",
-            "Their slope is 1 where they are active; a sigmoid's is 1/4 at best.",
-            "it is a gate, as in an LSTM, where a bounded range is the point",
+            edits=("initialise",),
         ),
         Prescription(
             "Add a way around each block: `x = x + block(F.layer_norm(x, x.shape[-1:]))`.",
