@@ -5,6 +5,7 @@
 #   ./do demo [SCRIPT]      watch a training that fails and say why (default: examples/struggling.py)
 #   ./do test [PYTEST ...]  lint, then all tests; arguments go to pytest: ./do test -m nightly
 #   ./do lint               ruff, mypy, import-linter
+#   ./do browser            install Debian's chromium for the browser tests, where it is missing
 #   ./do docs               write a page for each pitfall into docs/_generated
 #   ./do bench [NAME ...]   run benchmarks/NAME.py; without a name, list them
 #   ./do setup              only make .venv, with everything for development
@@ -24,7 +25,7 @@ fail() {
     exit 1
 }
 
-usage() { sed -n '5,11s/^# \{0,3\}//p' do; }
+usage() { sed -n '5,12s/^# \{0,3\}//p' do; }
 
 # The interpreter to build .venv with. The package itself runs on 3.10, the pinned versions do not.
 find_python() {
@@ -84,6 +85,20 @@ lint() {
     check lint-imports
 }
 
+# The browser of tests/browser. Without it those tests are skipped, except in CI.
+browser() {
+    [ -x /usr/bin/chromium ] && return
+    if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
+        say "there is no /usr/bin/chromium, so the browser tests are skipped (Debian, Ubuntu: sudo apt-get install chromium)"
+        return
+    fi
+    say "installing chromium for the browser tests"
+    said=$(apt-get update 2>&1 && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends chromium 2>&1) || {
+        printf '%s\n' "$said" | tail -n 5 >&2
+        say "chromium could not be installed, so the browser tests are skipped"
+    }
+}
+
 verb=${1:-help}
 [ $# -eq 0 ] || shift
 
@@ -95,6 +110,7 @@ case $verb in
         ;;
     test)
         setup torch,dev
+        browser
         lint
         exec "$venv/bin/python" -m pytest -n 2 -m "not nightly" "$@"
         ;;
@@ -102,6 +118,7 @@ case $verb in
         setup torch,dev
         lint
         ;;
+    browser) browser ;;
     docs)
         setup torch,dev
         exec "$venv/bin/python" docs/generate.py

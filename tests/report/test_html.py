@@ -217,7 +217,7 @@ def test_uneven_looks_are_thinned_by_steps():
     steps = np.concatenate([np.arange(1000), np.arange(1000, 100_000, 1000)])
     small = thin(series_of(np.cos(steps / 3.0), steps), 100)
     assert set(range(2000, 100_000, 1000)) <= set(small.steps.tolist())
-    assert (small.steps < 1000).sum() <= 3
+    assert (small.steps < 1000).sum() <= 5
 
 
 def test_means_are_means():

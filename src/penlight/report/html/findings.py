@@ -64,7 +64,7 @@ def card(finding: Finding, run: Run, pack: Pack) -> dict[str, Any]:
         "layer": w.clean(finding.where),
         "says": w.clean(w.sentence(finding.says)),
         "because_of": w.clean(finding.because_of),
-        "evidence": [_evidence(e, run, pack) for e in finding.evidence],
+        "evidence": _exhibits(finding.evidence, run, pack),
         "remedies": [
             {
                 "do": inline(w.sentence(p.do)),
@@ -101,16 +101,29 @@ def _card(known: Pitfall) -> dict[str, Any]:
 # -- evidence -------------------------------------------------------------------------------
 
 
-def _evidence(evidence: Evidence, run: Run, pack: Pack) -> dict[str, Any]:
-    says = w.clean(w.sentence(w.capital(evidence.says)))
-    return {
-        "says": says,
-        "numbers": w.clean(told.numbers(evidence)),
-        "curve": _curve(evidence, run, pack),
-        "gauge": _gauge(evidence),
-        "ops": _ops(evidence, run) if evidence.signal == "graph" else [],
-        "classes": _classes(evidence, run) if evidence.signal in ("predictions", "targets") else [],
-    }
+def _exhibits(evidence: tuple[Evidence, ...], run: Run, pack: Pack) -> list[dict[str, Any]]:
+    """Each piece of evidence with the picture that fits it best; no picture twice."""
+    found = []
+    shown: set[str] = set()
+    for item in evidence:
+        exhibit: dict[str, Any] = {
+            "says": w.clean(w.sentence(w.capital(item.says))),
+            "numbers": w.clean(told.numbers(item)),
+            "ops": [],
+            "classes": [],
+            "curve": None,
+            "gauge": _gauge(item),
+        }
+        if item.signal == "graph" and "ops" not in shown:
+            exhibit["ops"] = _ops(item, run)
+        elif item.signal in ("predictions", "targets") and "class" in item.says.lower():
+            exhibit["classes"] = _classes(item, run) if "classes" not in shown else []
+        elif f"{item.signal} {item.where}" not in shown:
+            exhibit["curve"] = _curve(item, run, pack)
+            shown.add(f"{item.signal} {item.where}")
+        shown.update(key for key in ("ops", "classes") if exhibit[key])
+        found.append(exhibit)
+    return found
 
 
 def _curve(evidence: Evidence, run: Run, pack: Pack) -> dict[str, Any] | None:

@@ -208,5 +208,5 @@ def _wide(series: Series) -> bool:
     values = series.finite.values
     if not len(values) or float(values.min()) <= 0:
         return False
-    low, high = np.quantile(values, [0.02, 0.98])
+    low, high = np.quantile(values, [0.02, 0.98]) if len(values) > 100 else np.sort(values)[[0, -1]]
     return math.log10(high / low) > 2

@@ -119,6 +119,7 @@ def content(
         key: any(p[key] for p in pictures)
         for key in ("light", "loss", "updates", "dead", "saturated")
     }
+    has["valid"] = any(p["loss"] and p["loss"]["valid"] for p in pictures)
     data = {
         "arms": pictures,
         "band": BAND,

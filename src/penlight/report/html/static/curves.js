@@ -4,12 +4,13 @@ const charts = new Set();
 const FONT = "11.5px system-ui, -apple-system, 'Segoe UI', sans-serif";
 const DASHES = { symptom: [2, 3], nan: [], rate: [6, 4] };
 
-function curve(holder, lines, { log = false, tall = 240, band = null, events = [], gaps = [], right = null, zero = false, level = null } = {}) {
+function curve(holder, lines, { log = false, tall = 240, band = null, events = [], gaps = [], right = null, zero = false, level = null, lost = null } = {}) {
   const readout = make("p", { class: "readout", "aria-live": "polite" });
   const box = make("div", { tabindex: "0", role: "img", "aria-label": lines.map((l) => `${l.label}: ${number(l.y.find((v) => v !== null) ?? null)} to ${number(l.y.findLast((v) => v !== null) ?? null)}`).slice(0, 12).join("; ") });
   holder.append(readout, box);
-  const safe = log ? lines.map((l) => ({ ...l, y: l.y.map((v) => (v !== null && v > 0 ? v : l.scale ? v : null)) })) : lines;
-  const table = uPlot.join(safe.map((l) => [l.x, l.y]), safe.map((l) => l.y.map(() => 1)));
+  // Logarithms are taken here: uPlot's own logarithmic axis has no end below 1e-16.
+  const lift = log ? (v) => (v > 0 ? Math.log10(v) : null) : (v) => v;
+  const table = uPlot.join(lines.map((l) => [l.x, l.scale ? l.y : l.y.map((v) => (v === null ? null : lift(v)))]));
   const ink = colour("soft");
   const grid = { stroke: colour("grid"), width: 1 };
   const axis = { stroke: ink, font: FONT, grid, ticks: { show: false }, gap: 6 };
@@ -29,15 +30,15 @@ function curve(holder, lines, { log = false, tall = 240, band = null, events = [
     focus: { alpha: lines.length > 4 ? 0.28 : 1 },
     scales: {
       x: { time: false },
-      y: log ? { distr: 3, range: (u, low, high) => decades(low, high, band) } : zero ? { range: (u, low, high) => [Math.min(0, low), Math.max(high, level?.value ?? high) * 1.06 || 1] } : {},
+      y: log ? { range: (u, low, high) => decades(low, high, band) } : zero ? { range: (u, low, high) => [Math.min(0, low), Math.max(high, level?.value ?? high) * 1.06 || 1] } : {},
       ...(right ? { rate: {} } : {}),
     },
     axes: [
       { ...axis, size: 28, values: (u, ticks) => ticks.map((v) => (Number.isInteger(v) ? compact(v) : "")) },
-      { ...axis, size: 52, values: (u, ticks) => ticks.map((v) => (v === null ? "" : log ? powerOfTen(v) : compact(v))) },
+      { ...axis, size: 52, ...(log ? { incrs: [1, 2, 3, 4, 5, 10, 20] } : {}), values: (u, ticks) => ticks.map((v) => (log ? powerOfTen(v) : compact(v))) },
       ...(right ? [{ ...axis, side: 1, scale: "rate", size: 56, grid: { show: false }, values: (u, ticks) => ticks.map((v) => number(v)), label: right, labelSize: 16, labelFont: FONT }] : []),
     ],
-    series: [{}, ...safe.map((l) => ({
+    series: [{}, ...lines.map((l) => ({
       label: l.label,
       stroke: l.stroke,
       width: l.width ?? 1.6,
@@ -46,11 +47,11 @@ function curve(holder, lines, { log = false, tall = 240, band = null, events = [
       points: { show: l.points ?? l.x.length < 3, size: 5, fill: l.stroke },
     }))],
     hooks: {
-      drawClear: [(u) => band && shadeBand(u, band)],
-      drawAxes: [(u) => gaps.forEach((gap) => shadeGap(u, gap)), (u) => level && drawLevel(u, level)],
+      drawClear: [(u) => band && shadeBand(u, band.map(lift))],
+      drawAxes: [(u) => gaps.forEach((gap) => shadeGap(u, gap, lift)), (u) => lost !== null && shadeLost(u, lost), (u) => level && drawLevel(u, level, lift)],
       draw: [(u) => mark(u, events)],
-      setCursor: [(u) => say(u, safe, readout)],
-      setSeries: [(u) => say(u, safe, readout)],
+      setCursor: [(u) => say(u, lines, readout, log)],
+      setSeries: [(u) => say(u, lines, readout, log)],
     },
   };
   const chart = new uPlot(options, table, box);
@@ -68,7 +69,7 @@ function nearest(column, near) {
   return null;
 }
 
-function say(u, lines, readout) {
+function say(u, lines, readout, log) {
   const at = u.cursor.idx;
   if (at === null || at === undefined || u.cursor.left < 0) {
     readout.replaceChildren();
@@ -79,7 +80,7 @@ function say(u, lines, readout) {
   const parts = [`step ${grouped(u.data[0][at])}`];
   for (const i of shown) {
     const k = nearest(u.data[i], at);
-    if (k !== null) parts.push("   ", make("b", {}, lines[i - 1].label), ` ${number(u.data[i][k])}`);
+    if (k !== null) parts.push("   ", make("b", {}, lines[i - 1].label), ` ${number(log && !lines[i - 1].scale ? 10 ** u.data[i][k] : u.data[i][k])}`);
   }
   readout.replaceChildren(...parts);
 }
@@ -93,27 +94,28 @@ function step(chart, table, event) {
   event.preventDefault();
 }
 
+// Whole decades around what is shown, with room for the band; at most twenty-four of them.
 function decades(low, high, band) {
-  if (low === null || low === undefined || !(low > 0)) return band ?? [1e-3, 1];
-  let from = Math.floor(Math.log10(low) + 1e-9);
-  let to = Math.ceil(Math.log10(high) - 1e-9);
+  const known = Number.isFinite(low) && Number.isFinite(high);
+  let from = known ? Math.floor(low + 1e-9) : 0;
+  let to = known ? Math.ceil(high - 1e-9) : 1;
   if (band) {
     from = Math.min(from, Math.floor(Math.log10(band[0])) - 1);
     to = Math.max(to, Math.ceil(Math.log10(band[1])));
   }
-  return [10 ** Math.max(from, to - 24), 10 ** (to > from ? to : from + 1)];
+  to = Math.max(to, from + 1);
+  return [Math.max(from, to - 24), to];
 }
 
-function powerOfTen(value) {
-  const exponent = Math.log10(value);
-  if (Math.abs(exponent - Math.round(exponent)) > 1e-6) return "";
-  const whole = Math.round(exponent);
-  if (whole >= -2 && whole <= 3) return String(Number((10 ** whole).toPrecision(1)));
-  return `10${String(whole).replace(/./g, (c) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[c] ?? "⁻")}`;
+function powerOfTen(exponent) {
+  if (!Number.isInteger(exponent)) return "";
+  if (exponent >= -2 && exponent <= 3) return String(Number((10 ** exponent).toPrecision(1)));
+  return `10${String(exponent).replace(/./g, (c) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[c] ?? "⁻")}`;
 }
 
 function compact(value) {
   const size = Math.abs(value);
+  if (size >= 1e9) return power(value, 2);
   if (size >= 1e6) return `${Number((value / 1e6).toPrecision(3))}M`;
   if (size >= 1e4) return `${Number((value / 1e3).toPrecision(3))}k`;
   if (size >= 1e3) return grouped(value);
@@ -132,7 +134,7 @@ function shadeBand(u, [low, high]) {
 }
 
 // The space between two curves, along the second one's points.
-function shadeGap(u, { above, below }) {
+function shadeGap(u, { above, below }, lift) {
   if (above.x.length < 2) return;
   const ctx = u.ctx;
   ctx.save();
@@ -140,18 +142,34 @@ function shadeGap(u, { above, below }) {
   ctx.rect(u.bbox.left, u.bbox.top, u.bbox.width, u.bbox.height);
   ctx.clip();
   ctx.beginPath();
-  const known = above.x.map((_, i) => i).filter((i) => above.y[i] !== null && at(below, above.x[i]) !== null);
-  known.forEach((i) => ctx.lineTo(u.valToPos(above.x[i], "x", true), u.valToPos(above.y[i], "y", true)));
-  known.reverse().forEach((i) => ctx.lineTo(u.valToPos(above.x[i], "x", true), u.valToPos(at(below, above.x[i]), "y", true)));
+  const known = above.x.map((_, i) => i).filter((i) => above.y[i] !== null && lift(above.y[i]) !== null && at(below, above.x[i]) !== null && lift(at(below, above.x[i])) !== null);
+  known.forEach((i) => ctx.lineTo(u.valToPos(above.x[i], "x", true), u.valToPos(lift(above.y[i]), "y", true)));
+  known.reverse().forEach((i) => ctx.lineTo(u.valToPos(above.x[i], "x", true), u.valToPos(lift(at(below, above.x[i])), "y", true)));
   ctx.closePath();
   ctx.fillStyle = colour("shade");
   ctx.fill();
   ctx.restore();
 }
 
+// From here on nothing is finite any more.
+function shadeLost(u, from) {
+  const ratio = window.devicePixelRatio || 1;
+  const left = Math.max(u.bbox.left, u.valToPos(from, "x", true));
+  const room = u.bbox.left + u.bbox.width - left;
+  if (room < 2) return;
+  u.ctx.save();
+  u.ctx.fillStyle = colour("bad-wash");
+  u.ctx.fillRect(left, u.bbox.top, room, u.bbox.height);
+  u.ctx.fillStyle = colour("bad");
+  u.ctx.font = `${11.5 * ratio}px system-ui, sans-serif`;
+  u.ctx.textAlign = "center";
+  if (room > 110 * ratio) u.ctx.fillText("not finite any more", left + room / 2, u.bbox.top + u.bbox.height / 2);
+  u.ctx.restore();
+}
+
 // A loss that something is to be compared with.
-function drawLevel(u, level) {
-  const y = u.valToPos(level.value, "y", true);
+function drawLevel(u, level, lift) {
+  const y = u.valToPos(lift(level.value), "y", true);
   if (!(y >= u.bbox.top - 1 && y <= u.bbox.top + u.bbox.height)) return;
   const ratio = window.devicePixelRatio || 1;
   const ctx = u.ctx;
@@ -167,6 +185,10 @@ function drawLevel(u, level) {
   ctx.textAlign = "right";
   const under = y - 18 * ratio < u.bbox.top || level.under;
   ctx.textBaseline = under ? "top" : "bottom";
+  ctx.setLineDash([]);
+  ctx.strokeStyle = colour("card");
+  ctx.lineWidth = 4 * ratio;
+  ctx.strokeText(level.label, u.bbox.left + u.bbox.width - 4 * ratio, y + (under ? 12 : -5) * ratio);
   ctx.fillText(level.label, u.bbox.left + u.bbox.width - 4 * ratio, y + (under ? 12 : -5) * ratio);
   ctx.restore();
 }
@@ -213,6 +235,7 @@ function lossCurve(holder) {
   const gaps = [];
   const events = [];
   let log = true;
+  let lost = null;
   const two = data.arms.length > 1;
   data.arms.forEach((arm, i) => {
     if (!arm.loss) return;
@@ -230,14 +253,16 @@ function lossCurve(holder) {
       lines.push({ ...valid, label: `${name}validation`, stroke, width: 2.2, dash: [6, 4], points: valid.x.length < 40 });
       if (!two) gaps.push({ above: valid, below: mean ?? raw });
     }
+    const alive = raw.y.findLastIndex((v) => v !== null);
+    if (!two && alive < raw.y.length - 1) lost = raw.x[alive + 1];
     for (const [label, k] of arm.loss.others) lines.push({ ...series(k), label: `${name}${label}`, stroke: colour("early"), width: 1.4 });
-    if (arm.loss.rate !== null && !two) lines.push({ ...series(arm.loss.rate), label: "learning rate", stroke: colour("soft"), width: 1.2, dash: [2, 3], scale: "rate" });
+    if (arm.loss.rate !== null && !two) lines.push({ ...series(arm.loss.rate), label: "learning rate", stroke: colour("soft"), width: 1.6, dash: [2, 4], scale: "rate" });
     if (i === 0) events.push(...arm.loss.events);
   });
   const chance = data.arms.find((arm) => arm.loss?.chance)?.loss.chance;
   const level = chance ? { value: chance, label: `a guess without looking at the input: ${number(chance)}`, under: true } : null;
   const right = lines.some((l) => l.scale) ? "learning rate" : null;
-  curve(holder, lines, { log, tall: window.innerWidth < 600 ? 240 : 320, events, gaps, right, zero: !log, level });
+  curve(holder, lines, { log, tall: window.innerWidth < 600 ? 240 : 320, events, gaps, right, zero: !log, level, lost });
   holder.append(legend(lines, gaps.length ? "gap" : ""));
 }
 
@@ -264,6 +289,10 @@ function updateCurves(holder) {
     const total = arm.updates.length;
     const lines = arm.updates.map((row, i) => ({ ...series(row.series), label: row.name, stroke: blend(total > 1 ? i / (total - 1) : 1), width: total > 40 ? 1 : 1.5 }));
     if (arm.label) holder.append(make("h3", {}, arm.label));
+    if (!lines.some((l) => l.y.some((v) => v > 0))) {
+      holder.append(make("p", {}, "Not one of these weights moved in any step that was looked at."));
+      continue;
+    }
     curve(holder, lines, { log: true, tall: arms.length > 1 ? 220 : 280, band: data.band });
     if (total > 1) holder.append(legend([{ ...lines[0], label: `${lines[0].label} (first)` }, { ...lines[total - 1], label: `${lines[total - 1].label} (last)` }]));
   }

@@ -22,8 +22,8 @@ function heat(holder, key) {
 
 function oneHeat(arm, kind, last, readout) {
   const rows = kind.rows(arm);
-  const each = Math.max(1, Math.min(22, Math.floor((rows.length > 40 ? 300 : 260) / rows.length)));
-  const tall = Math.max(54, rows.length * each);
+  const each = Math.max(1, Math.min(40, Math.floor((rows.length > 40 ? 300 : 264) / rows.length)));
+  const tall = Math.max(120, rows.length * each);
   const canvas = make("canvas", { height: tall, tabindex: "0", role: "img", "aria-label": `A row for each of ${rows.length} layers over ${count(last + 1, "step")}` });
   canvas.style.height = `${tall}px`;
   const names = make("div", { class: "names", "aria-hidden": "true" });
