@@ -52,6 +52,7 @@ class LossBroadcast(Pitfall):
             "Give both the same shape: loss_fn(model(x).squeeze(-1), y), "
             "or loss_fn(model(x), y.unsqueeze(-1)).",
             "Then prediction i is compared with label i only.",
+            edits=("match-shapes",),
         ),
         Prescription(
             "Guard the line: assert prediction.shape == y.shape.",
