@@ -16,6 +16,8 @@ from penlight.errors import PenlightError
 # What `penlight --help` says, so that listing the verbs imports none of them.
 VERBS = {
     "run": "Watch a training script, then say what is wrong and why.",
+    "fix": "Find a cure, prove it in paired runs, hand over the diff.",
+    "undo": "Take back what fix --apply has written.",
     "check": "Run a script up to its first optimiser steps and examine those.",
     "diagnose": "Diagnose a stored run anew; needs no torch.",
     "report": "Write a stored run as one HTML page; needs no torch.",

@@ -15,7 +15,7 @@ from penlight.errors import PenlightError
 
 def to_text(diagnosis: Diagnosis) -> str:
     """The diagnosis as strict JSON: what is not finite becomes null."""
-    return json.dumps(_strict(diagnosis.to_json()), indent=2, allow_nan=False) + "\n"
+    return json.dumps(strict(diagnosis.to_json()), indent=2, allow_nan=False) + "\n"
 
 
 def prepare(path: Path) -> Path:
@@ -77,14 +77,15 @@ def _umask() -> int:
     return mask
 
 
-def _strict(value: Any) -> Any:
+def strict(value: Any) -> Any:
+    """Plain JSON values: what is not finite becomes null."""
     if isinstance(value, dict):
-        return {str(k): _strict(v) for k, v in value.items()}
+        return {str(k): strict(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_strict(v) for v in value]
+        return [strict(v) for v in value]
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else None
     if value is None or isinstance(value, (bool, int, str)):
         return value
     # A number of numpy's that is neither float nor int in Python's eyes.
-    return _strict(value.item()) if hasattr(value, "item") else str(value)
+    return strict(value.item()) if hasattr(value, "item") else str(value)

@@ -184,7 +184,8 @@ class Zygote:
 
     def close(self) -> None:
         """End it and its arms."""
-        assert self._process.stdin is not None and self._process.stdout is not None
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.close()
         try:
@@ -253,17 +254,17 @@ class OnRay:
             import ray
         except ImportError:
             raise PenlightError("--on ray needs Ray: pip install 'penlight[ray]'.") from None
-        self._ray = ray
+        self._ray: Any = ray
         self._ours = not ray.is_initialized()
         if self._ours:
             ray.init(log_to_driver=False, include_dashboard=False, configure_logging=False)
-        self.slots = slots or max(1, int(ray.cluster_resources().get("CPU", 1)))
+        self.slots = slots or max(1, int(self._ray.cluster_resources().get("CPU", 1)))
         self._scratch = scratch
         packed = io.BytesIO()
         with tarfile.open(fileobj=packed, mode="w") as archive:
             archive.add(scratch / SNAPSHOT, SNAPSHOT)
         data = ray.put(packed.getvalue())
-        host = ray.remote(num_cpus=1)(_Host)
+        host = self._ray.remote(num_cpus=1)(_Host)
         self._hosts = [host.remote(data, list(modules)) for _ in range(self.slots)]
         self._free = list(self._hosts)
         self._waiting: list[tuple[Job, float]] = []

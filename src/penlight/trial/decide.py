@@ -19,6 +19,7 @@ from typing import Literal
 
 import numpy as np
 
+Values = np.ndarray[tuple[int], np.dtype[np.float64]]
 Verdict = Literal["accept", "harmful", "no-effect", "no-benefit", "undecided"]
 
 G = 10.0  # prior variance of the standardised effect
@@ -71,10 +72,7 @@ def decide(pairs: Sequence[Pair], *, alpha: float = ALPHA, fixed: bool = False) 
     if np.isnan(d).any():
         return Decision("undecided", n)
     if fixed:
-        better = float(d[0])
-        if better > SURE:
-            return Decision("accept", n, math.inf, 0.0)
-        return Decision("harmful" if better < -SURE else "no-benefit", n)
+        return _plain(float(d[0]), n)
     if n < FEWEST:
         return Decision(None, n)
     e = e_value(d - MARGIN)
@@ -82,17 +80,25 @@ def decide(pairs: Sequence[Pair], *, alpha: float = ALPHA, fixed: bool = False) 
         return Decision("accept", n, e, rate)
     if n >= SEPARATED and separated(pairs[:SEPARATED]):
         return Decision("accept", n, e, rate)
-    harm = e_value(-d - MARGIN)
-    if harm >= 1 / alpha:
-        return Decision("harmful", n, e, rate)
+    return Decision(_unproven(d, alpha), n, e, rate)
+
+
+def _unproven(d: Values, alpha: float) -> Verdict | None:
+    """What else to say of differences that prove no benefit; None: go on."""
+    if e_value(-d - MARGIN) >= 1 / alpha:
+        return "harmful"
     mean = float(d.mean())
-    if mean <= MARGIN:
-        # Futility: the evidence points the wrong way, or nowhere.
-        if n >= SEPARATED or mean < 0:
-            return Decision("no-benefit", n, e, rate)
-    if n >= MOST:
-        return Decision("undecided", n, e, rate)
-    return Decision(None, n, e, rate)
+    # Futility: the evidence points the wrong way, or nowhere.
+    if mean < 0 or (mean <= MARGIN and len(d) >= SEPARATED):
+        return "no-benefit"
+    return "undecided" if len(d) >= MOST else None
+
+
+def _plain(better: float, n: int) -> Decision:
+    """The verdict where all pairs are one and the same."""
+    if better > SURE:
+        return Decision("accept", n, math.inf, 0.0)
+    return Decision("harmful" if better < -SURE else "no-benefit", n)
 
 
 def separated(pairs: Sequence[Pair]) -> bool:
@@ -100,8 +106,8 @@ def separated(pairs: Sequence[Pair]) -> bool:
     return max(p.treated for p in pairs) < min(p.control for p in pairs) - MARGIN
 
 
-def e_value(x: np.ndarray[tuple[int], np.dtype[np.float64]]) -> float:
-    """Evidence that the mean of normal values with unknown spread is positive, against zero or less.
+def e_value(x: Values) -> float:
+    """Evidence that the mean of normal values is above zero, their spread unknown.
 
     The t statistic's density under a half-normal prior on the standardised effect, over its
     density at no effect, both with the spread integrated out.
@@ -113,7 +119,7 @@ def e_value(x: np.ndarray[tuple[int], np.dtype[np.float64]]) -> float:
     t = math.sqrt(n) * mean / spread
     t = max(-1e6, min(1e6, t))
     v, shrink = n - 1, 1 + n * G
-    # w = observed spread over true spread; its likely range depends on t, so the grid is logarithmic.
+    # w = observed spread over the true one; its likely range depends on t: a logarithmic grid.
     w = np.exp(np.linspace(-16, 3, 4000))
     base = (v + 1) * np.log(w) - v * w**2 / 2  # one more power of w for the logarithmic grid
     null = base - (t * w) ** 2 / 2
@@ -128,6 +134,6 @@ def _upper(z: float) -> float:
     return 0.5 * math.erfc(z / math.sqrt(2))
 
 
-def _sum(logs: np.ndarray[tuple[int], np.dtype[np.float64]]) -> float:
+def _sum(logs: Values) -> float:
     top = float(logs.max())
     return top + math.log(float(np.exp(logs - top).sum()))

@@ -391,7 +391,7 @@ def _percent(name: str) -> bool:
 
 
 def _is_score(name: str) -> bool:
-    """Whether a printed number is a result that stands for itself: no loss, not on training data."""
+    """Whether a printed number stands for itself: no loss, and not on training data."""
     return (
         "train" not in name
         and "loss" not in name

@@ -159,12 +159,12 @@ class Samples:
         if int(torch._C._current_graph_task_id()) != -1:  # recomputed in the backward pass
             return
         if not result.requires_grad:
-            call = _rows(name, x, y, given, self.step, PASS_ROWS, PASS)  # type: ignore[arg-type]
+            call = _rows(name, x, y, given, self.step, PASS_ROWS, PASS)
             if call is not None:
                 self._site(name, "eval", _stack(2)).evaluate(call)
             return
         self._named = True
-        call = _rows(name, x, y, given, self.step, ROWS, CALL)  # type: ignore[arg-type]
+        call = _rows(name, x, y, given, self.step, ROWS, CALL)
         node = result.grad_fn
         if call is None or node is None:
             return

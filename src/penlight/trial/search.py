@@ -48,12 +48,13 @@ class Tried:
     gain: float  # log-ratio over the script as it is
     horizon: int | None
     new: tuple[Part, ...]  # the parts that set it apart from what was there before
+    shown_better: bool = False  # by the measure that is shown, if not by all together
 
     def verdict(self, control: Arm) -> Verdict:
         """What one pair says of it, as far as it says anything."""
         if self.arm.digest and self.arm.digest == control.digest:
             return "no-effect"
-        if self.gain < -GAIN:
+        if self.gain < -GAIN and not self.shown_better:
             return "harmful"
         return "no-benefit" if not self.gain > GAIN else "undecided"
 
@@ -261,7 +262,8 @@ class Search:
         found = []
         for (made, new), arm in zip(wanted, self.bench.run(texts, horizon), strict=True):
             got = None if arm.failed else score(arm, source)
-            found.append(Tried(made, arm, got, difference(own, got), horizon, new))
+            better = own is not None and got is not None and got.main[1] < own.main[1]
+            found.append(Tried(made, arm, got, difference(own, got), horizon, new, better))
         return found
 
     def _take(self, found: Sequence[Tried]) -> None:

@@ -77,7 +77,7 @@ def _torch(offset: int) -> None:
     for name in ("manual_seed", "manual_seed_all"):
         inner = getattr(torch.cuda, name)
         setattr(torch.cuda, name, lambda seed, inner=inner: inner(_moved(seed, offset)))
-    own = torch.Generator
+    own: Any = torch.Generator
 
     class Kind(type(own)):  # type: ignore[misc]
         def __instancecheck__(cls, value: object) -> bool:

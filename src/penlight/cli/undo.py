@@ -1,0 +1,27 @@
+"""`penlight undo`: take back what `penlight fix --apply` has written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from penlight.cli.output import echo
+from penlight.cli.watching import shown
+
+
+@click.command("undo")
+@click.option("--force", is_flag=True, help="Also where a file was edited since.")
+@click.option(
+    "--dir", "root", type=click.Path(path_type=Path), metavar="DIR",
+    help="Where the backups are.  [default: $PENLIGHT_DIR or .penlight]",
+)  # fmt: skip
+def command(force: bool, root: Path | None) -> None:
+    """Take back the last patch that penlight fix --apply has written.
+
+    A file that was edited since is left alone, and nothing is undone.
+    """
+    from penlight.trial.apply import undo
+
+    for path in undo(root.absolute() if root is not None else None, force=force):
+        echo(f"{shown(path)} is as it was.")
