@@ -81,3 +81,33 @@ def test_diverging_is_something_else():
 
 def test_passes_over_the_training_set_do_not_count():
     assert not said(RISE, TS, training_rows=1.0)
+
+
+def hits(accuracies, curve=FALLING):
+    """Passes of a script that only counts right answers."""
+    passes = [
+        Predictions(
+            objective="accuracy@train.py:9", step=20 * (i + 1), samples=1000, accuracy=accuracy
+        )
+        for i, accuracy in enumerate(accuracies)
+    ]
+    return list(Overfitting().detect(fake_run({LOSS: curve}, [objective(), *passes])))
+
+
+def test_accuracy_falls_while_the_training_loss_falls():
+    (found,) = hits([0.6, 0.72, 0.8, 0.78, 0.75, 0.72, 0.7, 0.69])
+    assert found.severity == "warning"
+    assert found.first_step == 60
+    assert "from 80.0% to 70.0%" in found.says
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "curve"),
+    [
+        ([0.6, 0.72, 0.8, 0.79, 0.78, 0.77, 0.77, 0.76], FALLING),  # under five points
+        ([0.6, 0.72, 0.8, 0.78, 0.75, 0.72, 0.79, 0.69], FALLING),  # one bad pass
+        ([0.6, 0.72, 0.8, 0.78, 0.75, 0.72, 0.7, 0.69], FALLING[::-1]),  # training gets worse, too
+    ],
+)
+def test_a_wobble_of_accuracy_is_nothing(accuracies, curve):
+    assert not hits(accuracies, curve)

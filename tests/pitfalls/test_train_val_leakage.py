@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from penlight.core.facts import Hygiene, Inputs, Predictions
+from penlight.core.facts import Inputs, Predictions
 from penlight.core.vocabulary import OBJECTIVE_LOSS
 from penlight.pitfalls.train_val_leakage import TrainValLeakage
 from penlight.testing import check_card, fake_run, objective
@@ -13,7 +13,7 @@ SITE = "cross_entropy@train.py:1"
 TABLE = Inputs(shape=(32, 16), samples=2000, repeated_rows=0.5)
 
 
-def said(shares, samples=300, inputs=TABLE, looks=range(90), calls=1):
+def said(shares, samples=300, inputs=TABLE, looks=range(90)):
     passes = [
         Predictions(
             objective="cross_entropy@train.py:9",
@@ -23,9 +23,8 @@ def said(shares, samples=300, inputs=TABLE, looks=range(90), calls=1):
         )
         for i, share in enumerate(shares)
     ]
-    order = Hygiene(eval_gaps=len(shares), eval_forwards=calls * len(shares))
     series = {(OBJECTIVE_LOSS, SITE): dict.fromkeys(looks, 1.0)}
-    return list(TrainValLeakage().detect(fake_run(series, [objective(), inputs, order, *passes])))
+    return list(TrainValLeakage().detect(fake_run(series, [objective(), inputs, *passes])))
 
 
 def test_card():
@@ -75,7 +74,3 @@ def test_rows_that_were_never_looked_at():
 )
 def test_rows_that_are_equal_by_nature(inputs):
     assert not said([0.4] * 5, inputs=inputs)
-
-
-def test_several_calls_may_be_over_different_sets():
-    assert not said([0.4] * 5, calls=4)

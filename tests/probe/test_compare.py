@@ -94,6 +94,36 @@ def test_passes_over_known_and_new_samples_are_told_apart() -> None:
     assert sorted(seen) == [(30, 0.0), (50, 1.0)]
 
 
+def test_one_function_for_both_sets_of_data() -> None:
+    """The same loss call judges the training set and a held-out set of which a quarter is known."""
+    torch.manual_seed(0)
+    x, y = torch.randn(120, 4), torch.randint(2, (120,))
+    held_x, held_y = torch.randn(40, 4), torch.randint(2, (40,))
+    held_x[::4] = x[:10]
+    sink = MemorySink()
+    probe = Probe(sink)
+    probe.start()
+    net = nn.Linear(4, 2)
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+
+    def evaluate(x: Tensor, y: Tensor) -> None:
+        with torch.no_grad():
+            for rows in torch.arange(len(x)).split(20):
+                F.cross_entropy(net(x[rows]), y[rows])
+
+    for _ in range(3):
+        for rows in torch.randperm(120).split(30):
+            optimizer.zero_grad()
+            F.cross_entropy(net(x[rows]), y[rows]).backward()
+            optimizer.step()
+        evaluate(x, y)
+        evaluate(held_x, held_y)
+    probe.finish()
+    seen = [(p.samples, p.training_rows) for p in sink.run().evaluations(held_out=False)]
+    assert sorted(seen) == [(40, 0.25)] * 3 + [(120, 1.0)] * 3
+    assert [p.paired_t is None for p in sink.run().evaluations()] == [True, False, False]
+
+
 def test_equality_is_torchs_own_again_afterwards() -> None:
     own = torch.eq
     watched(COUNTS["=="], epochs=1)

@@ -73,6 +73,12 @@ class Overfitting(Pitfall):
         why="of the loss of a guess that knows nothing: a quarter of all there is to know was lost "
         "again; over-confidence of healthy long runs stayed under 0.1",
     )
+    points: float = limit(
+        0.05,
+        why="of accuracy, where no loss tells: five answers in a hundred given right before and "
+        "wrong now, beyond chance; in passes of the benchmarks' healthy scripts the last two are "
+        "never that far below the best",
+    )
     prescriptions = (
         Prescription(
             "Keep the weights of the best validation pass and stop when it has not improved for a "
@@ -160,9 +166,41 @@ print("RESULT " + json.dumps({"metric": "validation loss", "value": val_loss}))
 
     def detect(self, run: Run) -> Iterator[Finding]:
         for passes in held_out_passes(run):
-            finding = self._judge(run, passes)
+            told = any(p.loss is not None for p in passes)
+            finding = self._judge(run, passes) if told else self._by_accuracy(run, passes)
             if finding is not None:
                 yield finding
+
+    def _by_accuracy(self, run: Run, passes: list[Predictions]) -> Finding | None:
+        """The same for passes that only count right answers."""
+        scored = [(p.accuracy, p) for p in passes if p.accuracy is not None]
+        if len(scored) < 4:
+            return None
+        top, best = max(scored, key=lambda pair: pair[0])
+        now, last = max(scored[-2:], key=lambda pair: pair[0])
+        noise = math.sqrt(2 * max(top * (1 - top), 1e-6) / last.samples)
+        if top - now < max(self.points, self.t * noise):
+            return None
+        before, after = self._training_losses(run, best.step)
+        if not after < before:
+            return None
+        return self.finding(
+            f"Since step {best.step} the accuracy on held-out samples has fallen from {top:.1%} to "
+            f"{now:.1%} while the training loss fell from {before:.3g} to {after:.3g}.",
+            Evidence(
+                "predictions",
+                f"of the same {last.samples} held-out samples {top:.1%} were right at step "
+                f"{best.step}, {now:.1%} at step {last.step}",
+                where=last.objective,
+                steps=(best.step, last.step),
+                value=top - now,
+                limit=self.points,
+            ),
+            severity="warning",
+            confidence=0.85,
+            where=last.objective,
+            first_step=best.step,
+        )
 
     def _judge(self, run: Run, passes: list[Predictions]) -> Finding | None:
         losses = [(p.loss, p) for p in passes if p.loss is not None and math.isfinite(p.loss)]

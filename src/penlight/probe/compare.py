@@ -10,7 +10,6 @@ through as is.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -20,21 +19,12 @@ from torch.jit._builtins import _register_builtin
 from penlight.core import facts as f
 from penlight.probe.forward import Forward
 from penlight.probe.guard import Patches
+from penlight.probe.passes import Passes
 from penlight.probe.state import State, measurable, user_line
 from penlight.signals.predictions import MANY, ROWS, Tally, count_classes
 
 KEPT = 1 << 20  # elements of an output that is held until the next pass; larger ones are let go
 SCRIPTED: list[Any] = []  # known to TorchScript by their id, which nobody else may get
-FAR = 0.5  # apart in their share of known rows: the passes of one gap judge two sets of data
-
-
-@dataclass
-class Scored:
-    """What one place has compared since the last training pass, known rows and new ones apart."""
-
-    tallies: tuple[Tally, Tally] = field(default_factory=lambda: (Tally(), Tally()))
-    shares: tuple[list[float], list[float]] = field(default_factory=lambda: ([], []))
-    loose: int = 0
 
 
 class Comparisons:
@@ -46,7 +36,7 @@ class Comparisons:
         self.patches = patches
         self.output: Tensor | None = None  # of the newest pass without gradient
         self.open = False  # such a pass was seen since the last training pass
-        self.scored: dict[str, Scored] = {}
+        self.scored: dict[str, Passes] = {}
         self.installed = False
         self.elsewhere: Callable[[], bool] = bool  # whether a loss function counts the same passes
 
@@ -64,23 +54,23 @@ class Comparisons:
         scored, self.scored = self.scored, {}
         if not scored or self.elsewhere():
             return
-        for site, one in scored.items():
-            for tally, share in separate(one):
+        for site, passes in scored.items():
+            for part in passes.sets():
+                tally = part.tally
                 self.state.write(
                     f.Predictions(
                         phase="eval",
                         objective=site,
-                        step=self.state.step,
+                        step=passes.step,
                         samples=tally.counted,
                         accuracy=tally.right / tally.counted,
                         labels=tuple(tally.labels),
                         predicted=tuple(tally.predicted),
                         correct=tuple(tally.correct),
-                        training_rows=share,
-                        modules_training=one.loose,
+                        training_rows=part.share,
+                        modules_training=passes.loose,
                     )
                 )
-        self.forward.rows.share()  # begins to count anew
 
     # -- inside ---------------------------------------------------------------------------
 
@@ -118,33 +108,16 @@ class Comparisons:
             return
         self.output = None  # compared: the same samples do not count twice
         labels, guesses, classes = pair
-        one = self.scored.setdefault(f"accuracy@{user_line(4)}", Scored())
-        share = self.forward.rows.newest
-        known = share is not None and share >= FAR
-        tally = one.tallies[known]
-        if output.device.type != "cpu" and tally.counted > 16 * ROWS:
+        site = f"accuracy@{user_line()}"
+        if site not in self.scored:
+            last = self.forward.last_eval
+            self.scored[site] = Passes(step=self.state.step, loose=len(last[1]) if last else 0)
+        passes = self.scored[site]
+        if output.device.type != "cpu" and passes.samples > 16 * ROWS:
             return  # each count waits for the device
+        tally = Tally(samples=labels.numel())
         count_classes(tally, labels, guesses, classes)
-        if share is not None:
-            one.shares[known].append(share)
-        if self.forward.last_eval is not None:
-            one.loose = len(self.forward.last_eval[1])
-
-
-def separate(one: Scored) -> Iterator[tuple[Tally, float | None]]:
-    """The tallies of a place with the share of known rows: two of them for two sets of data."""
-    means = [sum(shares) / len(shares) if shares else None for shares in one.shares]
-    new, known = means
-    apart = new is not None and known is not None and known - new > FAR
-    if apart:
-        yield from zip(one.tallies, means, strict=True)
-        return
-    whole = Tally()
-    for tally in one.tallies:
-        whole.add(tally)
-    shares = one.shares[0] + one.shares[1]
-    if whole.counted:
-        yield whole, sum(shares) / len(shares) if shares else None
+        passes.take(tally, [], self.forward.rows)
 
 
 def paired(output: Tensor, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor, int] | None:

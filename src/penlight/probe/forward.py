@@ -142,6 +142,7 @@ class Forward:
             state.count("eval_forwards")
             if not self.eval_gap:
                 self.eval_gap = True
+                self.rows.pause()
                 state.count("eval_gaps")
             if loose:
                 state.count("eval_training_mode")

@@ -24,6 +24,7 @@ from penlight.probe.forward import Forward, in_backward
 from penlight.probe.graph import Walk, maker
 from penlight.probe.guard import Patches
 from penlight.probe.handwritten import recognise
+from penlight.probe.passes import Part, Passes
 from penlight.probe.state import State, measurable, user_line
 from penlight.signals.predictions import (
     BINARY,
@@ -54,9 +55,10 @@ class Site:
     counts: dict[float, int] = field(default_factory=dict)
     batches: int = 0
     single: int = 0
-    best: tuple[float, list[float], int] | None = None  # loss, per-sample losses, step
     window: Tally = field(default_factory=Tally)
-    passing: Tally | None = None
+    passing: Passes | None = None
+    # Best pass of each set of data: loss, per-sample losses, step.
+    best: dict[bool | None, tuple[float, list[float], int]] = field(default_factory=dict)
 
 
 class _Within(threading.local):
@@ -207,7 +209,7 @@ class Objectives:
     def _window(self, site: Site) -> None:
         tally = site.window
         if tally.samples:
-            self._write(site, tally, "train", None, None, None)
+            self.state.write(replace(counted(site, tally, tally.step), phase="train"))
         site.window = Tally(step=self.state.step)
 
     def _extremes(self, site: Site, name: str, x: Tensor, value: float | None) -> None:
@@ -278,70 +280,60 @@ class Objectives:
     ) -> None:
         self.open = True
         if site.passing is None:
-            site.passing = Tally(step=self.state.step)
-            if self.forward.last_eval is not None:
-                site.passing.loose = len(self.forward.last_eval[1])
-        tally = site.passing
-        if not self.state.room() or (x.device.type != "cpu" and tally.samples > 65536):
+            last = self.forward.last_eval
+            site.passing = Passes(step=self.state.step, loose=len(last[1]) if last else 0)
+        passing = site.passing
+        if not self.state.room() or (x.device.type != "cpu" and passing.samples > 65536):
             return
         value = per_target(loss, name, x, y, given)
         if value is None:
             return
         count = y.numel() if name not in CLASSES or not y.is_floating_point() else y.shape[0]
-        tally.loss += value * count
-        tally.targets += count
+        tally = Tally(loss=value * count, targets=count)
         predictions(tally, name, x, y, given)
-        if len(tally.own) < PAIRED:
-            tally.own += sample_losses(name, x, y, given)[: PAIRED - len(tally.own)]
+        room = PAIRED - passing.kept()
+        own = sample_losses(name, x, y, given)[:room] if room > 0 else []
+        passing.take(tally, own, self.forward.rows)
 
     def scoring(self) -> bool:
         """Whether an evaluation pass is under way whose accuracy is counted here."""
-        return any(s.passing is not None and s.passing.counted for s in self.sites.values())
+        return any(
+            part.tally.counted
+            for site in self.sites.values()
+            if site.passing is not None
+            for part in site.passing.parts
+        )
 
     def _close(self) -> None:
         """End the evaluation passes that are open: training goes on, or the run has ended."""
         self.open = False
         for site in self.sites.values():
-            tally, site.passing = site.passing, None
-            if tally is None or not tally.targets:
-                continue
-            loss = tally.loss / tally.targets
-            t = None
-            if site.best is not None and len(site.best[1]) == len(tally.own) > 7:
-                t = paired_t(site.best[1], tally.own)
-            best_step = site.best[2] if site.best is not None else None
-            self._write(site, tally, "eval", loss, t, best_step)
-            if site.best is None or loss < site.best[0]:
-                site.best = (loss, tally.own, tally.step)
+            passing, site.passing = site.passing, None
+            sets = passing.sets() if passing is not None else ()
+            for index, part in enumerate(sets):
+                if passing is not None and part.tally.targets:
+                    self._judged(site, passing, part, bool(index) if len(sets) > 1 else None)
 
-    def _write(
-        self,
-        site: Site,
-        tally: Tally,
-        phase: str,
-        loss: float | None,
-        t: float | None,
-        best: int | None,
-    ) -> None:
+    def _judged(self, site: Site, passing: Passes, part: Part, known: bool | None) -> None:
+        """Write one set's pass, compared with the best pass over the same set."""
+        loss, step = part.tally.loss / part.tally.targets, passing.step
+        best = site.best.get(known)
+        t = None
+        if best is not None and len(best[1]) == len(part.own) > 7:
+            t = paired_t(best[1], part.own)
         self.state.write(
-            f.Predictions(
-                phase=phase,
-                objective=site.fact.site,
-                step=tally.step,
-                samples=tally.samples,
+            replace(
+                counted(site, part.tally, step),
+                phase="eval",
                 loss=loss,
-                accuracy=tally.right / tally.counted if tally.counted else None,
-                explained=explained(tally),
-                labels=tuple(tally.labels),
-                predicted=tuple(tally.predicted),
-                correct=tuple(tally.correct),
-                output_std=tally.output_std,
                 paired_t=t,
-                best_step=best,
-                training_rows=self.forward.rows.share() if phase == "eval" else None,
-                modules_training=tally.loose,
+                best_step=best[2] if best is not None else None,
+                training_rows=part.share,
+                modules_training=passing.loose,
             )
         )
+        if best is None or loss < best[0]:
+            site.best[known] = (loss, part.own, step)
 
     def finish(self) -> None:
         """Write what is still open, and the final state of every site."""
@@ -352,6 +344,21 @@ class Objectives:
             self.state.write(site.fact)
             if site.targets:
                 self.state.write(target_fact(site))
+
+
+def counted(site: Site, tally: Tally, step: int) -> f.Predictions:
+    """A tally's counts as a fact."""
+    return f.Predictions(
+        objective=site.fact.site,
+        step=step,
+        samples=tally.samples,
+        accuracy=tally.right / tally.counted if tally.counted else None,
+        explained=explained(tally),
+        labels=tuple(tally.labels),
+        predicted=tuple(tally.predicted),
+        correct=tuple(tally.correct),
+        output_std=tally.output_std,
+    )
 
 
 def target_fact(site: Site) -> f.Targets:

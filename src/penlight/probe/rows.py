@@ -59,9 +59,10 @@ class Rows:
         self.state = state
         self.moments: dict[str, tuple[Root, Moments]] = {}
         self.known: set[float] = set()
-        self.eval_rows = 0
-        self.eval_known = 0
-        self.newest: float | None = None  # share of known rows in the newest evaluation batch
+        # Rows evaluated since the start and those of them that were trained on, ...
+        self.evaluated_rows = (0, 0)
+        self.told = (0, 0)  # ... when somebody last asked, ...
+        self.newest = (0, 0)  # ... and in the newest batch alone.
 
     def trained(self, root: Root, args: Any) -> None:
         """Take in the input of one training forward pass."""
@@ -84,25 +85,33 @@ class Rows:
 
     def evaluated(self, args: Any) -> None:
         """Take in the input of one gradient-free forward pass."""
-        self.newest = None
+        self.newest = (0, 0)
         x = first_tensor(args)
         if x is None or x.dim() == 0 or x.numel() == 0 or not self.state.room():
             return
         if not measurable(x):
             return
         prints = fingerprints(x[:512])
-        known = sum(p in self.known for p in prints)
-        self.eval_rows += len(prints)
-        self.eval_known += known
-        self.newest = known / len(prints)
+        self.newest = (len(prints), sum(p in self.known for p in prints))
+        self.evaluated_rows = _plus(self.evaluated_rows, self.newest)
 
-    def share(self) -> float | None:
-        """Share of evaluation rows since the last call that were also trained on."""
-        if not self.eval_rows:
-            return None
-        share = self.eval_known / self.eval_rows
-        self.eval_rows = self.eval_known = 0
-        return share
+    def pause(self) -> None:
+        """Training has paused for an evaluation: what was evaluated before belongs to no pass."""
+        self.told = self.evaluated_rows
+
+    def since(self, mark: tuple[int, int] | None) -> tuple[int, int, tuple[int, int]]:
+        """Rows evaluated since somebody's last question, those also trained on, the new mark.
+
+        Args:
+            mark: what the last call of the same asker returned; None: since anybody's.
+        """
+        now = self.evaluated_rows
+        before = self.told if mark is None else mark
+        count, known = now[0] - before[0], now[1] - before[1]
+        if not count:
+            count, known = self.newest  # somebody else has asked about this batch, too
+        self.told = now
+        return count, known, now
 
     def finish(self) -> None:
         """Write the statistics that are not complete yet."""
@@ -210,3 +219,7 @@ def fingerprints(x: Tensor) -> list[float]:
     with torch.autocast(x.device.type, enabled=False):
         values: list[float] = (flat.to(dtype) * direction).sum(1).tolist()
     return values
+
+
+def _plus(a: tuple[int, int], b: tuple[int, int]) -> tuple[int, int]:
+    return a[0] + b[0], a[1] + b[1]

@@ -29,6 +29,17 @@ OTHERS = (
 )
 ROWS = 4096  # rows of one call that are looked at
 MANY = 1000  # distinct values counted at most
+SUMS = (
+    "samples",
+    "targets",
+    "loss",
+    "right",
+    "counted",
+    "values",
+    "error",
+    "sums",
+    "squares",
+)
 
 
 @dataclass
@@ -48,13 +59,11 @@ class Tally:
     sums: float = 0.0
     squares: float = 0.0
     output_std: float | None = None
-    own: list[float] = field(default_factory=list)  # per-sample losses
-    loose: int = 0
     step: int = 0
 
     def add(self, other: Tally) -> None:
         """Take in another tally's predictions."""
-        for name in ("samples", "right", "counted", "values", "error", "sums", "squares"):
+        for name in SUMS:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for name in ("labels", "predicted", "correct"):
             a, b = getattr(self, name), getattr(other, name)
