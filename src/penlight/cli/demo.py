@@ -21,6 +21,7 @@ from penlight import page
 from penlight.catalogue import catalogue, pitfall
 from penlight.cli.output import sheet
 from penlight.core.pitfall import Demo, Pitfall
+from penlight.core.run import Run
 from penlight.core.vocabulary import LOSS
 from penlight.errors import PenlightError
 from penlight.report import words as w
@@ -35,36 +36,81 @@ TITLES = ("With the pitfall", "With the cure")
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """One of the two runs: what it printed, what Penlight says, how its loss went."""
+    """One of the two runs: what it printed, what Penlight says, what was recorded."""
 
     result: dict[str, Any]
     diagnosis: dict[str, Any]
-    loss: Values
+    run: Run
+
+    @property
+    def loss(self) -> Values:
+        """How its loss went."""
+        return np.asarray(self.run.series(LOSS).values)
 
 
 @click.command()
 @click.argument("name", required=False)
-def command(name: str | None) -> None:
+@click.option(
+    "--gallery", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
+    help="Run all demos and write a page for each into DIR, with an index. Takes some minutes.",
+)  # fmt: skip
+@click.option("--only", multiple=True, metavar="NAME", help="Only this pitfall in the gallery.")
+def command(name: str | None, gallery: Path | None, only: tuple[str, ...]) -> None:
     """Show a pitfall happening, then its cure, side by side.
 
     Two small networks are trained, which takes some seconds. Without a name the demos are listed.
     """
     out = sheet()
+    if gallery is not None:
+        names = [*only, *([name] if name else [])]
+        _gallery([pitfall(x) for x in names] or list(catalogue().values()), gallery, out)
+        return
+    if only:
+        raise PenlightError("--only chooses what goes into a gallery: add --gallery DIR.")
     if name is None:
         _list(out)
         return
     card = pitfall(name)
     if card.demo is None:
         raise PenlightError(f"{name} has no demo. `penlight explain {name}` tells of it.")
+    _need_torch(name)
+    out.write((f"{name}: {w.sentence(card.title)}", "bold"))
+    out.write("Two small networks are being trained, without and with the cure.")
+    out.blank()
+    show(card, run_arms(card.demo), out)
+
+
+def _gallery(cards: list[Pitfall], folder: Path, out: Sheet) -> None:
+    """Run the demos one after the other, each with its two arms at the same time."""
+    from penlight.report.html.gallery import Entry, write_index, write_page
+
+    _need_torch("NAME")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise PenlightError(f"Cannot make {folder}: {error.strerror}.") from None
+    entries = []
+    for card in cards:
+        if card.demo is None:
+            continue
+        try:
+            sick, cured = run_arms(card.demo)
+        except PenlightError as error:
+            out.write((f"{card.name}: left out. {error}", "yellow"))
+            continue
+        entries.append(Entry(card, sick.run, cured.run, (sick.result, cured.result)))
+        out.write(str(write_page(entries[-1], folder)))
+    if not entries:
+        raise PenlightError("No demo could be run: there is no gallery.", 1)
+    out.write("Open: ", (str(write_index(entries, folder)), "bold"))
+
+
+def _need_torch(name: str) -> None:
     if importlib.util.find_spec("torch") is None:
         raise PenlightError(
             "A demo trains a small network and needs torch: pip install torch. "
             f"`penlight explain {name} --markdown` shows the script."
         )
-    out.write((f"{name}: {w.sentence(card.title)}", "bold"))
-    out.write("Two small networks are being trained, without and with the cure.")
-    out.blank()
-    show(card, run_arms(card.demo), out)
 
 
 def run_arms(demo: Demo) -> list[Arm]:
@@ -157,8 +203,8 @@ def _arm(folder: Path, printed: str, complaint: str) -> Arm:
         last = (complaint.strip().splitlines() or ["it said nothing"])[-1]
         raise PenlightError(f"The demo left no diagnosis: {w.clean(last)}", 1) from None
     found = re.findall(r"^RESULT (\{.*\})$", printed, flags=re.M)
-    loss = load(find_run("last", folder / "runs")).series(LOSS).values
-    return Arm(json.loads(found[-1]) if found else {}, diagnosis, np.asarray(loss))
+    run = load(find_run("last", folder / "runs"))
+    return Arm(json.loads(found[-1]) if found else {}, diagnosis, run)
 
 
 def _block(title: str, arm: Arm, scale: Scale, out: Sheet, width: int) -> list[Text]:

@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from penlight.catalogue import catalogue
@@ -64,19 +64,16 @@ def page(
         cure: a unified diff to show when there is no `fix`.
     """
     inside, data = content(*arms, fix=fix, folder=folder, cure=cure)
-    return shell(
-        title or told.script_name(arms[0].run), inside, data, live=live, back=back, back_name="All"
-    )
+    return shell(title or told.script_name(arms[0].run), inside, data, live=live, back=back)
 
 
 def shell(
     title: str,
-    inside: Markup,
+    inside: str,
     data: Mapping[str, Any] | None = None,
     *,
     live: str = "",
     back: str = "",
-    back_name: str = "",
 ) -> str:
     """A whole HTML document around what `content` or a list made."""
     style, script = (STATIC / "page.css").read_text("utf-8"), ""
@@ -89,16 +86,15 @@ def shell(
         f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; {connect}"
         "img-src data:; base-uri 'none'; form-action 'none'"
     )
-    return _templates().get_template("shell.html").render(
+    return template("shell.html").render(
         title=w.clean(title),
         policy=policy,
         style=Markup(style),
         script=Markup(script),
-        inside=inside,
+        inside=Markup(inside),
         data=embedded(data or {}),
         live=live,
         back=back,
-        back_name=back_name,
     )  # fmt: skip
 
 
@@ -129,7 +125,7 @@ def content(
         "focus": causes[0]["layer"] if causes else "",
         **pack.to_json(),
     }
-    inside = _templates().get_template("run.html").render(
+    inside = template("run.html").render(
         arms=[_summary(a) for a in arms],
         state=_state(first),
         causes=causes,
@@ -291,6 +287,11 @@ def _facts(arm: Arm, folder: str) -> list[tuple[str, str]]:
 
 
 # -- files ----------------------------------------------------------------------------------
+
+
+def template(name: str) -> Template:
+    """A template of the page, with autoescape."""
+    return _templates().get_template(name)
 
 
 @cache

@@ -196,7 +196,8 @@ function lowLabels(beam, rows, place, gap) {
   const cut = rows.length > 8 ? common(rows) : 0;
   const most = gap > 96 ? 15 : 11;
   const longest = Math.max(...rows.map((r) => Math.min(most, r.name.length - cut)));
-  for (const i of labelled(rows.length, beam.length, Math.max(44, longest * 6.6 + 12))) {
+  const widest = Math.max(...rows.map((r) => tiny(r.left).length));
+  for (const i of labelled(rows.length, beam.length, Math.max(widest * 7.4, longest * 6.6) + 12)) {
     const [x, y] = beam.point(place(i), beam.half);
     group.append(
       draw("text", { class: "num", x, y: y + 18, "text-anchor": "middle" }, tiny(rows[i].left)),
@@ -208,12 +209,12 @@ function lowLabels(beam, rows, place, gap) {
 
 function sideLabels(beam, rows, place) {
   const group = draw("g", { "aria-hidden": "true" });
-  const most = Math.max(6, Math.floor((beam.room - 44) / 6.6));
+  const most = Math.floor((beam.room - 48) / 6.8);
   for (const i of labelled(rows.length, beam.length, 19)) {
     const [x, y] = beam.point(place(i), beam.half + 16);
     group.append(
       draw("text", { class: "num", x, y: y + 4 }, tiny(rows[i].left)),
-      draw("text", { x: x + 48, y: y + 4 }, shortened(rows[i].name, most)),
+      ...(most < 7 ? [] : [draw("text", { x: x + 48, y: y + 4 }, shortened(rows[i].name, most))]),
     );
   }
   return group;
