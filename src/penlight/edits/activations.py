@@ -180,16 +180,32 @@ def _of_output(scene: Scene, site: Site) -> bool:
     if site.form not in ("call", "method"):
         return False
     source, node = site.source, site.node
+    name = (weighted(scene.run) or [""])[-1]
+    maker = _class_of(scene, name)
     owner = source.enclosing(node, cst.ClassDef)
-    roots = {m.root for m in scene.run.modules}
-    if isinstance(owner, cst.ClassDef) and owner.name.value not in roots and roots:
+    if isinstance(owner, cst.ClassDef) and maker and owner.name.value != maker:
         return False
-    last = (weighted(scene.run) or [""])[-1].rpartition(".")[2]
+    last = name.rpartition(".")[2]
     head = operand(site)
     if isinstance(head, cst.Call) and last and last_name(head.func) == last:
         return True
     around = source.enclosing(node, cst.BaseSmallStatement)
     return isinstance(around, cst.Return) and _outermost(source, node, around)
+
+
+def _class_of(scene: Scene, name: str) -> str:
+    """The class that makes a module, as far as the source shows it."""
+    for module in scene.run.modules:
+        if module.name == name:
+            try:
+                source, line = scene.place(module.source)
+            except Refused:
+                return ""
+            for owner in source.all(cst.ClassDef):
+                first, last = source.lines(owner)
+                if first <= line <= last:
+                    return owner.name.value
+    return ""
 
 
 def _outermost(source: Source, node: cst.CSTNode, statement: cst.Return) -> bool:

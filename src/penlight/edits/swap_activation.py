@@ -59,7 +59,8 @@ class SwapActivation(Edit):
         to = KINDS[self.to]
         found = hidden(scene)
         flat = [site for site in found if site.kind in FLAT]
-        chosen = [s for s in (found if to in FLAT else flat or found) if s.kind != to]
+        bent = [site for site in found if site.kind in BENT]
+        chosen = [s for s in (bent if to in FLAT else flat or bent) if s.kind != to]
         if not chosen:
             raise Refused(
                 "No hidden activation that could be replaced stands in the source.",

@@ -172,3 +172,24 @@ def _attributes(source: Source, key: str) -> Iterator[cst.BaseExpression]:
             yield from _assigned(source, assign.value)
         else:
             yield assign.value
+
+
+def set_value(scene: Scene, source: Source, node: cst.BaseExpression, text: str) -> Change:
+    """The change that makes an expression have the value in `text`, where its author wrote it."""
+    origin = _origin(scene, source, node)
+    if origin is not None:
+        return origin[0].replace(origin[1], text)
+    return source.replace(node, text)
+
+
+def listed(source: Source, node: cst.CSTNode, text: str) -> Change:
+    """The change that puts an item behind another one of a list or call: on a line of its own if
+    the other one has its line for itself."""
+    start, end = source.span(node)
+    first = source.text.rfind("\n", 0, start) + 1
+    indent = source.text[first:start]
+    stop = source.text.find("\n", end)
+    rest = source.text[end : len(source.text) if stop < 0 else stop].partition("#")[0].strip()
+    if not indent.strip() and rest == ",":
+        return source.insert(end, f",\n{indent}{text}")
+    return source.insert(end, f", {text}")

@@ -117,14 +117,21 @@ class ExcessiveRegularisation(Pitfall):
     )
     prescriptions = (
         Prescription(
-            "First train without any: weight_decay=0, dropout 0, no penalty, until the training "
-            "data are fitted.",
-            "Only then it shows how much is needed.",
+            "Start again from a small weight decay: 1e-5 to 1e-3, or 1e-2 for AdamW; first train "
+            "without any, until the training data are fitted.",
+            "A factor of ten at a time finds the place where validation is best.",
+            edits=("weight-decay",),
         ),
         Prescription(
-            "Start again from small values: weight_decay 1e-4 to 1e-2 (AdamW), dropout 0.1 to 0.5, "
-            "and a penalty of at most a tenth of the loss.",
-            "A factor of ten at a time finds the place where validation is best.",
+            "Lower the dropout to 0.2 or take it out until the training data are fitted.",
+            "Only then it shows how much is needed.",
+            edits=("dropout",),
+        ),
+        Prescription(
+            "Divide a penalty that is added to the loss by 100: it should be at most a tenth of "
+            "the loss.",
+            "Otherwise the optimiser serves the penalty first and the data second.",
+            edits=("penalty",),
         ),
     )
     demo = Demo(

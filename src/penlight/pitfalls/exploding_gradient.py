@@ -87,6 +87,7 @@ class ExplodingGradient(Pitfall):
             "Clip: `torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)` before the step.",
             "It bounds what a rare large gradient can do.",
             "the gradient is large at every step: clipping then only hides it",
+            edits=("clip-gradients",),
         ),
     )
     demo = Demo(

@@ -86,6 +86,7 @@ class LrTooHigh(Pitfall):
             "Clip: `torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)` before the step.",
             because="it bounds the longest step",
             unless="more than half of all steps would be clipped: then the rate is the problem",
+            edits=("clip-gradients",),
         ),
     )
     demo = Demo(

@@ -80,6 +80,7 @@ class LrTooLow(Pitfall):
             "Use Adam at 1e-3: `torch.optim.Adam(model.parameters(), lr=1e-3)`.",
             because="its steps do not depend on the size of the gradient",
             unless="the model needs plain SGD for a reason of its own",
+            edits=("swap-optimizer",),
         ),
     )
     demo = Demo(

@@ -92,9 +92,16 @@ class Overfitting(Pitfall):
             "the augmentation changes what the label means",
         ),
         Prescription(
-            "Regularise: weight decay, dropout of 0.1 to 0.5, label smoothing, or a smaller model.",
+            "Add dropout of 0.1 to 0.5 between the hidden layers.",
             "Memorising single samples becomes dearer than learning what they share.",
             "the training loss is not near its floor: the model is not even fitting",
+            edits=("dropout",),
+        ),
+        Prescription(
+            "Or raise the weight decay, or take a smaller model.",
+            "Smooth functions need smaller weights than memories do.",
+            "the training loss is not near its floor: the model is not even fitting",
+            edits=("weight-decay",),
         ),
     )
     demo = Demo(

@@ -82,6 +82,7 @@ class StoppedTooEarly(Pitfall):
             "Train several times longer, until the validation loss no longer falls.",
             because="the loss fell as fast at the end as before",
             unless="each epoch is dear: then raise the learning rate first",
+            edits=("more-epochs",),
         ),
         Prescription(
             "Raise the learning rate two- to threefold.",

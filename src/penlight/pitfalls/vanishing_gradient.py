@@ -87,6 +87,7 @@ class VanishingGradient(Pitfall):
             "As a bridge, train with `torch.optim.Adam(model.parameters(), lr=1e-3)`.",
             "It divides the size of the gradient out.",
             "the gradient is already below its epsilon (1e-8), or the forward signal is gone",
+            edits=("swap-optimizer",),
         ),
     )
     demo = Demo(
