@@ -120,7 +120,7 @@ def e_value(x: Values) -> float:
     t = max(-1e6, min(1e6, t))
     v, shrink = n - 1, 1 + n * G
     # w = observed spread over the true one; its likely range depends on t: a logarithmic grid.
-    w = np.exp(np.linspace(-16, 3, 4000))
+    w = np.exp(np.linspace(-7 - math.log1p(abs(t)), 2, 256))
     base = (v + 1) * np.log(w) - v * w**2 / 2  # one more power of w for the logarithmic grid
     null = base - (t * w) ** 2 / 2
     tail = np.array([_upper(-t * a * math.sqrt(n * G / shrink)) for a in w])

@@ -61,7 +61,7 @@ def mirror(trees: Trees, base: Path, first: Sequence[Path] = ()) -> None:
         base: an existing folder outside of the trees, or hidden from them.
         first: folders that are copied before the others, so that no limit keeps them out.
     """
-    budget = _Budget()
+    budget = _Budget(TOTAL, ENTRIES)
     for i, root in enumerate(trees.roots):
         target = base / f"tree{i}"
         target.mkdir()
@@ -75,8 +75,8 @@ def mirror(trees: Trees, base: Path, first: Sequence[Path] = ()) -> None:
 
 @dataclass
 class _Budget:
-    size: int = TOTAL
-    entries: int = ENTRIES
+    size: int
+    entries: int
 
 
 def _copy(root: Path, target: Path, budget: _Budget, wanted: set[Path], deep: bool) -> None:

@@ -225,9 +225,11 @@ def scored(found: Pairs, training: Sequence[Pairs] = ()) -> Score | None:
         if _values(found.name):
             measures["unexplained"] = _unexplained(x, y)
     elif x.shape == y.shape:
-        if whole and set(np.unique(y)) in ({0.0, 1.0}, {-1.0, 1.0}, {0.0}, {1.0}):
+        distinct = set(np.unique(y)) if whole else set()
+        yes_or_no = distinct <= {0.0, 1.0} or distinct == {-1.0, 1.0}
+        if whole and (yes_or_no or (y.shape[1] == 1 and len(distinct) == 2)):
             measures = _binary(found, training)
-        elif whole and y.shape[1] == 1 and len(np.unique(y)) <= FEW:
+        elif whole and y.shape[1] == 1 and len(distinct) <= FEW:
             measures["error"] = _share(np.round(x) != y)
         if _values(found.name) or not measures:
             outputs = _sigmoid(x) if found.name.endswith("with_logits") else x
@@ -260,14 +262,15 @@ def _classes(name: str, x: Array, labels: npt.NDArray[np.int64]) -> dict[str, fl
 
 
 def _binary(found: Pairs, training: Sequence[Pairs]) -> dict[str, float]:
-    x, y = found.x.reshape(-1), found.y.reshape(-1) > 0
+    low = min(0.0, float(found.y.min())) if found.y.max() <= 1 else float(found.y.min())
+    x, y = found.x.reshape(-1), found.y.reshape(-1) > low
     fitted = [p for p in training if p.x.shape[1] == found.x.shape[1] and p.y.shape == p.x.shape]
     own = fitted[0].last if fitted else found
-    border = threshold(own.x.reshape(-1), own.y.reshape(-1) > 0)
+    border = threshold(own.x.reshape(-1), own.y.reshape(-1) > low)
     bad = ~np.isfinite(x)
     measures = {"error": _share(((x > border) != y) | bad)}
-    if not found.name.startswith("binary_cross"):
-        return measures
+    if not found.name.startswith("binary_cross") or found.y.max() > 1 or found.y.min() < 0:
+        return measures  # -1 and 1, or 1 and 2: the loss says nothing of them
     logits = found.name.endswith("logits") and not ((x >= 0) & (x <= 1)).all()
     p = np.clip(_sigmoid(x) if logits else x, 1e-12, 1 - 1e-12)
     own_loss = -np.log(np.where(y, p, 1 - p))

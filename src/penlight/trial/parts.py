@@ -76,6 +76,11 @@ class Joint:
         return "; ".join(dict.fromkeys(part.says for part in self.parts))
 
     @property
+    def structure(self) -> tuple[str, ...]:
+        """Its edits but for the learning rate."""
+        return tuple(str(e) for e in self.edits if not isinstance(e, LearningRate))
+
+    @property
     def key(self) -> tuple[tuple[str, str], ...]:
         return tuple(sorted(self.texts.items()))
 
@@ -167,7 +172,9 @@ def joint(scene: Scene, parts: Sequence[Part], below: Joint | None = None) -> Jo
     except Refused:
         return None
     before = below or Joint()
-    return Joint((*before.parts, *ordered), {**before.texts, **edited.project.texts})
+    taken = {slot for part in ordered for slot in part.slots}
+    kept = (part for part in before.parts if not part.slots & taken)
+    return Joint((*kept, *ordered), {**before.texts, **edited.project.texts})
 
 
 def certain_joint(scene: Scene, parts: Sequence[Part]) -> Joint:

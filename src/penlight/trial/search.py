@@ -143,8 +143,12 @@ class Search:
         structural = [made for made, new in candidates if any(p.new_rate for p in new)][:2]
         for made in structural:
             self._rates(made, self._scene_of(made), upwards, most=2)
-        if self.best is before:
+        if self.best is before and not self._proven_only():
             self._rates(below, scene, upwards)
+
+    def _proven_only(self) -> bool:
+        """Whether all that is wrong is proven and no matter of the learning rate."""
+        return all(f.exact for f in self.diagnosis.alarms if f.role == "cause")
 
     def _combine(
         self, scene: Scene, best: Tried, parts: Sequence[Part], base: Joint, below: Joint
@@ -164,9 +168,9 @@ class Search:
 
     def _rates(self, below: Joint, scene: Scene, upwards: bool = False, most: int = RATES) -> None:
         """Other learning rates on top of a joint prescription."""
-        if below.key in self._rated:
+        if below.structure in self._rated:
             return
-        self._rated.add(below.key)
+        self._rated.add(below.structure)
         made = []
         for part in rates(scene.run, scene, most, upwards):
             found = joint(scene, [part], below)
@@ -300,9 +304,10 @@ class Search:
 
 
 def _over(below: Joint, above: Joint) -> Joint:
-    if not below.texts:
-        return above
-    return Joint((*below.parts, *above.parts), {**below.texts, **above.texts})
+    """What was made on top of a joint prescription, together with it."""
+    taken = {slot for part in above.parts for slot in part.slots}
+    kept = (part for part in below.parts if not part.slots & taken)
+    return Joint((*kept, *above.parts), {**below.texts, **above.texts})
 
 
 def _upwards(diagnosis: Diagnosis) -> bool:

@@ -1,0 +1,133 @@
+"""Scores that an edit cannot move by itself."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from penlight.trial.outcome import Array, Pairs, Score, difference, printed, scored, threshold
+
+rng = np.random.default_rng(0)
+
+
+def made(name: str, x: Array, y: Array, phase: str = "eval") -> Pairs:
+    x, y = (a.reshape(len(a), -1).astype(float) for a in (x, y))
+    return Pairs(name, phase, x, y, np.array([[0, len(x)]]))
+
+
+def measures(name: str, x: Array, y: Array) -> dict[str, float]:
+    found = scored(made(name, x, y))
+    assert found is not None
+    return dict(found.measures)
+
+
+LABELS = rng.integers(0, 3, 600)
+LOGITS = rng.normal(size=(600, 3)) + 2 * np.eye(3)[LABELS]
+P = np.exp(LOGITS) / np.exp(LOGITS).sum(1, keepdims=True)
+
+
+def test_logits_and_probabilities_score_alike() -> None:
+    by_logits = measures("cross_entropy", LOGITS, LABELS)
+    assert by_logits == pytest.approx(measures("cross_entropy", P, LABELS))
+    assert by_logits == pytest.approx(measures("nll_loss", np.log(P), LABELS))
+    assert by_logits == pytest.approx(measures("cross_entropy", LOGITS, np.eye(3)[LABELS]))
+    assert by_logits["error"] == pytest.approx((LOGITS.argmax(1) != LABELS).mean(), abs=2e-3)
+    assert 0 < by_logits["missing"] < 1
+
+
+def test_who_knows_nothing_misses_everything() -> None:
+    found = measures("cross_entropy", np.zeros((600, 3)), LABELS)
+    assert found["missing"] == pytest.approx(1.0, abs=0.01)
+
+
+def test_unexplained_variance_ignores_the_scale_of_targets() -> None:
+    y = rng.normal(size=(200, 2)) * [1.0, 300.0]
+    x = y + rng.normal(size=(200, 2)) * [0.5, 30.0]
+    plain = measures("mse_loss", x, y)
+    assert plain["unexplained"] == pytest.approx((0.25 + 0.01) / 2, rel=0.2)
+    scaled = measures("mse_loss", x / [1.0, 300.0] - 5, y / [1.0, 300.0] - 5)
+    assert scaled["unexplained"] == pytest.approx(plain["unexplained"])
+
+
+def test_predicting_the_mean_explains_nothing() -> None:
+    y = rng.normal(size=500)
+    assert measures("mse_loss", np.full(500, y.mean()), y)["unexplained"] == pytest.approx(1.0)
+
+
+def test_one_unit_is_judged_by_its_best_border() -> None:
+    y = rng.integers(0, 2, 400)
+    x = 10 + y + 0.2 * rng.normal(size=400)
+    assert measures("mse_loss", x, y)["error"] < 0.02
+    assert threshold(np.array([3.0, 1.0, 2.0]), np.array([True, False, False])) == 2.5
+    assert threshold(np.array([1.0, 2.0]), np.array([True, True])) < 1.0
+
+
+def test_labels_one_and_two_are_yes_and_no() -> None:
+    y = rng.integers(0, 2, 400)
+    x = y + 0.1 * rng.normal(size=400)
+    assert measures("binary_cross_entropy_with_logits", x, y + 1).keys() == {"error"}
+    assert measures("binary_cross_entropy_with_logits", x, y + 1)["error"] < 0.02
+    assert measures("binary_cross_entropy_with_logits", 9 * x - 4, y)["missing"] < 0.1
+
+
+def test_a_classification_by_squares_compares_with_one_by_cross_entropy() -> None:
+    squares = scored(made("mse_loss", P, np.eye(3)[LABELS]))
+    entropy = scored(made("cross_entropy", LOGITS, LABELS))
+    assert squares is not None
+    assert entropy is not None
+    assert difference(squares, entropy) == pytest.approx(0.0)
+
+
+def test_what_is_not_finite_is_the_worst_and_not_left_out() -> None:
+    broken = measures("cross_entropy", np.full((600, 3), np.nan), LABELS)
+    assert broken["error"] > 0.99
+    assert broken["missing"] == 4.0
+    assert measures("mse_loss", np.full(50, np.inf), rng.normal(size=50))["unexplained"] == 4.0
+
+
+def test_a_missing_arm_counts_as_the_worst() -> None:
+    good = Score({"error": 0.1}, 100)
+    assert difference(None, good) > 0.5
+    assert difference(good, None) < -0.5
+    assert math.isnan(difference(None, None))
+    assert math.isnan(difference(good, Score({"unexplained": 0.1}, 9)))
+
+
+def test_the_last_pass_counts_and_not_the_best() -> None:
+    y = np.zeros((20, 1))
+    y[10:] = 1
+    x = np.concatenate([y, 1 - y])
+    both = Pairs("nll_loss", "eval", np.hstack([1 - x, x]), np.tile(y, (2, 1)),
+                 np.array([[5, 20], [9, 20]]))  # fmt: skip
+    found = scored(both.last)
+    assert found is not None
+    assert found.measures["error"] > 0.9
+
+
+def test_training_counts_by_its_last_fifth() -> None:
+    calls = np.array([[step, 1] for step in range(100)])
+    kept = Pairs("mse_loss", "train", np.arange(100.0)[:, None], np.zeros((100, 1)), calls)
+    assert kept.last.x[0, 0] == 80
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "value"),
+    [
+        ("epoch 3 loss 0.3 val acc 0.93", "val acc", 0.07),
+        ("Test Accuracy: 87.5%", "test accuracy", 0.125),
+        ("accuracy = 91", "accuracy", 0.09),
+        ("val_loss=0.25", "val loss", 0.25),
+        ('RESULT {"metric": "r2", "value": 0.75}', "result r2", 0.25),
+        ('RESULT {"metric": "test_mse", "value": 3.5}', "result test_mse", 3.5),
+        ('RESULT {"metric": "accuracy", "value": null}', "result accuracy", math.inf),
+        ("train acc: 0.5\ntrain acc: 0.75", "train acc", 0.25),
+    ],
+)
+def test_printed_metrics(text: str, name: str, value: float) -> None:
+    assert printed(text)[name] == pytest.approx(value)
+
+
+def test_prose_is_no_metric() -> None:
+    assert printed("step 100 of 200\nloading 5 files\nRESULT nonsense") == {}
