@@ -58,3 +58,12 @@ def fresh(source: Source, *wanted: str) -> str:
     while f"{wanted[-1]}{number}" in used:
         number += 1
     return f"{wanted[-1]}{number}"
+
+
+def pair(source: Source, *wanted: tuple[str, str]) -> tuple[str, str]:
+    """The first of these pairs of names of which the file uses neither."""
+    used = {node.value for node in source.all(cst.Name)}
+    for first, second in wanted:
+        if not {first, second} & used:
+            return first, second
+    return fresh(source, wanted[-1][0]), fresh(source, wanted[-1][1])

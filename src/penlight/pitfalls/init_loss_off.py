@@ -79,6 +79,7 @@ class InitLossOff(Pitfall):
             "Scale the inputs to mean 0 and standard deviation 1.",
             "Large inputs make large scores.",
             "they are scaled already",
+            edits=("standardise-inputs",),
         ),
     )
     demo = Demo(

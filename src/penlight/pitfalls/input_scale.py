@@ -73,6 +73,7 @@ class InputScale(Pitfall):
             "`mean, std = train_x.mean(0), train_x.std(0)`, then `x = (x - mean) / std`.",
             "Every feature then has the scale that initialisation and learning rate are made for.",
             "they are ids or one-hot",
+            edits=("standardise-inputs",),
         ),
         Prescription(
             "Divide pixels by 255, once.",
