@@ -86,9 +86,18 @@ class Bench:
         return arm
 
     def run(
-        self, wanted: Sequence[tuple[Mapping[str, str], int]], horizon: int | None = None
+        self,
+        wanted: Sequence[tuple[Mapping[str, str], int]],
+        horizon: int | None = None,
+        *,
+        reserved: bool = False,
     ) -> list[Arm]:
         """Arms for (texts, pair), in the same order.
+
+        Args:
+            wanted: what to run.
+            horizon: optimiser steps; None for the whole run.
+            reserved: the budget was kept for these.
 
         Raises:
             Spent: there is no time left for another arm.
@@ -98,7 +107,7 @@ class Bench:
             for texts, pair in wanted
         ]
         missing = {_key(job): job for job in jobs if _key(job) not in self._known}
-        if missing and self.left <= 0:
+        if missing and self.left <= 0 and not reserved:
             raise Spent
         limit = PATIENCE * self.unit + GRACE
         for arm in self._run(list(missing.values()), limit):

@@ -23,7 +23,7 @@ from penlight.store.schema import segment_name
 from penlight.trial.arm import SNAPSHOT, Job
 from penlight.trial.arms import Arm, Local, OnRay, Pool, cores, slow_modules
 from penlight.trial.bench import Bench, Listener, Quiet, Spent
-from penlight.trial.decide import ALPHA, MOST, Decision, Pair, Verdict, decide
+from penlight.trial.decide import ALPHA, FEWEST, MOST, Decision, Pair, Verdict, decide
 from penlight.trial.mirror import Trees, mirror
 from penlight.trial.outcome import NAMES, Score, Source, curve, difference, score, sources
 from penlight.trial.parts import Joint, Refusal, patched_folder
@@ -304,10 +304,9 @@ class _Doctor:
         order += [t for t in search.ranked if t not in order][: SECOND - len(order)]
         for place, tried in enumerate(order[:SECOND]):
             alpha = ALPHA / 2**place
-            try:
-                decision, values = self._confirm(tried, source, alpha)
-            except Spent:
+            if place and self.bench.left < FEWEST * (1 + tried.joint.length):
                 break
+            decision, values = self._confirm(tried, source, alpha)
             trials.append(self._trial(tried, decision, values, source))
             if decision.verdict == "accept":
                 chosen = tried
@@ -357,7 +356,10 @@ class _Doctor:
             count = min(most - len(pairs), max(1, self.bench.pool.slots // 2, 3 - len(pairs)))
             numbers = range(len(pairs) + 1, len(pairs) + 1 + count)
             wanted = [(texts, k) for k in numbers for texts in ({}, tried.joint.texts)]
-            arms = self.bench.run(wanted)
+            try:
+                arms = self.bench.run(wanted, reserved=len(pairs) < FEWEST)
+            except Spent:
+                break
             for control, treated in zip(arms[::2], arms[1::2], strict=True):
                 own, got = (None if a.failed else score(a, source) for a in (control, treated))
                 d = difference(own, got)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from penlight.core.finding import Diagnosis, Finding, Prescription
 from penlight.core.run import Run
 from penlight.edits import Edit, Refused, edit
 from penlight.edits.learning_rate import LearningRate
+from penlight.edits.more_epochs import MoreEpochs
 from penlight.edits.scene import Scene
 from penlight.errors import PenlightError
 
@@ -74,6 +76,11 @@ class Joint:
     @property
     def says(self) -> str:
         return "; ".join(dict.fromkeys(part.says for part in self.parts))
+
+    @property
+    def length(self) -> float:
+        """Its training's length, in those of the script as it is."""
+        return math.prod(e.factor for e in self.edits if isinstance(e, MoreEpochs))
 
     @property
     def structure(self) -> tuple[str, ...]:

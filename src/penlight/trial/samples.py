@@ -114,7 +114,7 @@ class Samples:
             setattr(functional, name, wrapped)
 
         def stepped(optimizer: Any, *_: Any) -> None:
-            if torch.compiler.is_compiling():
+            if self.closed or torch.compiler.is_compiling():
                 return
             count = self._optimizers.get(id(optimizer), 0) + 1
             self._optimizers[id(optimizer)] = count
@@ -122,6 +122,13 @@ class Samples:
             self.step = max(self.step, count)
 
         register_optimizer_step_post_hook(stepped)
+        finish = probe.finish
+
+        def finished(*args: Any, **kwargs: Any) -> None:
+            self.close()  # the experiments that follow are not the script's
+            finish(*args, **kwargs)
+
+        setattr(probe, "finish", finished)  # noqa: B010  # for this one probe
         if probe.parts is not None:
             parts, inner = probe.parts, probe.parts.training.on_walk
 
@@ -209,10 +216,15 @@ class Samples:
         if call is not None:
             self._train(found.name, ("by hand",), call)
 
+    def close(self) -> None:
+        """The training is over."""
+        if not self.closed:
+            self.closed = True
+            self._evaluations()
+
     def save(self, path: Path) -> str:
         """Write everything kept; returns a digest that tells whether two arms did the same."""
-        self.closed = True
-        self._evaluations()
+        self.close()
         arrays: dict[str, npt.NDArray[Any]] = {}
         for i, site in enumerate(self.sites.values()):
             shapes = {(c.x.shape[1], c.y.shape[1]) for c in site.calls}
@@ -231,7 +243,7 @@ class Samples:
                 self._digest.update(arrays[f"x|{label}"].tobytes())
         with path.open("wb") as file:
             np.savez(file, **arrays)  # type: ignore[arg-type]  # its stub has one more keyword
-        return self._digest.hexdigest()
+        return self._digest.hexdigest() if arrays else ""
 
 
 def _rows(

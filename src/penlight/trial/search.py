@@ -18,7 +18,7 @@ from penlight.edits.scene import Scene
 from penlight.edits.source import Project
 from penlight.trial.arms import Arm
 from penlight.trial.bench import Bench, Spent
-from penlight.trial.decide import Verdict
+from penlight.trial.decide import FEWEST, Verdict
 from penlight.trial.outcome import Score, Source, difference, score
 from penlight.trial.parts import Joint, Part, Refusal, certain_joint, joint, parts_of, rates
 
@@ -26,9 +26,10 @@ ROUNDS = 3  # times that the best so far is diagnosed again
 WIDTH = 6  # candidates of one round
 RATES = 4  # learning rates of one search
 GAIN = 0.05  # log-ratio that makes a candidate better than the best so far
-NEEDED = 0.03  # log-ratio that a part must bring to stay
+CURED = 1.0  # log-ratio from which on a run without findings needs no other learning rate
+NEEDED = 0.1  # log-ratio that a part must bring to stay, and ...
+NEEDED_SHARE = 0.05  # ... its share of the whole
 LONG = 60.0  # seconds of the script as it is, from which on screening stops short
-RESERVE = 6.5  # runs kept for the confirmation
 KEPT = 3  # candidates that a short screening lets through
 # Where the end of the run is what is wrong, or what an early look would judge wrongly.
 LATE = {
@@ -36,6 +37,10 @@ LATE = {
     "train-val-leakage", "underfitting-capacity",
 }  # fmt: skip
 DEEP = {"vanishing-gradient", "forward-collapse", "saturated-activation", "exploding-gradient"}
+
+
+# A joint prescription, and the parts of it that are new.
+Candidate = tuple[Joint, tuple[Part, ...]]
 
 
 @dataclass(frozen=True)
@@ -132,11 +137,12 @@ class Search:
             if made is not None and part not in base.parts:
                 candidates.append((_over(below, made), (part,)))
         before = self.best
-        self._try(candidates[: self._affordable(WIDTH + bool(base.parts))])
+        self._try(candidates, WIDTH + bool(base.parts))
         best = self.best
         if best is not None and best is not before:
-            if any(part.new_rate for part in best.new):
-                self._rates(best.joint, self._again(best)[0], upwards)
+            again, left = self._again(best)
+            if any(part.new_rate for part in best.new) and (left.alarms or best.gain < CURED):
+                self._rates(best.joint, again, upwards)
             self._combine(scene, best, parts, base, below)
             return
         # No candidate helps as it stands: the likeliest may only need another rate.
@@ -164,7 +170,7 @@ class Search:
             found = joint(scene, [*base.parts, *(p for p in best.new if p in parts), *other.new])
             if found is not None and best.new[0] in parts:
                 made.append((_over(below, found), other.new))
-        self._try(made[: self._affordable(2)])
+        self._try(made, 2)
 
     def _rates(self, below: Joint, scene: Scene, upwards: bool = False, most: int = RATES) -> None:
         """Other learning rates on top of a joint prescription."""
@@ -176,7 +182,7 @@ class Search:
             found = joint(scene, [part], below)
             if found is not None:
                 made.append((found, (part,)))
-        self._try(made[: self._affordable(most)])
+        self._try(made, most)
 
     def _again(self, tried: Tried) -> tuple[Scene, Diagnosis]:
         """The scene and the diagnosis of a tried joint's own run."""
@@ -215,16 +221,21 @@ class Search:
                 except Refused:
                     continue
             made = joint(self.scene, parts) if parts else None
-            if self._affordable(1) == 0:
+            if not self._affordable([(Joint(), ())]):
                 return
             if made is not None:
-                self._try([(made, tuple(parts))])
+                self._try([(made, tuple(parts))], 1)
 
     # -- trying -------------------------------------------------------------------------------
 
-    def _affordable(self, most: int) -> int:
-        share = self.bench.share(self._horizon())
-        return max(0, min(most, int((self.bench.left - RESERVE) / share)))
+    def _affordable(self, wanted: Sequence[Candidate]) -> list[Candidate]:
+        """As many of them as leave enough for a confirmation."""
+        share, spent, found = self.bench.share(self._horizon()), 0.0, []
+        for made, new in wanted:
+            spent += share * made.length
+            if spent + FEWEST * (1 + made.length) <= self.bench.left:
+                found.append((made, new))
+        return found
 
     def _horizon(self) -> int | None:
         """Optimiser steps of a screening; None for the whole run."""
@@ -235,12 +246,12 @@ class Search:
             return None
         return max(100, round(self.bench.steps * (0.3 if names & DEEP else 0.1)))
 
-    def _try(self, candidates: Sequence[tuple[Joint, tuple[Part, ...]]]) -> None:
-        wanted: list[tuple[Joint, tuple[Part, ...]]] = []
-        for made, new in candidates:
-            if made.texts and made.key not in self._seen:
-                self._seen.add(made.key)
-                wanted.append((made, new))
+    def _try(self, candidates: Sequence[Candidate], most: int) -> None:
+        """Measure candidates that were not measured before, at most so many, in their order."""
+        fresh = {c[0].key: c for c in reversed(candidates) if c[0].texts}
+        wanted = [c for c in fresh.values() if c[0].key not in self._seen][::-1][:most]
+        wanted = self._affordable(wanted)
+        self._seen.update(made.key for made, _ in wanted)
         horizon = self._horizon()
         if not wanted:
             return
@@ -251,9 +262,7 @@ class Search:
             wanted = [(t.joint, t.new) for t in keep if t.gain > -GAIN]
         self._take(self._measure(wanted, None))
 
-    def _measure(
-        self, wanted: Sequence[tuple[Joint, tuple[Part, ...]]], horizon: int | None
-    ) -> list[Tried]:
+    def _measure(self, wanted: Sequence[Candidate], horizon: int | None) -> list[Tried]:
         self.bench.listener.phase(_phase(wanted))
         texts = [(made.texts, 0) for made, _ in wanted]
         control, source = self.control, self.source
@@ -292,14 +301,16 @@ class Search:
             assert current is not None
             rest = [p for p in current.joint.parts if p is not part]
             made = joint(self.scene, rest) if rest else None
-            if made is None or self._affordable(1) == 0 or made.key == current.joint.key:
+            if made is None or not self._affordable([(made, ())]) or made.key == current.joint.key:
                 continue
             known = next((t for t in self.tried if t.joint.key == made.key), None)
             try:
                 found = known or self._measure([(made, ())], None)[0]
             except Spent:
                 return
-            if not found.arm.failed and found.gain > current.gain - NEEDED:
+            if not found.arm.failed and found.gain > current.gain - max(
+                NEEDED, NEEDED_SHARE * current.gain
+            ):
                 self.best = found
 
 
@@ -314,7 +325,7 @@ def _upwards(diagnosis: Diagnosis) -> bool:
     return any(f.pitfall in TOO_LOW for f in diagnosis.causes[:1])
 
 
-def _phase(wanted: Sequence[tuple[Joint, tuple[Part, ...]]]) -> str:
+def _phase(wanted: Sequence[Candidate]) -> str:
     if len(wanted) == 1:
         said = "; ".join(p.says for p in wanted[0][1]) or wanted[0][0].says
         return f"trying: {said[:1].lower()}{said[1:]}"
