@@ -208,9 +208,10 @@ class _Trace:
         found = list(functions(self.scene, last_name(call.func)))
         if len(found) == 1:
             other, function, _ = found[0]
-            for out in [*other.all(cst.Yield, function), *other.all(cst.Return, function)]:
-                if isinstance(out.value, cst.BaseExpression):
-                    yield from self.of(other, out.value, part)
+            outs = [node.value for node in other.all(cst.Yield, function)]
+            for out in [*outs, *(node.value for node in other.all(cst.Return, function))]:
+                if isinstance(out, cst.BaseExpression):
+                    yield from self.of(other, out, part)
                     return
         raise Refused(f"{source.file}: where {source.code(call)[:60]} takes its data is not clear.")
 

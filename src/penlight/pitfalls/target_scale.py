@@ -66,6 +66,7 @@ class TargetScale(Pitfall):
             "`train_y = (train_y - mean) / std`; undo it on predictions: "
             "`y = model(x) * std + mean`.",
             "The outputs of a fresh network have the size of standardised targets.",
+            edits=("standardise-targets",),
         ),
         Prescription(
             "Where only the mean is off: "
