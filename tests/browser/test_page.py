@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from playwright.sync_api import expect
 
 from penlight.core.facts import End, Header, Module, Parameter
 from penlight.core.finding import Diagnosis
@@ -233,9 +234,7 @@ def test_the_patch_is_copied(show, make, judge):
     assert there.locator(".slopes line.worse").count() == 1
     button = there.locator("[data-copy]")
     button.click()
-    there.wait_for_function(
-        "document.querySelector('[data-copy]').textContent !== 'Copy the patch'"
-    )
+    expect(button).not_to_have_text("Copy the patch")
     if button.inner_text() == "Copied":
         assert there.evaluate("navigator.clipboard.readText()").strip() == patch
     else:  # a page from disk may be refused the clipboard

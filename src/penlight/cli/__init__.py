@@ -21,6 +21,7 @@ VERBS = {
     "check": "Run a script up to its first optimiser steps and examine those.",
     "diagnose": "Diagnose a stored run anew; needs no torch.",
     "report": "Write a stored run as one HTML page; needs no torch.",
+    "live": "Show the runs of a folder in the browser, also while they train.",
     "runs": "List the stored runs.",
     "explain": "Explain one pitfall.",
     "pitfalls": "List the pitfalls that are looked for.",

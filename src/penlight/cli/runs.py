@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
-
-if TYPE_CHECKING:
-    from penlight.store.folder import RunInfo
 
 
 @click.command("runs")
@@ -24,6 +19,7 @@ def command(root: Path | None) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    from penlight.report.told import stored_verdict
     from penlight.store.folder import default_root, list_runs
 
     infos = list_runs(root)
@@ -37,16 +33,6 @@ def command(root: Path | None) -> None:
         table.add_column(title, justify="right" if title == "steps" else "left", overflow="fold")
     for info in infos:
         started = datetime.fromtimestamp(info.started).astimezone().strftime("%Y-%m-%d %H:%M")
-        row = (info.name, started, str(info.steps), info.state, _verdict(info))
+        row = (info.name, started, str(info.steps), info.state, stored_verdict(info.path))
         table.add_row(*map(Text, row))
     Console().print(table)
-
-
-def _verdict(info: RunInfo) -> str:
-    """The first finding of the diagnosis that lies in the folder, if one does."""
-    try:
-        stored = json.loads((info.path / "diagnosis.json").read_text(encoding="utf-8"))
-        alarms = [x for x in stored["findings"] if x["severity"] != "note"]
-        return str(alarms[0]["pitfall"]) if alarms else "healthy" if stored["steps"] else ""
-    except (OSError, ValueError, LookupError, TypeError):
-        return ""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from pathlib import PurePath
+from pathlib import Path, PurePath
 
 import numpy as np
 
@@ -118,3 +119,13 @@ def light_left(left: float, first: str, last: str) -> str:
 def percent(share: float) -> str:
     """`27.3%`."""
     return "less than 0.1%" if share < 0.0005 else f"{100 * share:.1f}%"
+
+
+def stored_verdict(folder: Path) -> str:
+    """The first finding of the diagnosis that lies in a run's folder, if one does."""
+    try:
+        stored = json.loads((folder / "diagnosis.json").read_text(encoding="utf-8"))
+        alarms = [x for x in stored["findings"] if x["severity"] != "note"]
+        return str(alarms[0]["pitfall"]) if alarms else "healthy" if stored["steps"] else ""
+    except (OSError, ValueError, LookupError, TypeError):
+        return ""

@@ -114,3 +114,49 @@ window.addEventListener("beforeprint", () => document.querySelectorAll(".finding
 
 setTheme(remembered());
 drawAll();
+
+// -- live -----------------------------------------------------------------------------------------
+
+const main = document.getElementById("main");
+
+// The run has grown: new words, new numbers; what was open stays open, and the focus where it was.
+function renew({ inside, data: fresh }) {
+  const folds = () => [...main.querySelectorAll("details")];
+  const key = (d) => d.dataset.table ?? `${d.closest("article")?.id}: ${d.querySelector("summary").textContent}`;
+  const open = new Set(folds().filter((d) => d.open).map(key));
+  const layer = document.getElementById("history")?.querySelector("h3")?.textContent;
+  const pane = document.activeElement?.closest?.(".pane")?.dataset.layer;
+  const scroll = window.scrollY;
+  // Made by the same templates as the page itself; the policy lets no script in it run.
+  main.innerHTML = inside;
+  data = fresh;
+  decoded = new Map();
+  folds().forEach((d) => (d.open = open.has(key(d))));
+  drawAll();
+  const row = data.arms?.[0]?.light.find((r) => r.name === layer);
+  if (row) openHistory(data.arms[0], row);
+  if (pane !== undefined) main.querySelector(`.pane[data-layer="${pane}"]`)?.focus();
+  window.scrollTo({ top: scroll, behavior: "instant" });
+}
+
+function listen(address) {
+  const pulse = document.getElementById("pulse");
+  const say = (text, kind) => {
+    pulse.textContent = text;
+    pulse.className = `pulse ${kind}`;
+  };
+  const source = new EventSource(address);
+  source.addEventListener("message", (e) => {
+    const news = JSON.parse(e.data);
+    if (news.gone) {
+      say("the run cannot be read any more; this is what was seen last", "off");
+      pulse.title = news.gone;
+      return;
+    }
+    say(news.state, news.state === "finished" ? "" : "on");
+    renew(news);
+  });
+  source.addEventListener("error", () => say("connection lost, trying again", "off"));
+}
+
+if (document.body.dataset.live) listen(document.body.dataset.live);
