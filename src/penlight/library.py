@@ -43,6 +43,13 @@ class Seen:
     def __str__(self) -> str:
         return told(self.diagnose(), self.run)
 
+    def _repr_html_(self) -> str:
+        """The report page in a frame of its own: what a notebook shows."""
+        from penlight.report.html import Arm, frame, page
+
+        run = self.run
+        return frame(page(Arm(run, diagnose(run))))
+
 
 @contextmanager
 def watch(

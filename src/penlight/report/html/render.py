@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from penlight.catalogue import catalogue
 from penlight.core.finding import Diagnosis
@@ -65,6 +65,14 @@ def page(
     """
     inside, data = content(*arms, fix=fix, folder=folder, cure=cure)
     return shell(title or told.script_name(arms[0].run), inside, data, live=live, back=back)
+
+
+def frame(document: str) -> str:
+    """A page as part of another one, in a sandbox: for notebooks."""
+    return (
+        '<iframe title="Penlight report" sandbox="allow-scripts" width="100%" height="960" '
+        f'style="border: 0" srcdoc="{escape(document)}"></iframe>'
+    )
 
 
 def shell(
