@@ -75,6 +75,7 @@ class LrTooLow(Pitfall):
             "Multiply the learning rate by ten, and again while the loss falls faster each time.",
             because="the fall of the loss was still proportional to the rate",
             unless="the rate is a schedule's warmup: then look at its peak",
+            edits=("learning-rate",),
         ),
         Prescription(
             "Use Adam at 1e-3: `torch.optim.Adam(model.parameters(), lr=1e-3)`.",

@@ -55,6 +55,7 @@ class MissingZeroGrad(Pitfall):
             "Call optimizer.zero_grad() once in every iteration, before loss.backward().",
             "Then each step follows the gradient of its own batch.",
             "you accumulate over k batches: clear after each step, not after each batch",
+            edits=("zero-grad",),
         ),
     )
     _early = (
