@@ -54,6 +54,7 @@ class EvalModeForgotten(Pitfall):
             "Call model.eval() before every validation and model.train() before training goes on.",
             "eval() switches dropout off and makes batch norm use its running statistics.",
             "you sample with dropout on purpose (Monte Carlo dropout)",
+            edits=("eval-mode",),
         ),
     )
     _functional = (
@@ -61,6 +62,7 @@ class EvalModeForgotten(Pitfall):
             "Use self.dropout = nn.Dropout(p), or F.dropout(x, p, training=self.training).",
             "F.dropout alone is always on.",
             "you sample with dropout on purpose (Monte Carlo dropout)",
+            edits=("dropout-training",),
         ),
     )
     demo = Demo(

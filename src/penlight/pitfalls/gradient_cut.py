@@ -63,6 +63,7 @@ class GradientCut(Pitfall):
             "the loss.",
             "Only recorded torch operations carry the gradient back.",
             "the layers are meant to stay fixed: then freeze them with requires_grad_(False)",
+            edits=("keep-graph",),
         ),
         Prescription(
             "For rounding and choices use a straight-through form, x + (x.round() - x).detach(), "

@@ -54,10 +54,12 @@ class ParamsNotOptimised(Pitfall):
             "Build the optimiser last, from everything: optimizer = Adam(model.parameters(), ...).",
             "It holds exactly the tensors that exist and are registered at that moment.",
             "the part is meant to stay fixed: then say so with requires_grad_(False)",
+            edits=("optimise-all",),
         ),
         Prescription(
             "Keep layers in nn.ModuleList or nn.ModuleDict, single tensors in nn.Parameter.",
             "A Python list hides its layers from model.parameters(), .to() and state_dict().",
+            edits=("module-list",),
         ),
     )
     _thaw = (

@@ -1,0 +1,218 @@
+"""optimise-all: every weight that the loss reaches goes into the optimiser."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import libcst as cst
+
+from penlight.core.facts import Parameter
+from penlight.core.run import Run
+from penlight.edits.edit import Edit, Refused
+from penlight.edits.models import SCOPES, assigned_value
+from penlight.edits.scene import Scene
+from penlight.edits.source import Change, Source, dotted, last_name
+from penlight.edits.training import Training
+
+INSTRUCTION = "Build the optimiser last, from all parameters that are to be trained."
+
+
+@dataclass(frozen=True)
+class OptimiseAll(Edit):
+    """Give the optimiser the parameters that it lacks; build it after they exist."""
+
+    certain = True
+
+    @property
+    def says(self) -> str:
+        return "Give the optimiser all weights that the loss depends on"
+
+    def source(self, scene: Scene) -> Sequence[Change]:
+        if not left_out(scene.run):
+            raise Refused("The optimiser holds every registered weight that the loss reaches.")
+        source, call, _ = scene.optimizer()
+        late = _made_later(source, call)
+        if late:
+            return _moved(source, call, late[-1])
+        return _widened(scene, source, call)
+
+    def live(self, training: Training) -> None:
+        held = {id(p) for g in training.optimizer.param_groups for p in g["params"]}
+        new = [p for p in training.model.parameters() if p.requires_grad and id(p) not in held]
+        if not new:
+            raise Refused("The optimiser holds every weight of the model.")
+        training.optimizer.add_param_group({"params": new})
+
+
+def left_out(run: Run) -> list[Parameter]:
+    """Registered weights that the loss reaches and no optimiser holds."""
+    return [
+        p
+        for p in run.parameters
+        if p.registered and p.requires_grad and p.reached and not p.optimised
+    ]
+
+
+# -- built too early -----------------------------------------------------------------------------
+
+
+def _owners(source: Source, call: cst.Call) -> list[str]:
+    """The names whose parameters an optimiser is given: "model", "self.net.head"."""
+    given = _given(source, call)
+    owners = [
+        dotted(c.func.value)
+        for c in [given, *source.all(cst.Call, given)]
+        if isinstance(c, cst.Call)
+        and isinstance(c.func, cst.Attribute)
+        and c.func.attr.value in ("parameters", "named_parameters")
+    ]
+    return [name for name in dict.fromkeys(owners) if name]
+
+
+def _given(source: Source, call: cst.Call) -> cst.BaseExpression:
+    if not call.args:
+        raise Refused("The optimiser is given no parameters that could be followed.", INSTRUCTION)
+    value = call.args[0].value
+    if isinstance(value, cst.Name):
+        return assigned_value(source, value, call) or value
+    return value
+
+
+def _made_later(source: Source, call: cst.Call) -> list[cst.Assign]:
+    """Statements below the optimiser, in its block, that replace the model or a part of it."""
+    owners = _owners(source, call)
+    scope, limit = source.enclosing(call, *SCOPES), source.span(call)[1]
+    block = _block(source, call)
+    found = []
+    for target in source.all(cst.AssignTarget, scope):
+        name, assign = dotted(target.target), source.parent(target)
+        related = any(name == o or name.startswith(f"{o}.") for o in owners)
+        if (
+            related
+            and isinstance(assign, cst.Assign)
+            and isinstance(assign.value, cst.Call)
+            and last_name(assign.value.func)[:1].isupper() | (name in owners)
+            and source.span(assign)[0] > limit
+            and _block(source, assign) is block
+            and last_name(assign.value.func) not in ("to", "cuda", "compile", "train", "eval")
+        ):
+            found.append(assign)
+    return found
+
+
+def _block(source: Source, node: cst.CSTNode) -> cst.CSTNode | None:
+    return source.enclosing(node, cst.IndentedBlock, cst.Module)
+
+
+def _moved(source: Source, call: cst.Call, last: cst.Assign) -> Sequence[Change]:
+    """The optimiser's statement moved behind the last part that is built."""
+    statement = source.statement(call)
+    if not isinstance(statement, cst.Assign):
+        raise Refused("The optimiser is not built in a statement of its own.", INSTRUCTION)
+    name = source.code(statement.targets[0].target)
+    if any(
+        n.value == name.rpartition(".")[2]
+        and source.span(statement)[1] < source.span(n)[0] < source.span(last)[1]
+        for n in source.all(cst.Name)
+    ):
+        raise Refused(
+            f"{name} is used between the place where it is built and the last part of the model.",
+            INSTRUCTION,
+        )
+    return [source.drop(statement), source.after(last, source.code(statement))]
+
+
+# -- given too little ----------------------------------------------------------------------------
+
+
+def _widened(scene: Scene, source: Source, call: cst.Call) -> Sequence[Change]:
+    """The optimiser's first argument, with what is missing."""
+    run, given = scene.run, _given(source, call)
+    owners = _owners(source, call)
+    missing = left_out(run)
+    held = {p.root for p in run.parameters if p.optimised}
+    strangers = list(dict.fromkeys(p.root for p in missing if p.root not in held))
+    if not strangers:
+        root = _common(owners)
+        if not root:
+            raise Refused(
+                "Which model the optimiser trains is not visible where it is built.", INSTRUCTION
+            )
+        groups = _groups(given)
+        if groups is None:
+            return [source.replace(given, f"{root}.parameters()")]
+        modules = _modules(missing, [o.removeprefix(root).strip(".") for o in owners])
+        texts = [f'{{"params": {root}.{m}.parameters()}}' for m in modules]
+        return [_appended(source, groups, ", ".join(texts))]
+    for name in strangers:
+        if not _known(source, call, name):
+            raise Refused(f"{name} is not known by name where the optimiser is built.", INSTRUCTION)
+    groups = _groups(given)
+    if groups is not None:
+        texts = [f'{{"params": {name}.parameters()}}' for name in strangers]
+        return [_appended(source, groups, ", ".join(texts))]
+    more = ", ".join(f"*{name}.parameters()" for name in strangers)
+    if isinstance(given, cst.List):
+        return [_appended(source, given, more)]
+    return [source.replace(given, f"[*{source.code(given)}, {more}]")]
+
+
+def _common(owners: Sequence[str]) -> str:
+    """The model that parts such as model.head and model.body belong to."""
+    heads = {_model_of(name) for name in owners}
+    return heads.pop() if len(heads) == 1 else ""
+
+
+def _model_of(name: str) -> str:
+    parts = name.split(".")
+    return ".".join(parts[: 2 if parts[0] == "self" else 1])
+
+
+def _groups(given: cst.BaseExpression) -> cst.List | None:
+    """A list of parameter groups."""
+    if not isinstance(given, cst.List):
+        return None
+    values = [e.value for e in given.elements]
+    kinds = all(isinstance(v, (cst.Dict, cst.Call)) for v in values)
+    return given if kinds and any(isinstance(v, cst.Dict) for v in values) else None
+
+
+def _modules(missing: Sequence[Parameter], held: Sequence[str]) -> list[str]:
+    """The outermost modules that hold what is missing and nothing that is there already."""
+    found = []
+    for parameter in missing:
+        parts = parameter.module.split(".")
+        if any(p.isdigit() for p in parts[:1]):
+            raise Refused("The missing layers have no names of their own.", INSTRUCTION)
+        name = parts[0]
+        if any(h == name or h.startswith(f"{name}.") for h in held):
+            raise Refused(f"Part of {name} is in the optimiser already.", INSTRUCTION)
+        found.append(name)
+    return list(dict.fromkeys(found))
+
+
+def _appended(source: Source, row: cst.List, text: str) -> Change:
+    end = source.span(row.elements[-1].value)[1]
+    start = source.span(row.elements[-1].value)[0]
+    line = source.text.rfind("\n", 0, start) + 1
+    indent = source.text[line:start]
+    return source.insert(end, f",\n{indent}{text}" if not indent.strip() else f", {text}")
+
+
+def _known(source: Source, call: cst.Call, name: str) -> bool:
+    """Whether a plain name is bound above a call, in its scope or in the module's."""
+    limit = source.span(call)[0]
+    scopes = (source.enclosing(call, *SCOPES), source.module)
+    for target in source.all(cst.AssignTarget):
+        if (
+            isinstance(target.target, cst.Name)
+            and target.target.value == name
+            and source.enclosing(target, *SCOPES) in scopes
+            and source.span(target)[0] < limit
+        ):
+            return True
+    scope = scopes[0]
+    return isinstance(scope, cst.FunctionDef) and any(
+        p.name.value == name for p in scope.params.params
+    )
