@@ -108,8 +108,14 @@ def parameters(scene: Scene, source: Source, user: cst.CSTNode, optimizer: str) 
 def weighted(run: Run) -> list[str]:
     """Names of the modules with a weight of two dimensions or more, in the order they run."""
     heavy = {p.module for p in run.parameters if len(p.shape) > 1}
-    modules = sorted(run.modules, key=lambda m: m.order)
-    return [m.name for m in modules if m.name in heavy and "Embedding" not in m.type]
+    return [m.name for m in run.modules if m.name in heavy and "Embedding" not in m.type]
+
+
+def path_to(run: Run, name: str) -> str:
+    """A module as Python text behind its model's name: "net.0.fc" gives ".net[0].fc"."""
+    module = run.module(name)
+    root = module.root if module is not None else ""
+    return attribute(name.removeprefix(f"{root}."))
 
 
 def attribute(name: str) -> str:

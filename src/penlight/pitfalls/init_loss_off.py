@@ -68,6 +68,7 @@ class InitLossOff(Pitfall):
             "`nn.init.zeros_(model.head.bias)`.",
             "The net then begins by saying that it does not know.",
             "the weights are pretrained",
+            edits=("small-head",),
         ),
         Prescription(
             "Initialise the layers for their width: "

@@ -88,6 +88,7 @@ class LrScheduleExhausted(Pitfall):
             "StepLR, ExponentialLR, CosineAnnealingLR and friends count calls, and most recipes "
             "mean epochs.",
             "the schedule was built in steps, as OneCycleLR and warmups are",
+            edits=("schedule-by-epoch",),
         ),
         Prescription(
             "Or build it in steps: CosineAnnealingLR(optimizer, T_max=epochs * len(loader)).",
@@ -96,6 +97,7 @@ class LrScheduleExhausted(Pitfall):
         Prescription(
             "When in doubt train with a constant rate first.",
             "It shows what the model can learn at all.",
+            edits=("constant-rate",),
         ),
     )
     demo = Demo(

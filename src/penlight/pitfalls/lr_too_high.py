@@ -81,6 +81,7 @@ class LrTooHigh(Pitfall):
             "Let the rate rise over the first 5% of the steps: "
             "`torch.optim.lr_scheduler.LinearLR(optimizer, 0.01, total_iters=steps // 20)`.",
             because="the first steps are the most dangerous ones",
+            edits=("warmup",),
         ),
         Prescription(
             "Clip: `torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)` before the step.",

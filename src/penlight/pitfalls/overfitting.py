@@ -85,6 +85,7 @@ class Overfitting(Pitfall):
             "few epochs: best = copy.deepcopy(model.state_dict()), later "
             "model.load_state_dict(best).",
             "The best model of this run already existed.",
+            edits=("early-stopping",),
         ),
         Prescription(
             "Get more data, or augment what you have.",
