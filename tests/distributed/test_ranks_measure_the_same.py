@@ -25,7 +25,7 @@ pytestmark = [
 ]
 
 COMMON = """
-import hashlib, os, sys
+import gc, hashlib, os, sys, time
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -41,6 +41,16 @@ X, Y = torch.randn(10, 16, 6), torch.randn(10, 16, 3)
 def out(net):
     flat = torch.cat([p.detach().reshape(-1) for p in net.parameters()])
     print("WEIGHTS", hashlib.sha256(flat.numpy().tobytes()).hexdigest(), flush=True)
+
+def leave():
+    # torch 2.13 with gloo: a rank that goes while its shards and the threads behind them still
+    # live is aborted at its very end, in 7 of 40 runs on a busy machine, with and without us.
+    dist.barrier()
+    for name in ("net", "optimizer", "layer"):
+        globals().pop(name, None)
+    gc.collect()
+    time.sleep(0.5)
+    dist.destroy_process_group()
 """
 
 SINGLE = (
@@ -83,8 +93,7 @@ with net.join():
 if rank == 0:
     out(net.module)
     print("CALLS", len(calls), flush=True)
-dist.barrier()  # no rank leaves while another still talks to it
-dist.destroy_process_group()
+leave()
 """
 )
 
@@ -107,8 +116,7 @@ for x, y in zip(X, Y):
     optimizer.step()
 if rank == 0:
     print("WEIGHTS", float(sum(p._local_tensor.double().sum() for p in net.parameters())))
-dist.barrier()  # no rank leaves while another still talks to it
-dist.destroy_process_group()
+leave()
 """
 )
 
