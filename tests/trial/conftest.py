@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from textwrap import dedent
 
 import pytest
@@ -27,7 +26,9 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
         (copy / file.name).write_text(file.read_text())
     pool = Local(scratch, 2)
 
-    def run(*texts: str, seconds: float = 60.0, args: tuple[str, ...] = (), **job: int) -> list[Arm]:
+    def run(
+        *texts: str, seconds: float = 60.0, args: tuple[str, ...] = (), **job: int
+    ) -> list[Arm]:
         jobs = [
             Job("path", "train.py", args, str(project), (str(project),), str(project),
                 {"train.py": dedent(text)}, **job)  # type: ignore[arg-type]  # pair and horizon

@@ -7,7 +7,16 @@ import math
 import numpy as np
 import pytest
 
-from penlight.trial.outcome import Array, Pairs, Score, difference, printed, scored, threshold
+from penlight.trial.outcome import (
+    Array,
+    Pairs,
+    Score,
+    difference,
+    printed,
+    scored,
+    telling,
+    threshold,
+)
 
 rng = np.random.default_rng(0)
 
@@ -93,6 +102,13 @@ def test_a_missing_arm_counts_as_the_worst() -> None:
     assert difference(good, None) < -0.5
     assert math.isnan(difference(None, None))
     assert math.isnan(difference(good, Score({"unexplained": 0.1}, 9)))
+
+
+def test_what_is_shown_is_what_moved() -> None:
+    before = Score({"error": 0.30, "missing": 2.0}, 100)
+    assert telling(before, Score({"error": 0.10, "missing": 0.5}, 100)) == "error"
+    assert telling(before, Score({"error": 0.30, "missing": 0.5}, 100)) == "missing"
+    assert telling(before, None) == "error"
 
 
 def test_the_last_pass_counts_and_not_the_best() -> None:

@@ -25,6 +25,7 @@ JOB, DONE, PAIRS, PRINTED, COMPLAINTS = (
     "err.txt",
 )
 SNAPSHOT = "snapshot"
+SHARED = "shared"  # for the caches of torch.compile
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class Job:
         folder: the project's root: patches apply there.
         pair: whose random numbers; 0 is the script as it is.
         horizon: optimiser steps to make; None for all.
+        temp: the system's folder for temporary files; '' for whatever it is where the arm runs.
     """
 
     kind: Literal["path", "module"]
@@ -52,6 +54,7 @@ class Job:
     texts: Mapping[str, str] = field(default_factory=dict)
     pair: int = 0
     horizon: int | None = None
+    temp: str = ""
 
     def to_text(self) -> str:
         return json.dumps(asdict(self))
@@ -75,7 +78,7 @@ def perform(place: Path, snapshot: Path) -> int:
         The script's exit status.
     """
     job = Job.from_text((place / JOB).read_text(encoding="utf-8"))
-    system_temp = Path(tempfile.gettempdir())
+    system_temp = Path(job.temp or tempfile.gettempdir())
     _move_in(job, place, snapshot)
     from penlight.launch import Target, run_script
     from penlight.store.schema import segment_name
@@ -89,7 +92,7 @@ def perform(place: Path, snapshot: Path) -> int:
     seeds.shift(job.pair)
     samples = Samples()
     sink = Writer(place / segment_name(0))
-    fence = Fence(place, trees.roots, system_temp)
+    fence = Fence(place, trees.roots, system_temp, place.parent / SHARED)
     fence.close()
     name = job.name
     if job.kind == "path" and Path(name).is_absolute():

@@ -25,7 +25,7 @@ from typing import Any, Protocol
 from penlight.core.run import Run
 from penlight.errors import PenlightError
 from penlight.store.schema import segment_name
-from penlight.trial.arm import COMPLAINTS, DONE, JOB, PAIRS, PRINTED, SNAPSHOT, Job
+from penlight.trial.arm import COMPLAINTS, DONE, JOB, PAIRS, PRINTED, SHARED, SNAPSHOT, Job
 
 TAIL = 1 << 20  # bytes read of what an arm has printed
 KEPT = (DONE, PAIRS, PRINTED, COMPLAINTS)
@@ -141,6 +141,9 @@ class Zygote:
         env = {**os.environ, "PYTHONHASHSEED": "0"}
         for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
             env[name] = "1"
+        shared = scratch / SHARED
+        shared.mkdir(exist_ok=True)
+        env["TMPDIR"] = env["TORCHINDUCTOR_CACHE_DIR"] = env["TRITON_CACHE_DIR"] = str(shared)
         source = str(Path(__file__).resolve().parents[2])
         paths = [str(Path(p).absolute()) for p in env.get("PYTHONPATH", "").split(os.pathsep) if p]
         env["PYTHONPATH"] = os.pathsep.join(dict.fromkeys([*paths, source]))

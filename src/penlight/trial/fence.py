@@ -38,14 +38,18 @@ class Fence:
 
     Args:
         scratch: the arm's own folder.
+        shared: a folder that all arms share, for caches.
         real: the user's folders, closed even where they lie in an open one.
         temp: the system's folder for temporary files, open.
     """
 
-    def __init__(self, scratch: Path, real: Sequence[Path], temp: Path) -> None:
+    def __init__(
+        self, scratch: Path, real: Sequence[Path], temp: Path, shared: Path | None = None
+    ) -> None:
         self.scratch = os.path.realpath(scratch)
         self.real = [os.path.realpath(p) for p in real]
         self.temp = os.path.realpath(temp)
+        self.own = [self.scratch, *([os.path.realpath(shared)] if shared is not None else [])]
         self.refused: list[str] = []
         self._busy = threading.local()
 
@@ -53,7 +57,7 @@ class Fence:
         """Put both walls up, for good: this process and its children."""
         sys.addaudithook(self._hook)
         self._cover_torch()
-        opened = [self.scratch, "/dev", "/proc"]
+        opened = [*self.own, "/dev", "/proc"]
         if not any(_below(root, self.temp) for root in self.real):
             opened.append(self.temp)
         landlock([p for p in opened if Path(p).is_dir()])
@@ -94,7 +98,7 @@ class Fence:
         else:
             parent, name = os.path.split(full)
             target = os.path.join(os.path.realpath(parent), name)  # noqa: PTH118
-        if _below(target, self.scratch):
+        if any(_below(target, folder) for folder in self.own):
             return
         if _below(target, self.temp) and not any(_below(target, root) for root in self.real):
             return

@@ -25,7 +25,16 @@ from penlight.trial.arms import Arm, Local, OnRay, Pool, cores, slow_modules
 from penlight.trial.bench import Bench, Listener, Quiet, Spent
 from penlight.trial.decide import ALPHA, FEWEST, MOST, Decision, Pair, Verdict, decide
 from penlight.trial.mirror import Trees, mirror
-from penlight.trial.outcome import NAMES, Score, Source, curve, difference, score, sources
+from penlight.trial.outcome import (
+    NAMES,
+    Score,
+    Source,
+    curve,
+    difference,
+    score,
+    sources,
+    telling,
+)
 from penlight.trial.parts import Joint, Refusal, patched_folder
 from penlight.trial.search import Search, Tried
 
@@ -211,7 +220,10 @@ def _job(target: Target, args: Sequence[str]) -> tuple[Job, Trees, str]:
         trees = Trees.around(path, cwd)
         if len(trees.roots) > 1 or Path(name).is_symlink() or Path(name).is_absolute():
             name = str(path)
-    job = Job(target.kind, name, tuple(args), str(cwd), tuple(map(str, trees.roots)), str(root))
+    job = Job(
+        target.kind, name, tuple(args), str(cwd), tuple(map(str, trees.roots)), str(root),
+        temp=tempfile.gettempdir(),
+    )  # fmt: skip
     return job, trees, script
 
 
@@ -245,6 +257,8 @@ class _Doctor:
     target: Target
     args: Sequence[str]
     options: Options
+    measure: str = ""  # what is shown of an outcome
+    outcome: str = ""  # its name in words
     _folders: int = 0
 
     def work(self) -> Fix:
@@ -273,7 +287,10 @@ class _Doctor:
             self.options.policy, self.options.seed,
         )  # fmt: skip
         search.run()
-        plain = replace(plain, refusals=tuple(search.refusals), outcome=_outcome(control, source))
+        own = score(control, source)
+        self.measure = telling(own, search.best.score if search.best is not None else None)
+        self.outcome = _outcome(self.measure, source)
+        plain = replace(plain, refusals=tuple(search.refusals), outcome=self.outcome)
         return self._prove(plain, search, source)
 
     def _unscored(self, plain: Fix, scene: Scene) -> Fix:
@@ -307,7 +324,7 @@ class _Doctor:
             if place and self.bench.left < FEWEST * (1 + tried.joint.length):
                 break
             decision, values = self._confirm(tried, source, alpha)
-            trials.append(self._trial(tried, decision, values, source))
+            trials.append(self._trial(tried, decision, values))
             if decision.verdict == "accept":
                 chosen = tried
                 break
@@ -316,7 +333,7 @@ class _Doctor:
         for tried in search.tried:
             if tried.joint.says not in told:
                 told.add(tried.joint.says)
-                trials.append(self._screened(tried, own, source))
+                trials.append(self._screened(tried, own))
         trials.sort(key=lambda t: (t.verdict != "accept", -t.pairs))
         done = replace(plain, trials=tuple(trials))
         if chosen is None:
@@ -332,8 +349,8 @@ class _Doctor:
             texts=texts,
             after=diagnose(chosen.arm.run),
             curves={
-                "before": curve(self.control, source),
-                "after": curve(chosen.arm, source),
+                "before": curve(self.control, source, self.measure),
+                "after": curve(chosen.arm, source, self.measure),
             },
         )
 
@@ -378,9 +395,8 @@ class _Doctor:
         tried: Tried,
         decision: Decision,
         values: Sequence[tuple[Score | None, Score | None]],
-        source: Source,
     ) -> Trial:
-        shown = [(_shown(a), _shown(b)) for a, b in values]
+        shown = [(_shown(a, self.measure), _shown(b, self.measure)) for a, b in values]
         assert decision.verdict is not None
         return Trial(
             tried.joint.says,
@@ -388,14 +404,14 @@ class _Doctor:
             tuple(map(str, tried.joint.edits)),
             decision.verdict,
             len(values),
-            _outcome(self.control, source),
+            self.outcome,
             _mean([a for a, _ in shown]),
             _mean([b for _, b in shown]),
             decision.error_rate,
             tuple(shown),
         )
 
-    def _screened(self, tried: Tried, own: Score | None, source: Source) -> Trial:
+    def _screened(self, tried: Tried, own: Score | None) -> Trial:
         why = tried.arm.error if tried.arm.failed else ""
         return Trial(
             tried.joint.says,
@@ -403,11 +419,11 @@ class _Doctor:
             tuple(map(str, tried.joint.edits)),
             "harmful" if tried.arm.failed else tried.verdict(self.control),
             1,
-            _outcome(self.control, source),
-            _shown(own),
-            _shown(tried.score),
+            self.outcome,
+            _shown(own, self.measure),
+            _shown(tried.score, self.measure),
             None,
-            ((_shown(own), _shown(tried.score)),),
+            ((_shown(own, self.measure), _shown(tried.score, self.measure)),),
             why,
         )
 
@@ -438,15 +454,14 @@ def _pitfall(made: Joint) -> str:
     return next((p.pitfall for p in made.parts if p.pitfall), "")
 
 
-def _outcome(arm: Arm, source: Source) -> str:
+def _outcome(measure: str, source: Source) -> str:
     if source.kind == "printed":
         return source.says
-    found = score(arm, source)
-    return f"{NAMES.get(found.main[0], '')} {source.says}" if found else source.says
+    return f"{NAMES[measure]} {source.says}"
 
 
-def _shown(found: Score | None) -> float | None:
-    return None if found is None else round(found.main[1], 6)
+def _shown(found: Score | None, measure: str) -> float | None:
+    return None if found is None else round(found.value(measure), 6)
 
 
 def _level(found: Score | None) -> float:

@@ -58,10 +58,10 @@ def mirror(trees: Trees, base: Path, first: Sequence[Path] = ()) -> None:
 
     Args:
         trees: what to copy.
-        base: an existing folder outside of the trees, or hidden from them.
+        base: an existing folder; where it or its parent lies in a tree, it is left out.
         first: folders that are copied before the others, so that no limit keeps them out.
     """
-    budget = _Budget(TOTAL, ENTRIES)
+    budget = _Budget(TOTAL, ENTRIES, frozenset((base, base.parent)))
     for i, root in enumerate(trees.roots):
         target = base / f"tree{i}"
         target.mkdir()
@@ -77,6 +77,7 @@ def mirror(trees: Trees, base: Path, first: Sequence[Path] = ()) -> None:
 class _Budget:
     size: int
     entries: int
+    skipped: frozenset[Path]
 
 
 def _copy(root: Path, target: Path, budget: _Budget, wanted: set[Path], deep: bool) -> None:
@@ -91,7 +92,7 @@ def _copy(root: Path, target: Path, budget: _Budget, wanted: set[Path], deep: bo
         budget.entries -= len(entries)
         for entry in entries:
             here, there = Path(entry.path), place / entry.name
-            if entry.name in SKIPPED:
+            if entry.name in SKIPPED or here in budget.skipped:
                 continue
             if entry.is_dir(follow_symlinks=False):
                 below = here in wanted or (deep and _enter(entry, budget))

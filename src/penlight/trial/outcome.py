@@ -34,6 +34,7 @@ NAMES = {
     "unexplained": "unexplained variance",
     "printed": "printed result",
 }
+MOVED = 0.1  # log-ratio from which a measure shows a change by itself
 WORST = {"error": 1.0, "missing": CAP, "unexplained": CAP}
 
 
@@ -51,6 +52,10 @@ class Score:
             if name in self.measures:
                 return name, self.measures[name]
         return "", math.nan
+
+    def value(self, measure: str) -> float:
+        """A measure by name, the main one where there is none of that name."""
+        return self.measures.get(measure, self.main[1])
 
 
 @dataclass(frozen=True)
@@ -183,8 +188,24 @@ def difference(control: Score | None, treated: Score | None) -> float:
     return float(np.mean(ratios))
 
 
-def curve(arm: Arm, source: Source) -> list[tuple[int, float]]:
-    """(optimiser steps, main measure) over the run, for a picture; [] where there is none."""
+def telling(control: Score | None, treated: Score | None) -> str:
+    """The measure to show of two outcomes: the main one, unless only another one moves."""
+    if control is None or treated is None:
+        return (control or treated or Score({}, 0)).main[0]
+    gains = {k: difference(_only(control, k), _only(treated, k)) for k in control.measures}
+    gains = {k: gain for k, gain in gains.items() if not math.isnan(gain)}
+    main = control.main[0]
+    if not gains or gains.get(main, 0.0) > MOVED:
+        return main
+    return max(gains, key=lambda k: gains[k])
+
+
+def _only(found: Score, name: str) -> Score:
+    return Score({k: v for k, v in found.measures.items() if k == name}, found.n)
+
+
+def curve(arm: Arm, source: Source, measure: str = "") -> list[tuple[int, float]]:
+    """(optimiser steps, a measure) over the run, for a picture; [] where there is none."""
     if source.kind not in ("eval", "train"):
         return []
     kept = pairs(arm)
@@ -199,7 +220,7 @@ def curve(arm: Arm, source: Source) -> list[tuple[int, float]]:
         part = place.part(first, min(count, first + group))
         found = scored(part, trains)
         if found is not None:
-            points.append((int(part.calls[-1, 0]), found.main[1]))
+            points.append((int(part.calls[-1, 0]), found.value(measure)))
     return points
 
 

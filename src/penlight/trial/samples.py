@@ -97,6 +97,7 @@ class Samples:
         self._named = False
         self._within = False
         self._optimizers: dict[int, int] = {}
+        self._probe: Probe | None = None
 
     def attach(self, probe: Probe) -> None:
         """Watch from now on, around whatever the probe has put on the same functions."""
@@ -122,7 +123,7 @@ class Samples:
             self.step = max(self.step, count)
 
         register_optimizer_step_post_hook(stepped)
-        finish = probe.finish
+        self._probe, finish = probe, probe.finish
 
         def finished(*args: Any, **kwargs: Any) -> None:
             self.close()  # the experiments that follow are not the script's
@@ -221,6 +222,9 @@ class Samples:
         if not self.closed:
             self.closed = True
             self._evaluations()
+            if self._probe is not None and self._probe.parts is not None:
+                # The step that reached the horizon ended before our hook saw it.
+                self.step = max(self.step, self._probe.parts.state.step)
 
     def save(self, path: Path) -> str:
         """Write everything kept; returns a digest that tells whether two arms did the same."""
