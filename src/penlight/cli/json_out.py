@@ -26,15 +26,15 @@ def prepare(path: Path) -> Path:
     """
     path = path.absolute()
     if path.is_dir():
-        raise PenlightError(f"Cannot write the diagnosis to {path}: it is a directory.")
+        raise PenlightError(f"Cannot write {path}: it is a directory.")
     if not path.parent.is_dir():
-        raise PenlightError(f"Cannot write the diagnosis to {path}: its folder does not exist.")
+        raise PenlightError(f"Cannot write {path}: its folder does not exist.")
     try:
         if _plain(path):
             with tempfile.NamedTemporaryFile(dir=path.parent):
                 pass
     except OSError as error:
-        raise PenlightError(f"Cannot write the diagnosis to {path}: {error.strerror}.") from None
+        raise PenlightError(f"Cannot write {path}: {error.strerror}.") from None
     return path
 
 

@@ -27,6 +27,7 @@ def command(name: str | None, output: Path | None, compare: str | None, root: Pa
     from penlight.diagnosis import diagnose
     from penlight.report.html import Arm, page
     from penlight.report.html.fixes import stored
+    from penlight.report.told import script_name
     from penlight.store.folder import find_run
     from penlight.store.reader import load
 
@@ -35,11 +36,14 @@ def command(name: str | None, output: Path | None, compare: str | None, root: Pa
         folders.append(find_run(compare, root))
     stem = folders[0].stem if folders[0].is_file() else folders[0].resolve().name
     output = json_out.prepare(output or Path(f"{stem}.html"))
-    arms = []
-    for folder in folders:
-        run = load(folder)
-        label = "" if compare is None else folder.resolve().name
-        arms.append(Arm(run, diagnose(run), label))
+    runs = [load(folder) for folder in folders]
+    names = [script_name(run) for run in runs]
+    if len(set(names)) < len(names):  # the same script twice: the folders tell them apart
+        names = [folder.resolve().name for folder in folders]
+    arms = [
+        Arm(run, diagnose(run), name if len(runs) > 1 else "")
+        for run, name in zip(runs, names, strict=True)
+    ]
     text = page(*arms, fix=stored(folders[0]), folder=str(folders[0]))
     json_out.write(output, text)
     click.echo(f"{output} ({len(text.encode()) / 1000:.0f} kB)")

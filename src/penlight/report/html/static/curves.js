@@ -245,7 +245,7 @@ function lossCurve(holder) {
     const raw = series(arm.loss.train);
     const mean = arm.loss.mean === null ? null : series(arm.loss.mean);
     const faint = main.replace("rgb(", "rgba(").replace(")", ", 0.28)");
-    lines.push({ ...raw, label: `${name}training`, stroke: mean ? faint : main, width: mean ? 1 : 1.8 });
+    lines.push({ ...raw, label: `${name}training`, stroke: mean ? faint : main, width: mean ? 1 : 1.8, quiet: two && mean });
     if (mean) lines.push({ ...mean, label: `${name}training, mean`, stroke: main, width: 2.2 });
     if (arm.loss.valid) {
       const valid = series(arm.loss.valid.series);
@@ -268,7 +268,7 @@ function lossCurve(holder) {
 
 function legend(lines, gap = "") {
   const list = make("ul", { class: "legend", "aria-hidden": "true" });
-  for (const line of lines) {
+  for (const line of lines.filter((l) => !l.quiet)) {
     const stroke = draw("line", { x1: 0, x2: 26, y1: 5, y2: 5, stroke: line.stroke, "stroke-width": line.width ?? 1.6, "stroke-dasharray": line.dash?.join(" ") });
     list.append(make("li", {}, draw("svg", { viewBox: "0 0 26 10" }, stroke), line.label));
   }

@@ -26,7 +26,7 @@ function flashlight(stage) {
 function lying(arms, width) {
   const labels = 62 + (arms.some((a) => blocks(a.light).length) ? 22 : 0);
   const tall = arms.length > 1 ? 112 : 150;
-  const head = arms.length > 1 ? 30 : 26;
+  const head = arms.length > 1 ? 42 : 26;
   const beams = arms.map((arm, i) => {
     const middle = head + tall / 2 + i * (head + tall + labels);
     const length = width - 134;
@@ -89,7 +89,7 @@ function oneBeam(beam, arm, which, upright) {
   );
   group.append(lamp(beam, upright));
   if (arm.label) {
-    const [x, y] = upright ? [beam.middle - beam.half, 16] : [14, beam.middle - beam.half - 10];
+    const [x, y] = upright ? [beam.middle - beam.half, 16] : [14, beam.middle - beam.half - 20];
     group.append(draw("text", { class: "arm", x, y }, arm.label));
   }
   const thick = Math.min(7, Math.max(0.6, gap * 0.16));
@@ -197,7 +197,7 @@ function lowLabels(beam, rows, place, gap) {
   const most = gap > 96 ? 15 : 11;
   const longest = Math.max(...rows.map((r) => Math.min(most, r.name.length - cut)));
   const widest = Math.max(...rows.map((r) => tiny(r.left).length));
-  for (const i of labelled(rows.length, beam.length, Math.max(widest * 7.4, longest * 6.6) + 12)) {
+  for (const i of labelled(rows.length, beam.length, Math.max(widest * 7.4, longest * 6.6) + 6)) {
     const [x, y] = beam.point(place(i), beam.half);
     group.append(
       draw("text", { class: "num", x, y: y + 18, "text-anchor": "middle" }, tiny(rows[i].left)),

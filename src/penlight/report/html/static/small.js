@@ -62,7 +62,7 @@ function slopes(holder) {
   const Y = (v) => top + ((high - v) / (high - low || 1)) * (H - top - foot);
   const svg = draw("svg", { viewBox: `0 0 ${W} ${H}`, role: "img", "aria-label": `${count(trial.pairs.length, "pair")}: ${trial.pairs.map(([a, b]) => `${number(a)} to ${number(b)}`).join(", ")}` });
   for (const [a, b] of trial.pairs) {
-    const kind = trial.higher === b > a ? "better" : "worse";
+    const kind = a === b ? "same" : trial.higher === b > a ? "better" : "worse";
     svg.append(
       draw("line", { class: kind, x1: left, x2: right, y1: Y(a), y2: Y(b), "stroke-width": 2 }),
       draw("circle", { cx: left, cy: Y(a), r: 3.5, class: "dot" }),
