@@ -22,6 +22,7 @@ WRAPPERS = {
     "tensor", "from_numpy", "as_tensor", "FloatTensor", "Tensor", "Variable", "array", "asarray",
     "tqdm", "iter", "next", "list", "tuple",
 }  # fmt: skip
+TENSORS = {"tensor", "from_numpy", "as_tensor", "FloatTensor", "Tensor"}
 LOADERS = {"DataLoader"}
 
 
@@ -37,6 +38,8 @@ class Feed:
         scope: the function (or module) in which the variable is bound.
         changing: the rows are chosen anew in a loop; `rows` is then the whole variable.
         shaped: the values change their shape or type on the way.
+        cast: ... and whole numbers become floats there.
+        array: ... and an array of numpy becomes a tensor.
     """
 
     source: Source
@@ -47,6 +50,7 @@ class Feed:
     changing: bool = False
     shaped: bool = False
     cast: bool = False
+    array: bool = False
 
 
 @dataclass(frozen=True)
@@ -191,7 +195,8 @@ class _Trace:
                 yield replace(feed, shaped=True, cast=feed.cast or float_cast)
         elif name in WRAPPERS and args:
             for feed in self.of(source, args[0], part, before):
-                yield replace(feed, shaped=True)
+                made = name in TENSORS
+                yield replace(feed, shaped=feed.shaped or made, array=feed.array or made)
         elif name in LOADERS and args:
             yield from self._dataset(source, args[0], part, before)
         elif name == "enumerate" and args:

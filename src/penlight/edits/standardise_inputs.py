@@ -38,7 +38,7 @@ class StandardiseInputs(Edit):
         seen = max(scene.run.inputs, key=lambda i: i.samples, default=None)
         if seen is not None and seen.embedded:
             raise Refused("The inputs are ids, which have no scale.")
-        found = list(_fed(scene))
+        found = list(fed(scene))
         trains = {feed.name: feed for train, feed in found if train}
         if len(trains) != 1:
             raise Refused(
@@ -101,7 +101,7 @@ class _Scaled:
         return len(self.batches)
 
 
-def _fed(scene: Scene) -> Iterator[tuple[bool, Feed]]:
+def fed(scene: Scene) -> Iterator[tuple[bool, Feed]]:
     """What enters the model, and whether it does so in training."""
     try:
         calls = model_calls(scene)

@@ -81,8 +81,13 @@ def _origin(
         index = node.slice[0].slice
         if isinstance(index, cst.Index) and isinstance(index.value, cst.SimpleString):
             found = list(_configured(scene, str(index.value.evaluated_value)))
-    if len(found) == 1 and isinstance(found[0][1], NUMBERS):
-        return found[0]
+    if len(found) != 1:
+        return None
+    where, value = found[0]
+    if isinstance(value, NUMBERS):
+        return where, value
+    if isinstance(value, cst.Name) and isinstance(node, cst.Name) and value.value != node.value:
+        return _origin(scene, where, value)  # Net(HIDDEN): the constant that was passed
     return None
 
 

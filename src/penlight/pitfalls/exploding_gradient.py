@@ -76,6 +76,7 @@ class ExplodingGradient(Pitfall):
         Prescription(
             "Normalise inside the blocks (LayerNorm or BatchNorm).",
             "The scale is set anew in every block and cannot pile up.",
+            edits=("insert-norm",),
         ),
         Prescription(
             "In a recurrent cell use tanh instead of relu, or `nn.LSTM` as it is.",

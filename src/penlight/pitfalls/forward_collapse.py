@@ -75,6 +75,7 @@ class ForwardCollapse(Pitfall):
             "Give each block a way around and a norm: "
             "`x = x + block(F.layer_norm(x, x.shape[-1:]))`.",
             "What distinguishes two inputs then reaches every depth unchanged.",
+            edits=("residual",),
         ),
         Prescription(
             "Replace sigmoids by ReLU or GELU and initialise for them: "

@@ -80,7 +80,11 @@ class InputScale(Pitfall):
             "They then lie in [0, 1].",
             "it has been done: look for a second place that scales, for instance in forward()",
         ),
-        Prescription("Or begin with `nn.BatchNorm1d(features)`.", "It learns the statistics."),
+        Prescription(
+            "Or begin with `nn.BatchNorm1d(features)`.",
+            "It learns the statistics.",
+            edits=("input-norm",),
+        ),
     )
     demo = Demo(
         script="""\

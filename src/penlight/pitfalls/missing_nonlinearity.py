@@ -56,6 +56,7 @@ class MissingNonlinearity(Pitfall):
             "Put nn.ReLU() (or GELU) between the linear layers, not behind the last one.",
             "Only with a bend between them can two layers do more than one.",
             "a linear model is what you want: then one nn.Linear does the same",
+            edits=("add-nonlinearity",),
         ),
     )
     demo = Demo(

@@ -69,16 +69,19 @@ class NonfiniteLoss(Pitfall):
             "(`F.cross_entropy`, `BCEWithLogitsLoss`, `torch.logsumexp`).",
             because="the fused forms never leave the range of float32",
             unless="the NaN comes from the data: then clean the data",
+            edits=("keep-finite",),
         ),
         Prescription(
             "Check the data: `assert torch.isfinite(x).all()` on inputs and targets.",
             because="one bad sample is enough, and it comes back every epoch",
+            edits=("fill-missing",),
         ),
         Prescription(
             "Lower the learning rate or clip gradients: "
             "`torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)`.",
             because="when weights or loss grew for several steps before, the step size overflowed",
             unless="the NaN came suddenly from a healthy loss",
+            edits=("clip-gradients",),
         ),
     )
     demo = Demo(

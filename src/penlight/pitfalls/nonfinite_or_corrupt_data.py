@@ -63,6 +63,7 @@ class NonfiniteOrCorruptData(Pitfall):
             "Fill in or drop them before training: x = torch.where(x.isnan(), column_median, x).",
             "The median of the training part is a neutral value.",
             "that a value is missing tells something: then add a column that says so",
+            edits=("fill-missing",),
         ),
     )
     _stand_in = (

@@ -62,6 +62,7 @@ class SaturatedActivation(Pitfall):
         Prescription(
             "Put a norm in front of the activation: `nn.LayerNorm(width)`.",
             "It brings what arrives into the range in which the activation is steep.",
+            edits=("insert-norm",),
         ),
         Prescription(
             "Use ReLU or GELU in hidden layers.",

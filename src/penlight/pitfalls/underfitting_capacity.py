@@ -85,6 +85,7 @@ class UnderfittingCapacity(Pitfall):
             "Widen the narrow layer to some multiple of the number of classes, 64 or 128 units.",
             "First make the model large enough to fit the training data, then regularise it.",
             "the bottleneck is the point, as in an autoencoder",
+            edits=("widen",),
         ),
         Prescription(
             "Or replace a pooling down to one number by nn.Flatten or a smaller pooling.",

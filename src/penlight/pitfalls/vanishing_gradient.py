@@ -82,6 +82,7 @@ class VanishingGradient(Pitfall):
         Prescription(
             "Add a way around each block: `x = x + block(F.layer_norm(x, x.shape[-1:]))`.",
             "The light then reaches every depth along the skip connections.",
+            edits=("residual",),
         ),
         Prescription(
             "As a bridge, train with `torch.optim.Adam(model.parameters(), lr=1e-3)`.",

@@ -1,0 +1,112 @@
+"""keep-finite: a small number where a logarithm, a root or a division meets zero."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import libcst as cst
+
+from penlight.edits.edit import Edit, Refused
+from penlight.edits.scene import Scene
+from penlight.edits.source import Change, Source, last_name
+
+EPSILON = "1e-8"
+EDGES = ("log", "sqrt", "rsqrt", "log2", "log10")
+LIBRARIES = ("torch", "math", "np", "numpy", "ops")
+
+
+@dataclass(frozen=True)
+class KeepFinite(Edit):
+    """Add 1e-8 inside the logarithm or the root, or below the fraction, that left the numbers."""
+
+    certain = True
+
+    @property
+    def says(self) -> str:
+        return "Keep logarithms, roots and divisions away from zero by 1e-8"
+
+    def source(self, scene: Scene) -> Sequence[Change]:
+        from penlight.core.facts import NonFinite
+
+        changes: list[Change] = []
+        for fact in scene.run.all(NonFinite):
+            if fact.source:
+                try:
+                    source, line = scene.place(fact.source)
+                except Refused:
+                    continue
+                changes += _edges(source, source.module, (line, line))
+        if not changes:
+            loop = scene.loop
+            changes += [c for file in scene.files for c in _losses(scene.source(file))]
+            changes += _edges(loop.source, loop.body, None)
+        if not changes:
+            raise Refused(
+                "No logarithm, root or division stands where the value was lost.",
+                "Keep the operation's argument away from zero: add 1e-8 to it.",
+            )
+        return list(dict.fromkeys(changes))
+
+
+def _losses(source: Source) -> Iterator[Change]:
+    """The edges in functions that make a loss."""
+    for function in source.all(cst.FunctionDef):
+        name = function.name.value.lower()
+        if any(word in name for word in ("loss", "error", "criterion", "distance", "nll", "kl")):
+            yield from _edges(source, function, None)
+
+
+def _edges(source: Source, within: cst.CSTNode, lines: tuple[int, int] | None) -> Iterator[Change]:
+    for node in source.nodes:
+        if node is not within and not source.inside(node, within):
+            continue
+        if not isinstance(node, (cst.Call, cst.BinaryOperation)):
+            continue
+        first, last = source.lines(node)
+        if lines is not None and not (first <= lines[1] and lines[0] <= last):
+            continue
+        if isinstance(node, cst.BinaryOperation):
+            fraction = isinstance(node.operator, cst.Divide) and lines is not None
+            if fraction and _may_vanish(node.right):
+                yield from _plus(source, node.right, wrap=True)
+        elif last_name(node.func) in EDGES:
+            yield from _argument(source, node)
+
+
+def _argument(source: Source, call: cst.Call) -> Iterator[Change]:
+    func = call.func
+    if call.args and (not isinstance(func, cst.Attribute) or last_name(func.value) in LIBRARIES):
+        if EPSILON[:2] not in source.code(call) and "clamp" not in source.code(call):
+            yield from _plus(source, call.args[0].value, wrap=False)
+    elif isinstance(func, cst.Attribute) and "clamp" not in source.code(func.value):
+        yield from _plus(source, func.value, wrap=True)
+
+
+def _plus(source: Source, node: cst.BaseExpression, wrap: bool) -> Iterator[Change]:
+    start, end = source.span(node)
+    bracketed = bool(node.lpar) if hasattr(node, "lpar") else False
+    if bracketed:
+        start, end = _outside(source, start, end)
+    weak = isinstance(node, (cst.Comparison, cst.BooleanOperation, cst.IfExp, cst.Lambda))
+    if wrap or (weak and not bracketed):
+        yield source.insert(start, "(")
+        yield source.insert(end, f" + {EPSILON})")
+    else:
+        yield source.insert(end, f" + {EPSILON}")
+
+
+def _outside(source: Source, start: int, end: int) -> tuple[int, int]:
+    """The span with its own brackets, which LibCST may leave out."""
+    text = source.text
+    if start > 0 and text[start] != "(" and text[start - 1] == "(" and text[end : end + 1] == ")":
+        return start - 1, end + 1
+    return start, end
+
+
+def _may_vanish(node: cst.BaseExpression) -> bool:
+    """Whether a denominator is computed from data: not a number, a count or a constant."""
+    if isinstance(node, (cst.Integer, cst.Float)):
+        return False
+    name = last_name(node.func) if isinstance(node, cst.Call) else last_name(node)
+    return name not in ("len", "size", "numel", "shape") and not name.isupper()
