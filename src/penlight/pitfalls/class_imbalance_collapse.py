@@ -116,6 +116,7 @@ class ClassImbalanceCollapse(Pitfall):
             "BCEWithLogitsLoss(pos_weight=negatives / positives).",
             "Then every class has the same say.",
             "you need calibrated probabilities: then move the decision threshold instead",
+            edits=("class-weights",),
         ),
         Prescription(
             "Or draw balanced batches: WeightedRandomSampler(1 / counts[labels], len(labels)).",

@@ -47,6 +47,7 @@ class ClipWithoutUnscale(Pitfall):
         Prescription(
             "Call scaler.unscale_(optimizer) right before clip_grad_norm_.",
             "Then the norm that is compared with the limit is that of the true gradient.",
+            edits=("unscale",),
         ),
     )
     demo = Demo(

@@ -76,6 +76,11 @@ class DoubleSoftmax(Pitfall):
             "Or keep the model and pass log-probabilities: nn.LogSoftmax with nn.NLLLoss.",
             "NLLLoss adds no softmax of its own.",
         ),
+        Prescription(
+            "A sigmoid may stay if the loss is nn.BCELoss.",
+            "It takes probabilities.",
+            edits=("loss",),
+        ),
     )
     demo = Demo(
         script="""\

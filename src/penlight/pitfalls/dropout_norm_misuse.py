@@ -64,6 +64,7 @@ class DropoutNormMisuse(Pitfall):
         Prescription(
             "Or drop it: the output layer needs no dropout of its own.",
             "Behind the last layer nothing can make up for what was deleted.",
+            edits=("drop-output-dropout",),
         ),
     )
     demo = Demo(

@@ -51,12 +51,14 @@ class LabelEncoding(Pitfall):
         Prescription(
             "Recode before training: y = (y == positive_label).float().",
             "Binary cross-entropy expects 0 and 1.",
+            edits=("recode-labels",),
         ),
     )
     _signs = (
         Prescription(
             "Recode before training: y = 2 * y - 1.",
             "Margin losses expect -1 and 1: with 0 the sample has no say.",
+            edits=("recode-labels",),
         ),
     )
     _shift = (

@@ -70,6 +70,7 @@ class LossTaskMismatch(Pitfall):
         Prescription(
             "Classes: return raw logits, use nn.CrossEntropyLoss (one unit: nn.BCEWithLogitsLoss).",
             "Its gradient is prediction minus label: largest where the answer is most wrong.",
+            edits=("loss",),
         ),
     )
     _regress = (
@@ -77,6 +78,7 @@ class LossTaskMismatch(Pitfall):
             "Real-valued targets: a linear output and nn.MSELoss (or nn.SmoothL1Loss).",
             "Squared error has its minimum at the target, wherever that is.",
             "the values are meant to be probabilities or pixels: scale them to 0..1",
+            edits=("loss",),
         ),
     )
     demo = Demo(

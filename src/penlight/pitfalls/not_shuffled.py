@@ -70,6 +70,7 @@ class NotShuffled(Pitfall):
             "in every epoch.",
             "Then each batch is a small picture of all the data.",
             "the order carries the task, as in a stream that is learnt online",
+            edits=("shuffle",),
         ),
         Prescription(
             "For an iterable dataset, use a shuffle buffer or shuffle the files.",

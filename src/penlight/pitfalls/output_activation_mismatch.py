@@ -94,10 +94,12 @@ class OutputActivationMismatch(Pitfall):
         Prescription(
             "Return raw logits and use nn.CrossEntropyLoss (one unit: nn.BCEWithLogitsLoss).",
             "It takes log and softmax together, over the class dimension, and cannot overflow.",
+            edits=("loss",),
         ),
         Prescription(
             "Or apply torch.log_softmax(x, dim=1) before nn.NLLLoss.",
             "NLLLoss expects log-probabilities.",
+            edits=("output-activation",),
         ),
     )
     demo = Demo(

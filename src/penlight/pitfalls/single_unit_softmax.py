@@ -58,6 +58,7 @@ class SingleUnitSoftmax(Pitfall):
             "For two classes: return the raw output of the one unit and use nn.BCEWithLogitsLoss.",
             "Sigmoid is what softmax becomes when the second class has a fixed score of 0.",
             "there are more than two classes",
+            edits=("loss",),
         ),
         Prescription(
             "For C classes: nn.Linear(..., C), no softmax, nn.CrossEntropyLoss.",

@@ -59,6 +59,7 @@ class WrongReduction(Pitfall):
             "Average the loss: reduction='mean' (the default), or loss.sum() / len(batch).",
             "Then the step does not depend on the batch size.",
             "the objective is a sum by definition: then divide the learning rate by the batch size",
+            edits=("mean-loss",),
         ),
     )
     demo = Demo(

@@ -1,0 +1,130 @@
+"""loss: the loss function that fits the task."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from penlight.core.finding import Finding
+from penlight.edits.edit import Edit, Refused
+from penlight.edits.flow import put
+from penlight.edits.heads import ending, head_op, removed
+from penlight.edits.losses import CLASSES, LossCall, loss_call
+from penlight.edits.names import sibling
+from penlight.edits.scene import Scene
+from penlight.edits.source import Change
+from penlight.edits.training import Training
+
+LOGITS = ("cross_entropy", "binary_cross_entropy_with_logits")
+KEPT = ("reduction",)  # options that the losses share
+HEADS = {"cross_entropy": "softmax", "binary_cross_entropy_with_logits": "sigmoid"}
+
+
+@dataclass(frozen=True)
+class Loss(Edit):
+    """Train with another loss function; an activation that it applies itself goes.
+
+    Args:
+        function: its name in torch.nn.functional, such as cross_entropy.
+    """
+
+    new_rate = True
+    function: str
+
+    def __post_init__(self) -> None:
+        if self.function not in CLASSES:
+            raise ValueError(f"{self.function} is no loss function of torch.nn.functional.")
+
+    @classmethod
+    def propose(cls, scene: Scene, finding: Finding) -> Iterator[Edit]:
+        objective, (head, _) = scene.run.objective, head_op(scene.run)
+        if objective is None:
+            return
+        one = len(objective.input_shape) < 2 or objective.input_shape[1] == 1
+        now = objective.function
+        if finding.pitfall == "double-softmax":
+            if head == "sigmoid" and now == "binary_cross_entropy_with_logits":
+                yield cls("binary_cross_entropy")
+        elif finding.pitfall == "loss-task-mismatch" and now not in ("mse_loss", "l1_loss"):
+            yield cls("mse_loss")
+        elif one:
+            yield cls("binary_cross_entropy" if head == "sigmoid" else LOGITS[1])
+        elif now != "cross_entropy":
+            yield cls("cross_entropy")
+
+    @property
+    def says(self) -> str:
+        return f"Use {CLASSES[self.function]} as the loss"
+
+    def source(self, scene: Scene) -> Sequence[Change]:
+        found = loss_call(scene)
+        if found.function == self.function:
+            raise Refused(f"The loss is {self.function} already.")
+        return [
+            *_renamed(found, self.function),
+            *_target(scene, found, self.function),
+            *_raw_outputs(scene, self.function),
+        ]
+
+    def live(self, training: Training) -> None:
+        from torch import nn
+
+        kind = getattr(nn, CLASSES[self.function])
+        if isinstance(training.loss, kind):
+            raise Refused(f"The loss is {self.function} already.")
+        training.loss = kind()
+
+
+def _renamed(found: LossCall, function: str) -> Iterator[Change]:
+    """The loss's name; options that the new one does not have go."""
+    source, call = found.options_in, found.options
+    new = CLASSES[function] if found.maker is not None else function
+    name, imports = sibling(source, call.func, new)
+    yield from imports
+    yield source.replace(call.func, name)
+    positional = 0 if found.maker is not None else 2
+    keywords = (*KEPT, "input", "target")
+    options = [
+        a
+        for i, a in enumerate(call.args)
+        if (a.keyword is None and i >= positional)
+        or (a.keyword is not None and a.keyword.value not in keywords)
+    ]
+    for arg in options:
+        row = list(call.args)
+        at = row.index(arg)
+        end = source.span(arg.value)[1]
+        start = source.span(row[at - 1].value)[1] if at else source.span(arg)[0]
+        yield Change(source.file, start, end, "")
+
+
+def _target(scene: Scene, found: LossCall, function: str) -> Iterator[Change]:
+    """The targets in the type and shape that the new loss takes."""
+    objective, arg = scene.run.objective, found.target
+    assert objective is not None
+    if arg is None:
+        return
+    integral = objective.target_dtype.startswith(("int", "uint", "bool"))
+    shape, text = objective.target_shape, found.source.code(arg.value)
+    if function == "cross_entropy":
+        if not integral and shape != objective.input_shape:
+            column = shape[1:] == (1,)
+            text = f"{text}.squeeze(1).long()" if column else f"{text}.long()"
+    else:
+        if integral:
+            text = f"{text}.float()"
+        if len(objective.input_shape) == 2 and len(shape) == 1:
+            text = f"{text}.unsqueeze(1)"
+    if text != found.source.code(arg.value):
+        yield put(found.source, arg.value, text)
+
+
+def _raw_outputs(scene: Scene, function: str) -> Sequence[Change]:
+    """The activation that the new loss applies itself, or that it cannot do with, taken away."""
+    head, _ = head_op(scene.run)
+    unwanted = HEADS.get(function, "")
+    bounded = function == "mse_loss" and head in ("sigmoid", "softmax")
+    single = function == LOGITS[1] and head == "softmax"  # over one unit it is always 1
+    if head and (head == unwanted or bounded or single):
+        return removed(ending(scene))
+    return ()

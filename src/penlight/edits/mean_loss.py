@@ -1,0 +1,55 @@
+"""mean-loss: a loss averaged over the batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import libcst as cst
+
+from penlight.edits.edit import Edit, Refused
+from penlight.edits.losses import loss_call
+from penlight.edits.scene import Scene
+from penlight.edits.source import Change, Source, argument
+from penlight.edits.training import Training
+
+OLD = ("size_average", "reduce")  # what reduction was called before torch 1.0
+
+
+@dataclass(frozen=True)
+class MeanLoss(Edit):
+    """Average the loss over the batch, so that a step does not grow with the batch size."""
+
+    new_rate = True
+
+    @property
+    def says(self) -> str:
+        return "Average the loss over the batch"
+
+    def source(self, scene: Scene) -> Sequence[Change]:
+        found = loss_call(scene)
+        source, call = found.options_in, found.options
+        for name in ("reduction", *OLD):
+            arg = argument(call, name)
+            if arg is not None:
+                return [dropped(source, call, arg)]
+        raise Refused(
+            f"{source.file}:{source.lines(call)[0]} names no reduction that could be changed.",
+            "Divide the loss by the number of samples in the batch.",
+        )
+
+    def live(self, training: Training) -> None:
+        if getattr(training.loss, "reduction", "mean") == "mean":
+            raise Refused("The loss is no module that sums.")
+        training.loss.reduction = "mean"  # type: ignore[attr-defined]
+
+
+def dropped(source: Source, call: cst.Call, arg: cst.Arg) -> Change:
+    """The change that takes an argument out of a call."""
+    row = list(call.args)
+    at = row.index(arg)
+    end = source.span(arg.value)[1]
+    if at:
+        return Change(source.file, source.span(row[at - 1].value)[1], end, "")
+    stop = source.span(row[1])[0] if len(row) > 1 else end
+    return Change(source.file, source.span(arg)[0], stop, "")
