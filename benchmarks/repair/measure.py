@@ -1,0 +1,317 @@
+"""Let `penlight fix` repair programs whose right form is known, and count what it achieves.
+
+    python benchmarks/repair/measure.py demos
+    python benchmarks/repair/measure.py published --split dev
+    python benchmarks/repair/measure.py healthy
+    python benchmarks/repair/measure.py placebo
+    python benchmarks/repair/measure.py demos --policy random      (or rate: for comparison)
+
+A program is fixed with seed 0. Then the script as it is, the patched one and the known good one run
+on fresh seeds, without Penlight, and the RESULT lines that they print are compared: the gap closed
+is (patched - as it is) / (good - as it is), the median over the seeds; a program counts as repaired
+from 0.9 on. Results are kept line by line in --out, so that an interrupted measurement goes on
+where it was. Writes benchmarks/repair/RESULTS-<what>.md unless --only names programs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import json
+import math
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+BENCHMARKS = HERE.parent
+FRESH = (101, 202, 303)
+TIMEOUT = 1800.0
+REPAIRED = 0.9
+
+
+@dataclass(frozen=True)
+class Program:
+    """A faulty script, its known good form, and whether a higher RESULT is better."""
+
+    name: str
+    faulty: str
+    good: str
+    higher: bool
+
+
+@dataclass(frozen=True)
+class Row:
+    """What came of one program. Results are medians over the fresh seeds."""
+
+    name: str
+    policy: str
+    accepted: bool
+    edits: str
+    why: str
+    runs: float
+    seconds: float
+    before: float
+    after: float
+    good: float
+    closed: float
+
+
+def demos() -> Iterator[Program]:
+    from penlight.catalogue import catalogue
+
+    for name, card in catalogue().items():
+        if card.demo is not None:
+            yield Program(name, card.demo.script, card.demo.cured, card.demo.better == "higher")
+
+
+def published(split: str) -> Iterator[Program]:
+    for path in sorted((BENCHMARKS / "published" / "cases").glob("*/case.json")):
+        case = json.loads(path.read_text())
+        if case.get("admitted") and case["split"] == split and case["role"] != "control":
+            yield Program(
+                case["id"],
+                path.with_name("buggy.py").read_text(),
+                path.with_name("fixed.py").read_text(),
+                bool(case["higher_is_better"]),
+            )
+
+
+def healthy() -> Iterator[Program]:
+    for path in sorted((BENCHMARKS / "healthy").glob("*.py")):
+        if path.stem != "measure":
+            yield Program(path.stem, path.read_text(), path.read_text(), True)
+
+
+def repair(program: Program, policy: str, budget: float) -> Row:
+    """Fix one program, then compare the three forms on fresh seeds."""
+    with tempfile.TemporaryDirectory() as room:
+        folder = Path(room)
+        (folder / "train.py").write_text(program.faulty)
+        words = [sys.executable, "-m", "penlight", "fix", "--quiet", "--json", "fix.json"]
+        words += ["--budget", f"{budget:g}", "--policy", policy, "train.py", "0"]
+        try:
+            done = subprocess.run(
+                words, cwd=folder, env=_env(), capture_output=True, text=True,
+                timeout=TIMEOUT, check=False,
+            )  # fmt: skip
+            said = json.loads((folder / "fix.json").read_text())
+        except subprocess.TimeoutExpired:
+            return _row(program, policy, why=f"over {TIMEOUT:.0f} s")
+        except OSError:
+            return _row(program, policy, why=(done.stderr.strip().splitlines() or ["?"])[-1])
+        if said["patch"]:
+            subprocess.run(
+                ["patch", "-p1", "-s"], input=said["patch"], cwd=folder, text=True, check=True
+            )
+        patched = (folder / "train.py").read_text()
+        forms = [program.faulty, patched, program.good]
+        values = [[_result(folder, text, seed) for seed in FRESH] for text in forms]
+    sign = 1.0 if program.higher else -1.0
+    finite = [[sign * v if math.isfinite(v) else -1e9 for v in row] for row in values]
+    gaps = [
+        (after - before) / (good - before) if good != before else math.nan
+        for before, after, good in zip(*finite, strict=True)
+    ]
+    best = next((t for t in said["trials"] if t["verdict"] == "accept"), None)
+    return Row(
+        program.name,
+        policy,
+        said["accepted"],
+        " ".join(best["edits"]) if best else "",
+        said["why"],
+        said["cost"]["runs"],
+        said["cost"]["seconds"],
+        *(statistics.median(row) for row in values),
+        closed=statistics.median(gaps) if said["accepted"] else 0.0,
+    )
+
+
+def _row(program: Program, policy: str, why: str) -> Row:
+    nan = math.nan
+    return Row(program.name, policy, False, "", why, nan, nan, nan, nan, nan, 0.0)
+
+
+def _result(folder: Path, text: str, seed: int) -> float:
+    (folder / "again.py").write_text(text)
+    try:
+        done = subprocess.run(
+            [sys.executable, "again.py", str(seed)], cwd=folder, env=_env(),
+            capture_output=True, text=True, timeout=TIMEOUT, check=False,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        return math.nan
+    from penlight.lab import result
+
+    return result(done.stdout)
+
+
+def _env() -> dict[str, str]:
+    return {**os.environ, "OMP_NUM_THREADS": "1"}
+
+
+def today() -> str:
+    return dt.datetime.now().astimezone().date().isoformat()
+
+
+def share(part: Sequence[Row], whole: Sequence[Row]) -> str:
+    return f"{len(part) / len(whole):.0%}"
+
+
+def table(rows: Sequence[Row], command: str, what: str) -> str:
+    """The results as Markdown."""
+    accepted = [r for r in rows if r.accepted]
+    repaired = [r for r in rows if r.closed >= REPAIRED]
+    harmed = [r for r in accepted if r.closed < -0.1]
+    cost = statistics.median([r.runs for r in rows if math.isfinite(r.runs)] or [math.nan])
+    closed = statistics.mean([min(1.0, max(-1.0, r.closed)) for r in rows])
+    lines = [
+        f"# Repair: {what}",
+        "",
+        f"{today()}, {os.cpu_count()} cores, no GPU: `{command}`",
+        "",
+        "| | programs | share |",
+        "|---|---|---|",
+        f"| repaired (gap closed >= {REPAIRED}) | {len(repaired)} | {share(repaired, rows)} |",
+        f"| a cure accepted | {len(accepted)} | {share(accepted, rows)} |",
+        f"| made worse by the patch | {len(harmed)} | {share(harmed, rows)} |",
+        f"| gap closed, mean, each cut to -1 ... 1 | {len(rows)} | {closed:.2f} |",
+        f"| cost in runs of the script, median | {len(rows)} | {cost:.1f} |",
+        "",
+        "| program | gap closed | as it is | patched | good | runs | edits, or why none |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for r in sorted(rows, key=lambda r: (-(r.closed >= REPAIRED), r.name)):
+        numbers = " | ".join(f"{v:.4g}" for v in (r.before, r.after, r.good))
+        lines.append(
+            f"| {r.name} | {r.closed:.2f} | {numbers} | {r.runs:.1f} | {r.edits or r.why} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+# -- placebos -----------------------------------------------------------------------------------
+
+# Edits that do nothing worth having, as (old, new) texts of examples/healthy.py.
+PLACEBOS = {
+    "weight decay 1e-8": ("lr=", "weight_decay=1e-8, lr="),
+    "another initialisation": ("model = network()", "network()\nmodel = network()"),
+    "learning rate 2% higher": ("lr=", "lr=1.02 * "),
+    "clipping that never clips": (
+        "        optimizer.step()",
+        "        torch.nn.utils.clip_grad_norm_(model.parameters(), 1e6)\n        optimizer.step()",
+    ),
+}
+PAIRS = 24  # recorded pairs of each placebo
+TRIALS = 200  # trials drawn from them in all
+
+
+def placebo(out: Path) -> str:
+    """Record pairs of arms of edits that do nothing; draw trials from them."""
+    import random
+
+    from penlight.trial.arm import SNAPSHOT, Job
+    from penlight.trial.arms import Local, cores, gather
+    from penlight.trial.decide import Pair, decide
+    from penlight.trial.mirror import Trees, mirror
+    from penlight.trial.outcome import difference, score, sources
+
+    example = (BENCHMARKS.parent / "examples" / "healthy.py").read_text()
+    lines = ["| placebo | trials | accepted | called harmful |", "|---|---|---|---|"]
+    lot = random.Random(0)
+    total = passed = 0
+    with tempfile.TemporaryDirectory() as room:
+        project, scratch = Path(room, "project"), Path(room, "scratch")
+        project.mkdir()
+        (scratch / SNAPSHOT).mkdir(parents=True)
+        (project / "train.py").write_text(example)
+        mirror(Trees((project,)), scratch / SNAPSHOT)
+        pool = Local(scratch, cores())
+        plain = Job("path", "train.py", (), str(project), (str(project),), str(project))
+
+        def record(text: str) -> list[object]:
+            jobs = [
+                Job(**{**asdict(plain), "texts": {"train.py": text}, "pair": k})
+                for k in range(PAIRS)
+            ]
+            arms = {a.job.pair: a for a in gather(pool, jobs, 600)}
+            return [(arms[k], score(arms[k], sources(arms[k])[0])) for k in range(PAIRS)]
+
+        controls = record(example)
+        for name, (old, new) in PLACEBOS.items():
+            text = example.replace(old, new, 1)
+            assert text != example, name
+            treated = record(text)
+            kept = []
+            for (a, own), (b, got) in zip(controls, treated, strict=True):  # type: ignore[misc]
+                d = difference(own, got)
+                level = math.log(max(own.main[1], 1e-9))
+                kept.append(Pair(d, level, level - d, a.digest == b.digest))
+            counts = {"accept": 0, "harmful": 0}
+            each = TRIALS // len(PLACEBOS)
+            for _ in range(each):
+                drawn = lot.sample(kept, 6)
+                for n in range(1, 7):
+                    verdict = decide(drawn[:n]).verdict
+                    if verdict is not None:
+                        break
+                if verdict in counts:
+                    counts[verdict] += 1
+            total, passed = total + each, passed + counts["accept"]
+            lines.append(f"| {name} | {each} | {counts['accept']} | {counts['harmful']} |")
+            print(lines[-1], flush=True)
+        pool.close()
+    lines.append(f"| all | {total} | {passed} ({passed / total:.1%}) | |")
+    text = (
+        "# Placebos\n\n"
+        f"{today()}, {os.cpu_count()} cores: `python benchmarks/repair/measure.py placebo`. "
+        f"examples/healthy.py, {PAIRS} recorded pairs each, six drawn for a trial.\n\n"
+    )
+    (out / "placebo.md").write_text(text + "\n".join(lines) + "\n")
+    return text + "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("what", choices=["demos", "published", "healthy", "placebo"])
+    parser.add_argument("--split", default="dev", choices=["dev", "test", "blind"])
+    parser.add_argument("--policy", default="doctor", choices=["doctor", "random", "rate"])
+    parser.add_argument("--budget", type=float, default=20.0)
+    parser.add_argument("--only", nargs="+", default=[])
+    parser.add_argument("--jobs", type=int, default=1, help="programs at a time")
+    parser.add_argument("--out", type=Path, default=Path(tempfile.gettempdir()) / "repair")
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    if options.what == "placebo":
+        (HERE / "RESULTS-placebo.md").write_text(placebo(options.out))
+        return
+    label = f"{options.what}-{options.split}" if options.what == "published" else options.what
+    label += "" if options.policy == "doctor" else f"-{options.policy}"
+    kept = options.out / f"{label}.jsonl"
+    rows = [Row(**json.loads(x)) for x in kept.read_text().splitlines()] if kept.exists() else []
+    programs = {
+        "demos": demos, "healthy": healthy, "published": lambda: published(options.split),
+    }[options.what]()  # fmt: skip
+    wanted = [p for p in programs if not options.only or p.name in options.only]
+    missing = [p for p in wanted if p.name not in {r.name for r in rows}]
+    with ThreadPoolExecutor(options.jobs) as pool, kept.open("a") as file:
+        for row in pool.map(lambda p: repair(p, options.policy, options.budget), missing):
+            rows.append(row)
+            file.write(json.dumps(asdict(row)) + "\n")
+            file.flush()
+            print(f"{row.name:32} {row.closed:6.2f} {row.runs:5.1f} {row.edits or row.why}")
+    rows = [r for r in rows if r.name in {p.name for p in wanted}]
+    text = table(rows, f"python {' '.join(['benchmarks/repair/measure.py', *sys.argv[1:]])}", label)
+    if options.only:
+        print(text)
+    else:
+        (HERE / f"RESULTS-{label}.md").write_text(text)
+
+
+if __name__ == "__main__":
+    main()
