@@ -96,7 +96,7 @@ def test_a_script_in_the_place_of_the_verb(shell):
 def test_an_unwritable_json_is_told_before_the_script_runs(shell, out):
     shell.write("s.py", "print('ran')")
     said = sentence(shell.penlight("run", "--json", out, "s.py"), 2)
-    assert said.startswith("Cannot write the diagnosis to ")
+    assert said.startswith("Cannot write ")
 
 
 def test_a_script_that_does_not_train(shell):

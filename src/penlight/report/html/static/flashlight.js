@@ -143,7 +143,7 @@ function pane(beam, row, i, rows, along, gap, thick, which, upright) {
   const [hx, hy] = beam.point(along, 0);
   const focus = data.focus === row.name && which === 0;
   const group = draw("g", {
-    class: `pane${focus ? " named" : ""}`,
+    class: `pane${focus ? " named" : ""}${gap < 7 ? " dense" : ""}`,
     role: "button",
     tabindex: i === beamAt && which === 0 ? "0" : "-1",
     "data-layer": i,
@@ -195,13 +195,18 @@ function lowLabels(beam, rows, place, gap) {
   const group = draw("g", { "aria-hidden": "true" });
   const cut = rows.length > 8 ? common(rows) : 0;
   const most = gap > 96 ? 15 : 11;
-  const longest = Math.max(...rows.map((r) => Math.min(most, r.name.length - cut)));
+  // Under a bracket with the block's name, the rest of a layer's name is enough.
+  const names = rows.map((r) => r.name.slice(cut));
+  for (const block of blocks(rows)) {
+    for (let i = block.from; i <= block.to; i++) names[i] = rows[i].name.slice(block.name.length + 1);
+  }
+  const longest = Math.max(...names.map((n) => Math.min(most, n.length)));
   const widest = Math.max(...rows.map((r) => tiny(r.left).length));
   for (const i of labelled(rows.length, beam.length, Math.max(widest * 7.4, longest * 6.6) + 6)) {
     const [x, y] = beam.point(place(i), beam.half);
     group.append(
       draw("text", { class: "num", x, y: y + 18, "text-anchor": "middle" }, tiny(rows[i].left)),
-      draw("text", { x, y: y + 34, "text-anchor": "middle" }, shortened(rows[i].name.slice(cut), most)),
+      draw("text", { x, y: y + 34, "text-anchor": "middle" }, shortened(names[i], most)),
     );
   }
   return group;
