@@ -163,7 +163,10 @@ def _trial(trial: Trial) -> str:
     verdict = VERDICTS[trial.verdict]
     if trial.verdict == "undecided" and trial.pairs == 1:
         verdict = "helped, but not as much"
-    said = f"{trial.prescription}: {verdict}"
+    what = trial.prescription
+    if trial.added and trial.added != what:
+        what = f"... {trial.added}"  # on top of what all of them have
+    said = f"{what}: {verdict}"
     if trial.why:
         return f"{said} ({w.clean(trial.why)})"
     if trial.verdict != "no-effect":

@@ -74,6 +74,11 @@ class Bench:
             left = min(left, rest / self.unit * self.pool.slots)
         return left
 
+    @property
+    def late(self) -> bool:
+        """Whether the time is over."""
+        return self.seconds is not None and time.monotonic() - self.began > self.seconds
+
     def share(self, horizon: int | None) -> float:
         """What an arm of that horizon costs, in runs of the script as it is."""
         return 1.0 if horizon is None or not self.steps else min(1.0, horizon / self.steps)
@@ -107,7 +112,7 @@ class Bench:
             for texts, pair in wanted
         ]
         missing = {_key(job): job for job in jobs if _key(job) not in self._known}
-        if missing and self.left <= 0 and not reserved:
+        if missing and (self.late or (self.left <= 0 and not reserved)):
             raise Spent
         limit = PATIENCE * self.unit + GRACE
         for arm in self._run(list(missing.values()), limit):

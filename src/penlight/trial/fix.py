@@ -35,9 +35,14 @@ from penlight.trial.outcome import (
     sources,
     telling,
 )
-from penlight.trial.parts import Joint, Refusal, patched_folder
+from penlight.trial.parts import Joint, Refusal, parts_of, patched_folder
 from penlight.trial.search import Search, Tried
 
+# Faults that make a good result look better, or a bad one worse, than it is.
+UNTRUE = {
+    "causal-leak", "cross-sample-leak", "train-val-leakage", "misaligned-labels", "label-encoding",
+    "loss-broadcast",
+}  # fmt: skip
 SECOND = 2  # candidates that may go into a confirmation
 
 
@@ -79,6 +84,7 @@ class Trial:
     error_rate: float | None = None
     pair_values: tuple[tuple[float | None, float | None], ...] = ()
     why: str = ""  # one sentence where the verdict alone does not say it
+    added: str = ""  # what sets it apart from others that were tried
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -93,6 +99,7 @@ class Trial:
             "error_rate": self.error_rate,
             "pair_values": [list(pair) for pair in self.pair_values],
             "why": self.why,
+            "added": self.added,
         }
 
 
@@ -272,7 +279,8 @@ class _Doctor:
             meta={**diagnosis.meta, "script": str(self.target), "script_exit": control.status},
         )
         plain = Fix(diagnosis, run, self.script, self.root)
-        if control.failed and not diagnosis.alarms:
+        refused = control.failed and control.done.get("refused")
+        if refused or (control.failed and not diagnosis.alarms):
             return replace(plain, why=f"The script itself fails: {control.error}.")
         if not diagnosis.alarms:
             why = "" if run.steps else "No optimiser step was seen, so there is nothing to judge."
@@ -282,6 +290,9 @@ class _Doctor:
         if not found:
             return self._unscored(plain, scene)
         source = found[0]
+        untrue = self._untrue(diagnosis, scene)
+        if untrue is not None:
+            return replace(plain, refusals=untrue[1], why=untrue[0])
         search = Search(
             self.bench, scene, diagnosis, control, source, self._folder,
             self.options.policy, self.options.seed,
@@ -293,9 +304,21 @@ class _Doctor:
         plain = replace(plain, refusals=tuple(search.refusals), outcome=self.outcome)
         return self._prove(plain, search, source)
 
-    def _unscored(self, plain: Fix, scene: Scene) -> Fix:
-        from penlight.trial.parts import parts_of
+    def _untrue(self, diagnosis: Diagnosis, scene: Scene) -> tuple[str, tuple[Refusal, ...]] | None:
+        """Why no outcome can be trusted: a proven fault of the measuring that no edit repairs."""
+        parts, refusals = parts_of(diagnosis, scene)
+        repaired = {part.pitfall for part in parts}
+        for finding in diagnosis.alarms:
+            if finding.exact and finding.pitfall in UNTRUE and finding.pitfall not in repaired:
+                own = tuple(r for r in refusals if r.pitfall == finding.pitfall)
+                return (
+                    f"{finding.pitfall} makes every result of this script untrue, and no edit can "
+                    "repair it here safely, so nothing was tried.",
+                    own or tuple(refusals),
+                )
+        return None
 
+    def _unscored(self, plain: Fix, scene: Scene) -> Fix:
         _, refusals = parts_of(plain.diagnosis, scene)
         return replace(
             plain,
@@ -425,6 +448,7 @@ class _Doctor:
             None,
             ((_shown(own, self.measure), _shown(tried.score, self.measure)),),
             why,
+            "; ".join(part.says for part in tried.new),
         )
 
 

@@ -138,11 +138,10 @@ def sources(arm: Arm) -> list[Source]:
     found += [Source("printed", name=name) for name in named if _is_score(name)]
     if not fresh:
         found += held_out
-    found += [
-        Source("train", i)
-        for i in sorted(range(len(trains)), key=lambda i: -len(trains[i].x))
-        if scored(trains[i].last, trains)
-    ]
+    # Of networks that train against each other no batch tells how well it goes.
+    if len({o.source for o in arm.run.optimizers}) < 2:
+        order = sorted(range(len(trains)), key=lambda i: -len(trains[i].x))
+        found += [Source("train", i) for i in order if scored(trains[i].last, trains)]
     found += [Source("printed", name=name) for name in named if not _is_score(name)]
     return found
 

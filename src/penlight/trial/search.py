@@ -121,15 +121,20 @@ class Search:
             if round_ == 0:
                 self.refusals = refused
             before = self.best
-            self._round(scene, parts, below, upwards=_upwards(diagnosis))
-            if self.best is None or self.best is before:
+            proven = self._round(scene, parts, below, upwards=_upwards(diagnosis))
+            # What is proven stays in, also where it shows no benefit: other faults may hide it.
+            current = self.best if self.best is not before else proven
+            if current is None:
                 return
-            below = self.best.joint
-            scene, diagnosis = self._again(self.best)
+            below = current.joint
+            scene, diagnosis = self._again(current)
             if not diagnosis.alarms:
                 return
 
-    def _round(self, scene: Scene, parts: Sequence[Part], below: Joint, upwards: bool) -> None:
+    def _round(
+        self, scene: Scene, parts: Sequence[Part], below: Joint, upwards: bool
+    ) -> Tried | None:
+        """Try parts on top of a joint prescription; gives what became of the proven ones alone."""
         base = certain_joint(scene, parts)
         candidates = [(made, base.parts) for made in [_over(below, base)] if base.parts]
         for part in parts:
@@ -138,19 +143,26 @@ class Search:
                 candidates.append((_over(below, made), (part,)))
         before = self.best
         self._try(candidates, WIDTH + bool(base.parts))
+        proven = self._known(_over(below, base)) if base.parts else None
         best = self.best
         if best is not None and best is not before:
             again, left = self._again(best)
             if any(part.new_rate for part in best.new) and (left.alarms or best.gain < CURED):
                 self._rates(best.joint, again, upwards)
             self._combine(scene, best, parts, base, below)
-            return
+            return proven
         # No candidate helps as it stands: the likeliest may only need another rate.
         structural = [made for made, new in candidates if any(p.new_rate for p in new)][:2]
         for made in structural:
             self._rates(made, self._scene_of(made), upwards, most=2)
         if self.best is before and not self._proven_only():
             self._rates(below, scene, upwards)
+        return proven
+
+    def _known(self, made: Joint) -> Tried | None:
+        """A joint prescription that has run, if it ran to its end."""
+        found = (t for t in self.tried if t.joint.key == made.key and not t.arm.failed)
+        return next(found, None)
 
     def _proven_only(self) -> bool:
         """Whether all that is wrong is proven and no matter of the learning rate."""

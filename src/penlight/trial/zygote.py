@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 TICK = 0.01  # seconds between two looks after the children
-SILENT = {"DISPLAY": "", "MPLBACKEND": "Agg"}  # no window opens from a trial
 
 
 @dataclass
@@ -35,7 +34,7 @@ def serve(snapshot: Path, modules: list[str]) -> None:
     replies = os.fdopen(os.dup(1), "w", buffering=1)
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 1)
-    os.environ.update({k: v for k, v in SILENT.items() if k == "MPLBACKEND"})
+    os.environ["MPLBACKEND"] = "Agg"  # no window opens from a trial
     _preload(modules)
     replies.write('{"ready": true}\n')
     children: dict[int, Child] = {}
