@@ -10,7 +10,7 @@ import pytest
 
 from penlight.edits.scene import Scene
 from penlight.edits.source import Project
-from penlight.lab import record
+from penlight.lab import Recorded, record
 
 
 @pytest.fixture
@@ -30,3 +30,21 @@ def scene(tmp_path: Path) -> Callable[..., Scene]:
         return Scene(Project(tmp_path, "train.py"), recorded.run, ("0",))
 
     return make
+
+
+@pytest.fixture
+def rerun(tmp_path: Path) -> Callable[[Scene], Recorded]:
+    """`rerun(scene)` runs the edited files of a scene in a folder of their own."""
+
+    def run(edited: Scene) -> Recorded:
+        folder = tmp_path / "edited"
+        for path in tmp_path.rglob("*.py"):
+            name = path.relative_to(tmp_path).as_posix()
+            if not name.startswith("edited/"):
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                (folder / name).write_text(edited.project.text(name), encoding="utf-8")
+        recorded = record(folder / "train.py")
+        assert recorded.exit_code == 0, recorded.printed
+        return recorded
+
+    return run

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import libcst as cst
 
-from penlight.edits.models import SCOPES, assigned_value
+from penlight.edits.models import SCOPES
 from penlight.edits.source import Change, Source, last_name
 
 DEPTH = 8  # names followed in a row
@@ -23,25 +23,28 @@ def made_of(source: Source, value: cst.BaseExpression) -> Iterator[cst.BaseExpre
         yield node
         names = [node] if isinstance(node, cst.Name) else list(source.all(cst.Name, node))
         for name in names:
-            found = assigned_value(source, name, name) if depth < DEPTH else None
-            if found is None:
-                found = unpacked(source, name)
-            if found is not None and id(found) not in seen and not source.inside(name, found):
+            found = last_value(source, name) if depth < DEPTH else None
+            if found is not None and id(found) not in seen:
                 seen.add(id(found))
                 queue.append((found, depth + 1))
 
 
-def unpacked(source: Source, name: cst.Name) -> cst.BaseExpression | None:
-    """The value whose parts were last assigned to several names, this one among them."""
+def last_value(source: Source, name: cst.Name) -> cst.BaseExpression | None:
+    """What a name was last set to above the place where it is read, in the same scope.
+
+    For one of several names that share a value, `out, state = rnn(x)`, the whole value.
+    """
     scope, limit, found = source.enclosing(name, *SCOPES), source.span(name)[0], None
-    for target in source.all(cst.AssignTarget):
+    for target in source.all(cst.AssignTarget, scope):
+        several = target.target.elements if isinstance(target.target, cst.Tuple) else ()
+        named = [last_name(e.value) for e in several] or [last_name(target.target)]
         assign = source.parent(target)
         if (
-            isinstance(target.target, cst.Tuple)
-            and any(last_name(e.value) == name.value for e in target.target.elements)
+            name.value in named
+            and not isinstance(target.target, (cst.Attribute, cst.Subscript))
             and isinstance(assign, cst.Assign)
             and source.enclosing(target, *SCOPES) is scope
-            and source.span(assign)[1] < limit
+            and source.span(assign)[1] <= limit
         ):
             found = assign.value
     return found

@@ -1,0 +1,114 @@
+"""optimise-all and module-list: no weight that the loss needs is left out."""
+# ruff: noqa: E501  # one row of the table is one style
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import nn
+
+from penlight.edits import Edit, Refused
+from penlight.edits.module_list import ModuleList
+from penlight.edits.optimise_all import OptimiseAll
+from penlight.edits.scene import Scene
+from penlight.edits.training import Training
+from penlight.lab import Recorded
+
+TRAIN = """
+import torch
+from torch import nn
+{imports}
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        {layers}
+        self.out = nn.Linear(4, 2)
+
+    def forward(self, x):
+        {forward}
+        return self.out(x)
+
+
+{build}
+for step in range(2):
+    optimizer.zero_grad()
+    loss = nn.functional.cross_entropy({output}, torch.randint(0, 2, (8,)))
+    loss.backward()
+    optimizer.step()
+"""
+LOOP = "for layer in self.layers:\n            x = torch.relu(layer(x))"
+BODY = ("self.body = nn.Linear(4, 4)", "x = torch.relu(self.body(x))")
+ADAM = "model = Net()\noptimizer = torch.optim.Adam(model.parameters())"
+ONE, TWO = "model(torch.randn(8, 4))", "head(model(torch.randn(8, 4)))"
+# edit, layers, forward, build, output, (old, new)...
+STYLES: dict[str, tuple[Edit, str, str, str, str, str, str]] = {
+    "list": (ModuleList(), "self.layers = [nn.Linear(4, 4), nn.Linear(4, 4)]", LOOP, ADAM, ONE, "[nn.Linear(4, 4), nn.Linear(4, 4)]", "nn.ModuleList([nn.Linear(4, 4), nn.Linear(4, 4)])"),
+    "comprehension": (ModuleList(), "self.layers = [nn.Linear(4, 4) for _ in range(2)]", LOOP, ADAM, ONE, "[nn.Linear(4, 4) for _ in range(2)]", "nn.ModuleList(nn.Linear(4, 4) for _ in range(2))"),
+    "filled": (ModuleList(), "self.layers = []\n        for i in range(2):\n            self.layers.append(nn.Linear(4, 4))", LOOP, ADAM, ONE, "= []", "= nn.ModuleList()"),
+    "local": (ModuleList(), "layers = [nn.Linear(4, 4)]\n        self.layers = layers", LOOP, ADAM, ONE, "self.layers = layers", "self.layers = nn.ModuleList(layers)"),
+    "dict": (ModuleList(), 'self.layers = {"a": nn.Linear(4, 4)}', 'x = self.layers["a"](x)', ADAM, ONE, '{"a": nn.Linear(4, 4)}', 'nn.ModuleDict({"a": nn.Linear(4, 4)})'),
+    "part": (OptimiseAll(), *BODY, "model = Net()\noptimizer = torch.optim.Adam(model.out.parameters())", ONE, "(model.out.parameters())", "(model.parameters())"),
+    "parts": (OptimiseAll(), *BODY, "model = Net()\nparams = list(model.out.parameters())\noptimizer = torch.optim.SGD(params, lr=0.1)", ONE, "= list(model.out.parameters())", "= model.parameters()"),
+    "groups": (OptimiseAll(), *BODY, 'model = Net()\noptimizer = torch.optim.SGD([{"params": model.out.parameters(), "lr": 0.5}], lr=0.1)', ONE, '"lr": 0.5}]', '"lr": 0.5}, {"params": model.body.parameters()}]'),
+    "second model": (OptimiseAll(), *BODY, "model, head = Net(), nn.Linear(2, 2)\nhead = nn.Linear(2, 2)\noptimizer = torch.optim.Adam(model.parameters())", TWO, "Adam(model.parameters())", "Adam([*model.parameters(), *head.parameters()])"),
+    "too early": (OptimiseAll(), *BODY, "model = Net()\noptimizer = torch.optim.Adam(model.parameters(), lr=0.1)\nmodel.out = nn.Linear(4, 2)", ONE, "optimizer = torch.optim.Adam(model.parameters(), lr=0.1)\nmodel.out = nn.Linear(4, 2)", "model.out = nn.Linear(4, 2)\noptimizer = torch.optim.Adam(model.parameters(), lr=0.1)"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_the_optimiser_holds_everything(
+    scene: Callable[..., Scene], rerun: Callable[[Scene], Recorded], style: str
+) -> None:
+    edit, layers, forward, build, output, old, new = STYLES[style]
+    script = TRAIN.format(imports="", layers=layers, forward=forward, build=build, output=output)
+    found = scene(script)
+    assert any(p.reached and not p.optimised for p in found.run.parameters)
+    text = found.project.original("train.py")
+    assert text.count(old) == 1
+
+    edited = found.after([edit])
+
+    assert edited.project.text("train.py") == text.replace(old, new)
+    after = rerun(edited).run.parameters
+    assert all(p.optimised and p.registered for p in after if p.reached)
+
+
+def test_a_loose_tensor_becomes_a_parameter(scene: Callable[..., Scene]) -> None:
+    layers = "self.scale = torch.ones(4, requires_grad=True)"
+    found = scene(
+        TRAIN.format(
+            imports="", layers=layers, forward="x = x * self.scale", build=ADAM, output=ONE
+        )
+    )
+    text = found.after([ModuleList()]).project.text("train.py")
+    assert "self.scale = nn.Parameter(torch.ones(4))\n" in text
+
+
+def test_nothing_to_do_is_said(scene: Callable[..., Scene]) -> None:
+    script = TRAIN.format(imports="", layers=BODY[0], forward=BODY[1], build=ADAM, output=ONE)
+    found = scene(script)
+    for edit in (OptimiseAll(), ModuleList()):
+        with pytest.raises(Refused):
+            found.after([edit])
+
+
+class Hidden(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = [nn.Linear(3, 3)]
+        self.out = nn.Linear(3, 1)
+
+
+def test_live_faces_add_what_is_missing() -> None:
+    model = Hidden()
+    optimizer = torch.optim.SGD(model.out.parameters(), lr=0.1)
+    training = Training(model, optimizer, nn.MSELoss(), [])
+    ModuleList().live(training)
+    held = {id(p) for g in optimizer.param_groups for p in g["params"]}
+    assert {id(p) for p in model.parameters()} == held
+    assert len(list(model.parameters())) == 4
+    with pytest.raises(Refused):
+        OptimiseAll().live(training)
