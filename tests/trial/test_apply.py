@@ -8,7 +8,7 @@ import pytest
 
 from penlight.errors import PenlightError
 from penlight.trial.apply import apply, undo
-from penlight.trial.fix import patch
+from penlight.trial.result import patch
 
 
 @pytest.fixture

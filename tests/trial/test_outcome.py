@@ -104,6 +104,20 @@ def test_a_missing_arm_counts_as_the_worst() -> None:
     assert math.isnan(difference(good, Score({"unexplained": 0.1}, 9)))
 
 
+def test_each_class_counts_alike_where_balance_is_the_matter() -> None:
+    y = np.array([0] * 95 + [1] * 5)
+    always = balanced(made("binary_cross_entropy_with_logits", np.full(100, -3.0), y))
+    assert always is not None
+    assert always.measures["error"] == pytest.approx(0.5, abs=0.05)
+    assert measures("binary_cross_entropy_with_logits", np.full(100, -3.0), y)["error"] < 0.06
+    by_class = balanced(made("cross_entropy", LOGITS, LABELS))
+    assert by_class is not None
+    assert by_class.measures["error"] == pytest.approx(
+        (LOGITS.argmax(1) != LABELS).mean(), abs=0.02
+    )
+    assert balanced(made("mse_loss", rng.normal(size=9), rng.normal(size=9))) is None
+
+
 def test_what_is_shown_is_what_moved() -> None:
     before = Score({"error": 0.30, "missing": 2.0}, 100)
     assert telling(before, Score({"error": 0.10, "missing": 0.5}, 100)) == "error"

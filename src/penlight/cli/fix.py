@@ -78,7 +78,8 @@ def command(
     something is wrong and no cure is proven, 2 for a wrong command line.
     """
     from penlight.report.fix import Progression, print_fix
-    from penlight.trial.fix import Fix, Options, fix
+    from penlight.trial.fix import Options, fix
+    from penlight.trial.result import Fix
 
     if words_of(ctx)[0] == COMMAND:
         ctx.fail("penlight fix edits a script, so name one (or -m module), not a command.")

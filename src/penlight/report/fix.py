@@ -12,7 +12,7 @@ from rich.text import Text
 from penlight.report import words as w
 from penlight.report.chart import ROWS, Scale, chart
 from penlight.report.sheet import Sheet
-from penlight.trial.fix import Fix, Trial
+from penlight.trial.result import Fix, Trial
 
 REJECTED = 8  # trials listed
 VERDICTS = {

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from penlight.core.finding import Diagnosis
-from penlight.core.run import Run
 from penlight.diagnosis import diagnose
 from penlight.edits.scene import Scene
-from penlight.edits.source import NO_NEWLINE, Project
+from penlight.edits.source import Project
 from penlight.errors import PenlightError
 from penlight.launch.target import Target, script_folder
 from penlight.store.schema import segment_name
 from penlight.trial.arm import SNAPSHOT, Job
 from penlight.trial.arms import Arm, Local, OnRay, Pool, cores, slow_modules
 from penlight.trial.bench import Bench, Listener, Quiet, Spent
-from penlight.trial.decide import ALPHA, FEWEST, MOST, Decision, Pair, Verdict, decide
+from penlight.trial.decide import ALPHA, FEWEST, MOST, Decision, Pair, decide
 from penlight.trial.mirror import Trees, mirror
 from penlight.trial.outcome import (
     NAMES,
@@ -36,6 +33,7 @@ from penlight.trial.outcome import (
     telling,
 )
 from penlight.trial.parts import Joint, Refusal, parts_of, patched_folder
+from penlight.trial.result import Fix, Trial, patch
 from penlight.trial.search import Search, Tried
 
 # Faults that make a good result look better, or a bad one worse, than it is.
@@ -43,6 +41,7 @@ UNTRUE = {
     "causal-leak", "cross-sample-leak", "train-val-leakage", "misaligned-labels", "label-encoding",
     "loss-broadcast",
 }  # fmt: skip
+UNBALANCED = {"class-imbalance-collapse"}
 SECOND = 2  # candidates that may go into a confirmation
 
 
@@ -67,106 +66,6 @@ class Options:
     slots: int = 0
     policy: str = "doctor"
     seed: int = 0
-
-
-@dataclass(frozen=True)
-class Trial:
-    """One prescription that was tried."""
-
-    prescription: str
-    pitfall: str
-    edits: tuple[str, ...]
-    verdict: Verdict
-    pairs: int
-    outcome: str
-    before: float | None
-    after: float | None
-    error_rate: float | None = None
-    pair_values: tuple[tuple[float | None, float | None], ...] = ()
-    why: str = ""  # one sentence where the verdict alone does not say it
-    added: str = ""  # what sets it apart from others that were tried
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "prescription": self.prescription,
-            "pitfall": self.pitfall,
-            "edits": list(self.edits),
-            "verdict": self.verdict,
-            "pairs": self.pairs,
-            "outcome": self.outcome,
-            "before": self.before,
-            "after": self.after,
-            "error_rate": self.error_rate,
-            "pair_values": [list(pair) for pair in self.pair_values],
-            "why": self.why,
-            "added": self.added,
-        }
-
-
-@dataclass(frozen=True)
-class Fix:
-    """What came of it.
-
-    Args:
-        diagnosis: of the script as it is.
-        run: the recorded run of it.
-        script: the script, relative to `root`.
-        root: the folder that the patch applies to.
-        texts: (before, after) of every file that the patch changes.
-        trials: what was tried, the confirmed one first.
-        refusals: prescriptions that could not be made in the source.
-        after: the diagnosis of the patched script.
-        curves: outcomes over the steps, "before" and "after".
-        cost: runs of the script as it is that the whole search took.
-        why: one sentence about why there is no patch; '' when there is one.
-        error: how the script as it is ended, when it crashed.
-    """
-
-    diagnosis: Diagnosis
-    run: Run
-    script: str
-    root: Path
-    accepted: bool = False
-    confirmed: bool = False
-    patch: str = ""
-    texts: dict[str, tuple[str, str]] = field(default_factory=dict)
-    trials: tuple[Trial, ...] = ()
-    refusals: tuple[Refusal, ...] = ()
-    after: Diagnosis | None = None
-    outcome: str = ""
-    curves: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
-    cost: float = 0.0
-    seconds: float = 0.0
-    arms: int = 0
-    why: str = ""
-
-    @property
-    def healthy(self) -> bool:
-        return not self.diagnosis.alarms
-
-    def to_json(self) -> dict[str, Any]:
-        """The published contract."""
-        return {
-            "schema": 1,
-            "diagnosis": self.diagnosis.to_json(),
-            "accepted": self.accepted,
-            "trials": [trial.to_json() for trial in self.trials],
-            "patch": self.patch,
-            "confirmed": self.confirmed,
-            "why": self.why,
-            "instructions": [
-                {"pitfall": r.pitfall, "do": r.do, "why": r.why, "instruction": r.instruction}
-                for r in self.refusals
-            ],
-            "after": self.after.to_json() if self.after is not None else None,
-            "outcome": self.outcome,
-            "curves": {name: [list(p) for p in points] for name, points in self.curves.items()},
-            "cost": {
-                "runs": round(self.cost, 2),
-                "arms": self.arms,
-                "seconds": round(self.seconds, 1),
-            },
-        }
 
 
 def fix(
@@ -290,6 +189,8 @@ class _Doctor:
         if not found:
             return self._unscored(plain, scene)
         source = found[0]
+        if any(f.pitfall in UNBALANCED for f in diagnosis.alarms):
+            source = replace(source, balanced=True)
         untrue = self._untrue(diagnosis, scene)
         if untrue is not None:
             return replace(plain, refusals=untrue[1], why=untrue[0])
@@ -311,11 +212,11 @@ class _Doctor:
         for finding in diagnosis.alarms:
             if finding.exact and finding.pitfall in UNTRUE and finding.pitfall not in repaired:
                 own = tuple(r for r in refusals if r.pitfall == finding.pitfall)
-                return (
+                why = (
                     f"{finding.pitfall} makes every result of this script untrue, and no edit can "
-                    "repair it here safely, so nothing was tried.",
-                    own or tuple(refusals),
+                    "repair it here safely, so nothing was tried."
                 )
+                return why, own or tuple(refusals)
         return None
 
     def _unscored(self, plain: Fix, scene: Scene) -> Fix:
@@ -450,18 +351,6 @@ class _Doctor:
             why,
             "; ".join(part.says for part in tried.new),
         )
-
-
-def patch(texts: dict[str, tuple[str, str]]) -> str:
-    """A unified diff of (before, after) by file, for `patch -p1`."""
-    parts: list[str] = []
-    for file, (before, after) in sorted(texts.items()):
-        lines = difflib.unified_diff(
-            before.splitlines(keepends=True), after.splitlines(keepends=True),
-            f"a/{file}", f"b/{file}",
-        )  # fmt: skip
-        parts += [x if x.endswith("\n") else f"{x}\n{NO_NEWLINE}\n" for x in lines]
-    return "".join(parts)
 
 
 def _why_not(search: Search, trials: Sequence[Trial]) -> str:

@@ -95,11 +95,14 @@ class Source:
     kind: str
     index: int = 0
     name: str = ""
+    balanced: bool = False  # each class counts alike, however rare: what a fault of balance hides
 
     @property
     def says(self) -> str:
         if self.kind == "printed":
             return f"{self.name} as printed"
+        if self.balanced:
+            return "of the classes on average, on validation data"
         if self.kind == "train":
             return "on training batches before they are learnt from"
         return "on validation data"
@@ -153,7 +156,9 @@ def score(arm: Arm, source: Source) -> Score | None:
         places = [p for p in kept if p.phase == source.kind]
         if source.index >= len(places):
             return None
-        return scored(places[source.index].last, [p for p in kept if p.phase == "train"])
+        trains = [p for p in kept if p.phase == "train"]
+        found = scored(places[source.index].last, trains)
+        return balanced(places[source.index].last) or found if source.balanced else found
     if source.kind == "accuracy":
         passes = [p for p in arm.run.evaluations(held_out=False) if p.accuracy is not None]
         if not passes:
@@ -256,6 +261,22 @@ def scored(found: Pairs, training: Sequence[Pairs] = ()) -> Score | None:
             measures["unexplained"] = _unexplained(outputs, y)
     measures = {k: v for k, v in measures.items() if not math.isnan(v)}
     return Score(measures, len(x)) if measures else None
+
+
+def balanced(found: Pairs) -> Score | None:
+    """The error rate when each class counts alike, at the border that the loss stands for."""
+    x, y = found.x, found.y
+    if x.shape[1] > 1 and y.shape[1] == 1 and (y == np.round(y)).all():
+        guesses, labels = x.argmax(1), y[:, 0]
+    elif x.shape[1] > 1 and y.shape == x.shape and _one_hot(y):
+        guesses, labels = x.argmax(1), y.argmax(1).astype(np.float64)
+    elif x.shape[1] == 1 and set(np.unique(y)) <= {0.0, 1.0}:
+        logits = found.name.endswith("logits") and not ((x >= 0) & (x <= 1)).all()
+        guesses, labels = (x[:, 0] > (0.0 if logits else 0.5)).astype(np.int64), y[:, 0]
+    else:
+        return None
+    shares = [_share(guesses[labels == each] != each) for each in np.unique(labels)]
+    return Score({"error": float(np.mean(shares))}, len(x)) if shares else None
 
 
 def _values(name: str) -> bool:

@@ -1,0 +1,127 @@
+"""What comes out of a fix: trials, texts, and how machines read them."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from penlight.core.finding import Diagnosis
+from penlight.core.run import Run
+from penlight.edits.source import NO_NEWLINE
+from penlight.trial.decide import Verdict
+from penlight.trial.parts import Refusal
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One prescription that was tried."""
+
+    prescription: str
+    pitfall: str
+    edits: tuple[str, ...]
+    verdict: Verdict
+    pairs: int
+    outcome: str
+    before: float | None
+    after: float | None
+    error_rate: float | None = None
+    pair_values: tuple[tuple[float | None, float | None], ...] = ()
+    why: str = ""  # one sentence where the verdict alone does not say it
+    added: str = ""  # what sets it apart from others that were tried
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "prescription": self.prescription,
+            "pitfall": self.pitfall,
+            "edits": list(self.edits),
+            "verdict": self.verdict,
+            "pairs": self.pairs,
+            "outcome": self.outcome,
+            "before": self.before,
+            "after": self.after,
+            "error_rate": self.error_rate,
+            "pair_values": [list(pair) for pair in self.pair_values],
+            "why": self.why,
+            "added": self.added,
+        }
+
+
+@dataclass(frozen=True)
+class Fix:
+    """What came of it.
+
+    Args:
+        diagnosis: of the script as it is.
+        run: the recorded run of it.
+        script: the script, relative to `root`.
+        root: the folder that the patch applies to.
+        texts: (before, after) of every file that the patch changes.
+        trials: what was tried, the confirmed one first.
+        refusals: prescriptions that could not be made in the source.
+        after: the diagnosis of the patched script.
+        curves: outcomes over the steps, "before" and "after".
+        cost: runs of the script as it is that the whole search took.
+        why: one sentence about why there is no patch; '' when there is one.
+        error: how the script as it is ended, when it crashed.
+    """
+
+    diagnosis: Diagnosis
+    run: Run
+    script: str
+    root: Path
+    accepted: bool = False
+    confirmed: bool = False
+    patch: str = ""
+    texts: dict[str, tuple[str, str]] = field(default_factory=dict)
+    trials: tuple[Trial, ...] = ()
+    refusals: tuple[Refusal, ...] = ()
+    after: Diagnosis | None = None
+    outcome: str = ""
+    curves: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
+    cost: float = 0.0
+    seconds: float = 0.0
+    arms: int = 0
+    why: str = ""
+
+    @property
+    def healthy(self) -> bool:
+        return not self.diagnosis.alarms
+
+    def to_json(self) -> dict[str, Any]:
+        """The published contract."""
+        return {
+            "schema": 1,
+            "diagnosis": self.diagnosis.to_json(),
+            "accepted": self.accepted,
+            "trials": [trial.to_json() for trial in self.trials],
+            "patch": self.patch,
+            "confirmed": self.confirmed,
+            "why": self.why,
+            "instructions": [
+                {"pitfall": r.pitfall, "do": r.do, "why": r.why, "instruction": r.instruction}
+                for r in self.refusals
+            ],
+            "after": self.after.to_json() if self.after is not None else None,
+            "outcome": self.outcome,
+            "curves": {name: [list(p) for p in points] for name, points in self.curves.items()},
+            "cost": {
+                "runs": round(self.cost, 2),
+                "arms": self.arms,
+                "seconds": round(self.seconds, 1),
+            },
+        }
+
+
+def patch(texts: Mapping[str, tuple[str, str]]) -> str:
+    """A unified diff of (before, after) by file, for `patch -p1`."""
+    parts: list[str] = []
+    for file, (before, after) in sorted(texts.items()):
+        lines = difflib.unified_diff(
+            before.splitlines(keepends=True), after.splitlines(keepends=True),
+            f"a/{file}", f"b/{file}",
+        )  # fmt: skip
+        parts += [x if x.endswith("\n") else f"{x}\n{NO_NEWLINE}\n" for x in lines]
+    return "".join(parts)
