@@ -65,6 +65,7 @@ class CrossSampleLeak(Pitfall):
             "Give every softmax, mean, norm and cat the dimension it means: dim=1 or dim=-1, not "
             "0.",
             "Dimension 0 is the batch.",
+            edits=("class-dim",),
         ),
         Prescription(
             "Pass batch_first=True to LSTM, GRU and attention layers that are fed (batch, time, "

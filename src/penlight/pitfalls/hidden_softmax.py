@@ -53,6 +53,7 @@ class HiddenSoftmax(Pitfall):
             "Replace the hidden softmax by nn.ReLU().",
             "ReLU lets each unit speak for itself and passes the gradient on undiminished.",
             "the layer is meant as a soft choice (attention, gate, categorical code)",
+            edits=("hidden-relu",),
         ),
         Prescription(
             "Where an old classification head was kept: remove it and connect the features.",

@@ -119,6 +119,7 @@ class MisalignedLabels(Pitfall):
             "Shuffle with one permutation: order = rng.permutation(len(x)); x, y = x[order], "
             "y[order].",
             "Two calls of shuffle give two different orders.",
+            edits=("same-order",),
         ),
         Prescription(
             "Join files and labels by name, and sort both lists: sorted(glob(...)).",

@@ -67,6 +67,7 @@ class ParamsNotOptimised(Pitfall):
             "Set requires_grad_(True) on the layers that should learn (the new head) and give "
             "those to the optimiser.",
             "A frozen tensor never gets a gradient. To keep some rows only, mask their gradient.",
+            edits=("unfreeze",),
         ),
     )
     demo = Demo(
