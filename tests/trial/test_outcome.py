@@ -11,6 +11,7 @@ from penlight.trial.outcome import (
     Array,
     Pairs,
     Score,
+    balanced,
     difference,
     printed,
     scored,

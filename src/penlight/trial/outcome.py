@@ -222,7 +222,7 @@ def curve(arm: Arm, source: Source, measure: str = "") -> list[tuple[int, float]
     points = []
     for first in range(0, count, group):
         part = place.part(first, min(count, first + group))
-        found = scored(part, trains)
+        found = (balanced(part) if source.balanced else None) or scored(part, trains)
         if found is not None:
             points.append((int(part.calls[-1, 0]), found.value(measure)))
     return points
