@@ -254,14 +254,30 @@ def test_a_cure_is_shown_with_its_pairs_and_its_patch(cases, tmp_path):
         ],
         "patch": "--- a/train.py\n+++ b/train.py\n@@ -1 +1 @@\n-nn.Sigmoid()\n+nn.ReLU()\n",
         "confirmed": True,
+        "outcome": "error rate",
+        "curves": {"before": [[0, 0.9], [9, 0.8]], "after": [[0, 0.9], [9, 0.1], ["?", 3]]},
+        "instructions": [{"do": "Warm up", "why": "a factory", "instruction": "Edit it"}, 3],
+        "why": None,
     }  # fmt: skip
     (tmp_path / "fix.json").write_text(json.dumps(fix))
     diagnosis, run = cases["vanishing"]()
     text = page(Arm(run, diagnosis), fix=stored(tmp_path))
     assert data_of(text)["trials"][0] == {"pairs": [[1.25, 0.41], [1.15, 0.39]], "higher": False}
-    assert data_of(text)["trials"][1]["pairs"] == []
+    assert len(data_of(text)["trials"]) == 1
+    assert "Also tried: 1 change" in Tags(text).text
+    cure = data_of(text)["cure"]
+    assert unpacked(data_of(text), cure["after"])[1].tolist() == pytest.approx([0.9, 0.1])
     said = Tags(text).text
-    for words in ("Use ReLU", "confirmed on fresh seeds", "+nn.ReLU()", "1.20", "0.40", "2 pairs"):
+    for words in (
+        "To be done by hand",
+        "Warm up",
+        "Use ReLU",
+        "confirmed on fresh seeds",
+        "+nn.ReLU()",
+        "1.20",
+        "0.40",
+        "2 pairs",
+    ):
         assert words in said
 
 

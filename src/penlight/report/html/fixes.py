@@ -8,6 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from penlight.core.run import Series
 from penlight.report import words as w
 
 VERDICTS = {
@@ -37,18 +40,57 @@ def shown(fix: Mapping[str, Any] | None) -> dict[str, Any] | None:
     """
     if fix is None:
         return None
-    trials = fix.get("trials")
     patch = fix.get("patch")
+    trials = [_trial(x) for x in _listed(fix.get("trials"))]
     found = {
-        "trials": [
-            _trial(x)
-            for x in (trials if isinstance(trials, list) else [])
-            if isinstance(x, Mapping)
-        ],
+        # What was tried in pairs is drawn; what was only screened is told in a line.
+        "trials": [x for x in trials if len(x["values"]) > 1],
+        "others": [x for x in trials if len(x["values"]) <= 1],
         "patch": _lines(patch) if isinstance(patch, str) else "",
+        "proven": _proven(trials),
         "confirmed": fix.get("confirmed") is True,
+        "why": _text(fix.get("why")),
+        "by_hand": [
+            _text(x.get("instruction")) or _text(x.get("do"))
+            for x in _listed(fix.get("instructions"))
+        ],
+        "outcome": _text(fix.get("outcome")) or "outcome",
+        "curves": _curves(fix.get("curves")),
     }
-    return found if found["trials"] or found["patch"] else None
+    return found if trials or found["patch"] or found["why"] else None
+
+
+def _proven(trials: list[dict[str, Any]]) -> str:
+    """`3 of 3 pairs better`, of the first change that was accepted; '' when none was."""
+    trial = next((x for x in trials if x["verdict"] == "accept" and x["values"]), None)
+    if trial is None:
+        return ""
+    better = sum((after > before) == trial["higher"] for before, after in trial["values"])
+    return f"{better} of {w.count(len(trial['values']), 'pair')} better"
+
+
+def _curves(value: object) -> dict[str, Series]:
+    """How the outcome went before and after the change, where both are known."""
+    found = {}
+    for name in ("before", "after"):
+        points = value.get(name) if isinstance(value, Mapping) else None
+        pairs = {
+            int(x[0]): float(x[1])
+            for x in (points if isinstance(points, list) else [])
+            if isinstance(x, list) and len(x) == 2 and None not in map(_number, x) and x[0] >= 0
+        }
+        steps = sorted(pairs)
+        values = np.array([pairs[s] for s in steps], np.float64)
+        found[name] = Series(name, "", np.array(steps, np.int64), values)
+    return found if all(len(s) > 1 for s in found.values()) else {}
+
+
+def _listed(value: object) -> list[Mapping[str, Any]]:
+    return [x for x in value if isinstance(x, Mapping)] if isinstance(value, list) else []
+
+
+def _text(value: object) -> str:
+    return w.clean(value) if isinstance(value, str) else ""
 
 
 def _trial(trial: Mapping[str, Any]) -> dict[str, Any]:
@@ -61,12 +103,13 @@ def _trial(trial: Mapping[str, Any]) -> dict[str, Any]:
     ]
     verdict = str(trial.get("verdict", ""))
     return {
-        "prescription": w.clean(str(trial.get("prescription", ""))),
-        "pitfall": w.clean(str(trial.get("pitfall", ""))),
+        "prescription": _text(trial.get("prescription")),
+        "pitfall": _text(trial.get("pitfall")),
+        "why": _text(trial.get("why")),
         "verdict": verdict if verdict in VERDICTS else "",
         "said": VERDICTS.get(verdict, w.clean(verdict)),
         "pairs": int(_number(trial.get("pairs")) or 0),
-        "outcome": w.clean(str(trial.get("outcome", "outcome"))),
+        "outcome": _text(trial.get("outcome")) or "outcome",
         "before": w.digits(before) if before is not None else "?",
         "after": w.digits(after) if after is not None else "?",
         "values": [[a, b] for a, b in pairs if a is not None and b is not None],

@@ -24,11 +24,12 @@ from penlight.report import told
 from penlight.report import words as w
 from penlight.report.beam import light_now
 from penlight.report.html import findings, fixes
-from penlight.report.html.packing import Pack
+from penlight.report.html.packing import Pack, thin
 from penlight.report.html.pictures import BAND, Pictures
 
 STATIC = Path(__file__).parent / "static"
 SCRIPTS = ("base.js", "flashlight.js", "heat.js", "curves.js", "small.js", "page.js")
+SPANS = 150  # of the outcome's curves
 FEW_STEPS = 20  # under this, what takes time to show cannot be ruled out
 SIGNAL_FAMILY = "signal propagation"
 DARK = 0.01  # light at the first layer under which it is worth a number at the top
@@ -124,7 +125,14 @@ def content(
         for key in ("light", "loss", "updates", "dead", "saturated")
     }
     has["valid"] = any(p["loss"] and p["loss"]["valid"] for p in pictures)
+    went = (cured or {}).get("curves", {})
     data = {
+        "cure": {
+            "outcome": cured["outcome"],
+            **{name: pack.add(thin(series, SPANS)) for name, series in went.items()},
+        }
+        if cured and went
+        else None,
         "arms": pictures,
         "band": BAND,
         "trials": [

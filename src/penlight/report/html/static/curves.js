@@ -298,6 +298,17 @@ function updateCurves(holder) {
   }
 }
 
+// The outcome of the training as it was and with the change.
+function cureCurve(holder) {
+  holder.replaceChildren();
+  const lines = [
+    { ...series(data.cure.before), label: "without", stroke: colour("one"), width: 1.8, dash: [5, 3] },
+    { ...series(data.cure.after), label: "with the change", stroke: colour("two"), width: 2 },
+  ];
+  curve(holder, lines, { tall: 190, zero: true });
+  holder.append(legend(lines));
+}
+
 function historyCurve(holder, row) {
   const strokes = ["two", "one", "early", "well", "warn", "soft", "link"].map(colour);
   const lines = [["light", row.series], ...row.more].map(([label, k], i) => ({ ...series(k), label, stroke: strokes[i % strokes.length], width: i ? 1.4 : 2.4 }));

@@ -7,6 +7,7 @@ const PICTURES = {
   saturated: (holder) => heat(holder, "saturated"),
   loss: lossCurve,
   updates: updateCurves,
+  cure: cureCurve,
 };
 
 function drawAll() {
