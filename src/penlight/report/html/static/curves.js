@@ -181,15 +181,6 @@ function drawLevel(u, level, lift) {
   ctx.moveTo(u.bbox.left, y);
   ctx.lineTo(u.bbox.left + u.bbox.width, y);
   ctx.stroke();
-  ctx.font = `${11 * ratio}px system-ui, sans-serif`;
-  ctx.textAlign = "right";
-  const under = y - 18 * ratio < u.bbox.top || level.under;
-  ctx.textBaseline = under ? "top" : "bottom";
-  ctx.setLineDash([]);
-  ctx.strokeStyle = colour("card");
-  ctx.lineWidth = 4 * ratio;
-  ctx.strokeText(level.label, u.bbox.left + u.bbox.width - 4 * ratio, y + (under ? 12 : -5) * ratio);
-  ctx.fillText(level.label, u.bbox.left + u.bbox.width - 4 * ratio, y + (under ? 12 : -5) * ratio);
   ctx.restore();
 }
 
@@ -260,13 +251,13 @@ function lossCurve(holder) {
     if (i === 0) events.push(...arm.loss.events);
   });
   const chance = data.arms.find((arm) => arm.loss?.chance)?.loss.chance;
-  const level = chance ? { value: chance, label: `a guess without looking at the input: ${number(chance)}`, under: true } : null;
+  const level = chance ? { value: chance, label: `a guess without looking at the input: ${number(chance)}`, stroke: colour("soft"), dash: [1.5, 4] } : null;
   const right = lines.some((l) => l.scale) ? "learning rate" : null;
   curve(holder, lines, { log, tall: window.innerWidth < 600 ? 240 : 320, events, gaps, right, zero: !log, level, lost });
-  holder.append(legend(lines, gaps.length ? "gap" : ""));
+  holder.append(legend(level ? [...lines, level] : lines, gaps.length > 0));
 }
 
-function legend(lines, gap = "") {
+function legend(lines, gap = false) {
   const list = make("ul", { class: "legend", "aria-hidden": "true" });
   for (const line of lines.filter((l) => !l.quiet)) {
     const stroke = draw("line", { x1: 0, x2: 26, y1: 5, y2: 5, stroke: line.stroke, "stroke-width": line.width ?? 1.6, "stroke-dasharray": line.dash?.join(" ") });
