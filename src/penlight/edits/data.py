@@ -406,11 +406,25 @@ def derived(feed: Feed, origin: Feed) -> bool:
         value = bound.value
         if bound.part and isinstance(value, cst.Tuple) and bound.part[0] < len(value.elements):
             value = value.elements[bound.part[0]].value
-        while isinstance(value, cst.Subscript):
-            value = value.value
+        value = _stem(value)
         if isinstance(value, cst.Name) and value.value == origin.name:
             return source.span(bound.node)[0] > start
     return False
+
+
+def _stem(value: cst.BaseExpression | None) -> cst.BaseExpression | None:
+    """What an expression takes its data from: `X` of `torch.tensor(X[40:]).float()`."""
+    while True:
+        if isinstance(value, cst.Subscript):
+            value = value.value
+        elif not isinstance(value, cst.Call):
+            return value
+        elif last_name(value.func) in TENSORS and value.args:
+            value = value.args[0].value
+        elif isinstance(value.func, cst.Attribute) and value.func.attr.value in SAME:
+            value = value.func.value
+        else:
+            return value
 
 
 def bindings(source: Source, name: str, scope: cst.CSTNode) -> Iterator[Bound]:
@@ -448,24 +462,37 @@ def _stored(
 ) -> str:
     """The constructor's parameter behind an item of a sample; '' where that is not clear."""
     for back in source.all(cst.Return, getter):
-        value: cst.CSTNode | None = back.value
-        if part and isinstance(value, cst.Tuple) and part[0] < len(value.elements):
-            value = value.elements[part[0]].value
-        if value is None:
+        item = back.value
+        if part and isinstance(item, cst.Tuple) and part[0] < len(item.elements):
+            item = item.elements[part[0]].value
+        if item is None:
             continue
         fields = [
             dotted(a)
-            for a in [value, *source.all(cst.Attribute, value)]
+            for a in [item, *source.all(cst.Attribute, item)]
             if isinstance(a, cst.Attribute) and dotted(a).startswith("self.")
         ]
         fields = [f for f in fields if f.count(".") == 1]
-        for assign in source.all(cst.Assign, maker):
-            if fields and any(dotted(t.target) == fields[0] for t in assign.targets):
-                params = [p.name.value for p in maker.params.params][1:]
+        params = [p.name.value for p in maker.params.params][1:]
+        for target, value in _assignments(source, maker):
+            if fields and dotted(target) == fields[0]:
                 used = [
                     n.value
-                    for n in [assign.value, *source.all(cst.Name, assign.value)]
+                    for n in [value, *source.all(cst.Name, value)]
                     if isinstance(n, cst.Name) and n.value in params
                 ]
                 return used[0] if len(set(used)) == 1 else ""
     return ""
+
+
+def _assignments(
+    source: Source, within: cst.CSTNode
+) -> Iterator[tuple[cst.BaseExpression, cst.BaseExpression]]:
+    """Targets and their values, those of `a, b = c, d` one by one."""
+    for assign in source.all(cst.Assign, within):
+        for target in assign.targets:
+            if isinstance(target.target, cst.Tuple) and isinstance(assign.value, cst.Tuple):
+                pairs = zip(target.target.elements, assign.value.elements, strict=False)
+                yield from ((one.value, other.value) for one, other in pairs)
+            else:
+                yield target.target, assign.value

@@ -26,6 +26,8 @@ class FillMissing(Edit):
         return "Fill values that are not finite with the training part's median"
 
     def source(self, scene: Scene) -> Sequence[Change]:
+        if scene.run.inputs and not any(seen.nonfinite for seen in scene.run.inputs):
+            raise Refused("All inputs that were looked at are finite numbers.")
         found = list(fed(scene))
         trains = {feed.name: feed for train, feed in found if train}
         if len(trains) != 1:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import libcst as cst
 
+from penlight.core.facts import NonFinite
 from penlight.edits.edit import Edit, Refused
 from penlight.edits.scene import Scene
 from penlight.edits.source import Change, Source, last_name
@@ -27,20 +28,23 @@ class KeepFinite(Edit):
         return "Keep logarithms, roots and divisions away from zero by 1e-8"
 
     def source(self, scene: Scene) -> Sequence[Change]:
-        from penlight.core.facts import NonFinite
-
         changes: list[Change] = []
-        for fact in scene.run.all(NonFinite):
-            if fact.source:
-                try:
-                    source, line = scene.place(fact.source)
-                except Refused:
-                    continue
-                changes += _edges(source, source.module, (line, line))
-        if not changes:
+        lost = scene.run.all(NonFinite)
+        for fact in lost:
+            try:
+                source, line = scene.place(fact.source)
+            except Refused:
+                continue
+            changes += _edges(source, source.module, (line, line), fractions=True)
+        if not changes:  # the place is that of backward(): what the loop and its functions do
             loop = scene.loop
-            changes += [c for file in scene.files for c in _losses(scene.source(file))]
-            changes += _edges(loop.source, loop.body, None)
+            fractions = any(fact.op == "Div" for fact in lost)
+            names = {last_name(call.func) for call in loop.source.all(cst.Call, loop.body)}
+            changes += _edges(loop.source, loop.body, None, fractions)
+            for source in map(scene.source, scene.files):
+                for function in source.all(cst.FunctionDef):
+                    if function.name.value in names or _makes_loss(function):
+                        changes += _edges(source, function, None, fractions)
         if not changes:
             raise Refused(
                 "No logarithm, root or division stands where the value was lost.",
@@ -49,29 +53,29 @@ class KeepFinite(Edit):
         return list(dict.fromkeys(changes))
 
 
-def _losses(source: Source) -> Iterator[Change]:
-    """The edges in functions that make a loss."""
-    for function in source.all(cst.FunctionDef):
-        name = function.name.value.lower()
-        if any(word in name for word in ("loss", "error", "criterion", "distance", "nll", "kl")):
-            yield from _edges(source, function, None)
+def _makes_loss(function: cst.FunctionDef) -> bool:
+    name = function.name.value.lower()
+    return any(w in name for w in ("loss", "error", "criterion", "distance", "nll"))
 
 
-def _edges(source: Source, within: cst.CSTNode, lines: tuple[int, int] | None) -> Iterator[Change]:
+def _edges(
+    source: Source, within: cst.CSTNode, lines: tuple[int, int] | None, fractions: bool
+) -> Iterator[Change]:
+    """Logarithms and roots in a part of a file; on request, fractions too."""
     for node in source.nodes:
-        if node is not within and not source.inside(node, within):
-            continue
         if not isinstance(node, (cst.Call, cst.BinaryOperation)):
             continue
         first, last = source.lines(node)
         if lines is not None and not (first <= lines[1] and lines[0] <= last):
             continue
-        if isinstance(node, cst.BinaryOperation):
-            fraction = isinstance(node.operator, cst.Divide) and lines is not None
-            if fraction and _may_vanish(node.right):
-                yield from _plus(source, node.right, wrap=True)
-        elif last_name(node.func) in EDGES:
-            yield from _argument(source, node)
+        if not source.inside(node, within):
+            continue
+        if isinstance(node, cst.Call):
+            if last_name(node.func) in EDGES:
+                yield from _argument(source, node)
+            continue
+        if fractions and isinstance(node.operator, cst.Divide) and _may_vanish(node.right):
+            yield from _plus(source, node.right, wrap=True)
 
 
 def _argument(source: Source, call: cst.Call) -> Iterator[Change]:

@@ -50,7 +50,7 @@ def member(source: Source, module: str, name: str) -> tuple[str, Sequence[Change
 
 def fresh(source: Source, *wanted: str) -> str:
     """The first of these names that the file does not use; else the last one with a number."""
-    used = {node.value for node in source.all(cst.Name)}
+    used = _used(source)
     for name in wanted:
         if name not in used:
             return name
@@ -62,8 +62,20 @@ def fresh(source: Source, *wanted: str) -> str:
 
 def pair(source: Source, *wanted: tuple[str, str]) -> tuple[str, str]:
     """The first of these pairs of names of which the file uses neither."""
-    used = {node.value for node in source.all(cst.Name)}
+    used = _used(source)
     for first, second in wanted:
         if not {first, second} & used:
             return first, second
     return fresh(source, wanted[-1][0]), fresh(source, wanted[-1][1])
+
+
+def _used(source: Source) -> set[str]:
+    """The names that a file uses: not those of attributes and keywords."""
+    found = set()
+    for node in source.all(cst.Name):
+        parent = source.parent(node)
+        attribute = isinstance(parent, cst.Attribute) and parent.attr is node
+        keyword = isinstance(parent, cst.Arg) and parent.keyword is node
+        if not attribute and not keyword:
+            found.add(node.value)
+    return found

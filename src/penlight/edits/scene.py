@@ -14,6 +14,8 @@ from penlight.core.run import Run
 from penlight.edits.edit import Edit, Refused
 from penlight.edits.source import Change, Project, Source, dotted, shifted
 
+OPTIMIZERS = ("SGD", "Adam", "AdamW", "RMSprop")  # what an edit before may have made of it
+
 
 @dataclass(frozen=True)
 class Loop:
@@ -130,7 +132,7 @@ class Scene:
             count = "no optimiser" if not found else f"{len(found)} optimisers"
             raise Refused(f"The run has {count}, so which one to change is not clear.")
         optimizer = next(iter(found.values()))
-        source, calls = self.calls_at(optimizer.source, optimizer.type)
+        source, calls = self.calls_at(optimizer.source, optimizer.type, *OPTIMIZERS)
         return source, calls[0], optimizer
 
     # -- what the text shows --------------------------------------------------------------

@@ -194,7 +194,10 @@ def listed(source: Source, node: cst.CSTNode, text: str) -> Change:
     first = source.text.rfind("\n", 0, start) + 1
     indent = source.text[first:start]
     stop = source.text.find("\n", end)
-    rest = source.text[end : len(source.text) if stop < 0 else stop].partition("#")[0].strip()
-    if not indent.strip() and rest == ",":
-        return source.insert(end, f",\n{indent}{text}")
-    return source.insert(end, f", {text}")
+    stop = len(source.text) if stop < 0 else stop
+    rest = source.text[end:stop].partition("#")[0].strip()
+    if indent.strip() or rest not in ("", ","):
+        return source.insert(end, f", {text}")
+    if rest:  # behind its comma, and its comment
+        return source.insert(stop, f"\n{indent}{text},")
+    return source.insert(end, f",\n{indent}{text}")
