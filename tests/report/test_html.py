@@ -256,7 +256,7 @@ def test_a_cure_is_shown_with_its_pairs_and_its_patch(cases, tmp_path):
         "confirmed": True,
         "outcome": "error rate",
         "curves": {"before": [[0, 0.9], [9, 0.8]], "after": [[0, 0.9], [9, 0.1], ["?", 3]]},
-        "instructions": [{"do": "Edit it", "2 of 2 pairs better", "why": "a factory", "instruction": "Edit it"}, 3],
+        "instructions": [{"do": "Warm up", "why": "a factory", "instruction": "Edit it"}, 3],
         "why": None,
     }  # fmt: skip
     (tmp_path / "fix.json").write_text(json.dumps(fix))
