@@ -76,6 +76,7 @@ class LrTooHigh(Pitfall):
             because="the same batches were learnt at a smaller rate, or every step moves the "
             "weights too far",
             unless="the inputs are not scaled: scale them first",
+            edits=("learning-rate",),
         ),
         Prescription(
             "Let the rate rise over the first 5% of the steps: "

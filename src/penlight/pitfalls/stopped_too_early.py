@@ -88,6 +88,7 @@ class StoppedTooEarly(Pitfall):
             "Raise the learning rate two- to threefold.",
             because="the same way in fewer steps",
             unless="the loss becomes unsteady",
+            edits=("learning-rate",),
         ),
     )
     demo = Demo(
