@@ -65,7 +65,7 @@ class Progression:
     def progress(self, done: int, total: int, left: float | None) -> None:
         """So many of the phase's runs have ended."""
         if self._bar is not None:
-            said = "" if left is None else f"about {w.duration(left)} left"
+            said = "" if left is None or left < 1 else f"about {w.duration(left)} left"
             self._bar.update(self._task, completed=done, total=total, left=said)
 
 

@@ -122,27 +122,32 @@ class Bench:
     def _run(self, jobs: Sequence[Job], limit: float) -> list[Arm]:
         for job in jobs:
             self.pool.start(job, limit)
-        done: dict[int, Arm] = {}
-        began, told = time.monotonic(), -1
+        done: list[Arm] = []
+        began = newest = time.monotonic()
         while len(done) < len(jobs):
             for arm in self.pool.finished(TICK):
-                done[len(done)] = arm
+                newest = time.monotonic()
+                done.append(arm)
                 # By steps and not by time: arms that share the cores are slower, but not dearer.
                 self.cost += arm.steps / self.steps if self.steps else self.share(arm.job.horizon)
                 self.arms += 1
-            if told != len(done) or self.unit:
-                told = len(done)
-                self.listener.progress(told, len(jobs), self._estimate(began, told, jobs))
-        return list(done.values())
+            self.listener.progress(
+                len(done), len(jobs), self._estimate(began, newest, len(done), jobs)
+            )
+        return done
 
-    def _estimate(self, began: float, done: int, jobs: Sequence[Job]) -> float | None:
+    def _estimate(
+        self, began: float, newest: float, done: int, jobs: Sequence[Job]
+    ) -> float | None:
+        """Seconds to the end of some jobs, as far as the past ones tell."""
         if not self.unit or not jobs:
             return None
+        slots = min(self.pool.slots, len(jobs))
         each = self.unit * self.share(jobs[0].horizon)
-        rounds = -(-len(jobs) // self.pool.slots)
         if done:
-            each = max(each, (time.monotonic() - began) / done * min(self.pool.slots, len(jobs)))
-        return max(0.0, each * rounds - (time.monotonic() - began))
+            each = max(each, (newest - began) / done * slots)
+        rounds = -(-(len(jobs) - done) // slots)
+        return max(0.0, each * rounds - (time.monotonic() - newest))
 
 
 def _key(job: Job) -> tuple[tuple[tuple[str, str], ...], int, int | None]:

@@ -1,0 +1,116 @@
+"""The whole visit, in Python: long scripts, and scripts that are hard on purpose."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from penlight.catalogue import pitfall
+from penlight.errors import PenlightError
+from penlight.launch.target import Target
+from penlight.trial import search
+from penlight.trial.fix import Options, fix
+from penlight.trial.result import Fix
+
+Visit = Callable[..., Fix]
+
+SOFTMAX = """
+import sys
+import torch
+from torch import nn
+{before}
+x = torch.randn(600, 8)
+y = (x[:, 0] + x[:, 1] > 0).long()
+model = nn.Sequential(nn.Linear(8, 32), nn.ReLU(), nn.Linear(32, 2), nn.Softmax(1))
+optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+criterion = nn.CrossEntropyLoss()
+for epoch in range({epochs}):
+    for i in range(0, 480, 32):
+        optimizer.zero_grad()
+        loss = criterion(model(x[i:i + 32]), y[i:i + 32])
+        loss.backward()
+        optimizer.step()
+    with torch.no_grad():
+        criterion(model(x[480:]), y[480:])
+"""
+GAN = """
+import torch
+from torch import nn
+torch.manual_seed(0)
+G = nn.Sequential(nn.Linear(4, 16), nn.ReLU(), nn.Linear(16, 2))
+D = nn.Sequential(nn.Linear(2, 16), nn.ReLU(), nn.Linear(16, 1))
+for_g, for_d = (torch.optim.Adam(m.parameters(), lr=1e-3) for m in (G, D))
+bce = nn.BCEWithLogitsLoss()
+for step in range(60):
+    real, fake = torch.randn(32, 2) * 0.2 + 1, G(torch.randn(32, 4))
+    loss = bce(D(real), torch.ones(32, 1)) + bce(D(fake.detach()), torch.zeros(32, 1))
+    loss.backward()
+    for_d.step()
+    bce(D(fake), torch.ones(32, 1)).backward()
+    for_g.step()
+"""
+
+
+@pytest.fixture
+def visit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Visit:
+    """`visit(text)` looks for a cure of a script; the file itself must stay as it was."""
+    monkeypatch.chdir(tmp_path)
+
+    def look(text: str, *args: str, options: Options = Options()) -> Fix:  # noqa: B008
+        script = tmp_path / "train.py"
+        script.write_text(dedent(text))
+        try:
+            return fix(Target("path", "train.py"), args, options)
+        finally:
+            assert script.read_text() == dedent(text)
+            assert [path.name for path in tmp_path.iterdir()] == ["train.py"]
+
+    return look
+
+
+@pytest.mark.slow
+def test_a_long_script_is_screened_early(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search, "LONG", 0.0)
+    monkeypatch.setattr(search, "KEPT", 1)
+    demo = pitfall("lr-too-high").demo
+    assert demo is not None
+    found = visit(demo.script, "0")
+    assert found.accepted, found.why
+    assert found.confirmed
+    assert found.cost < found.arms  # some arms were shorter than the script
+
+
+@pytest.mark.slow
+def test_a_script_that_is_never_the_same_twice(visit: Visit) -> None:
+    before = "import os\ntorch.manual_seed(int.from_bytes(os.urandom(4), 'big'))"
+    found = visit(SOFTMAX.format(before=before, epochs=12))
+    assert found.accepted, found.why
+    assert "Softmax" not in found.texts["train.py"][1]
+
+
+@pytest.mark.slow
+def test_networks_against_each_other_are_left_alone(visit: Visit) -> None:
+    found = visit(GAN)
+    assert [f.pitfall for f in found.diagnosis.causes] == ["missing-zero-grad"]
+    assert not found.accepted
+    assert found.patch == ""
+    assert found.refusals[0].instruction
+
+
+@pytest.mark.slow
+def test_the_time_may_be_limited(visit: Visit) -> None:
+    found = visit(SOFTMAX.format(before="torch.manual_seed(0)", epochs=6),
+                  options=Options(minutes=0.001))  # fmt: skip
+    assert found.arms == 1
+    assert not found.accepted
+
+
+def test_a_module_from_elsewhere_cannot_be_edited(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(PenlightError, match="is not a file below"):
+        fix(Target("module", "json.tool"), ())
