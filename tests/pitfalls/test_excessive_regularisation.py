@@ -107,3 +107,10 @@ def test_worse_than_guessing_is_not_the_work_of_a_penalty():
 def test_a_penalty_that_has_won_is_small():
     (found,) = said(task=0.95, penalty=0.05, norm=0.01)
     assert found.severity == "critical"
+
+
+def test_adam_divides_decay_by_its_size_too():
+    """lr x decay x steps stays under a half, and the weights are gone all the same."""
+    assert said(decay=0.02, kind="Adam", norm=0.001, grad=0.001)
+    assert not said(decay=0.02, kind="SGD", norm=0.001, grad=0.001)
+    assert not said(decay=0.02, kind="Adam", norm=0.9, grad=0.001)

@@ -111,3 +111,12 @@ def test_term_without_a_gradient(net):
     assert not said(graph, aim, series=same)  # loss = 0; loss += ...
     flooded = net("Add", "Abs", "Sub", "MseLoss", "out[64,1]")
     assert not said(flooded, aim, series=series)
+
+
+@pytest.mark.parametrize(("empty", "fires"), [(50, True), (49, False), (0, False)])
+def test_a_loss_that_is_no_result_of_the_model(empty, fires):
+    """loss.requires_grad_() on a number: there is no graph to walk, and nobody gets a gradient."""
+    unknown = [replace(p, reached=None) for p in (ENCODER, HEAD)]
+    found = said(*unknown, Hygiene(steps=50, empty_steps=empty))
+    assert bool(found) is fires
+    assert all(f.exact for f in found)

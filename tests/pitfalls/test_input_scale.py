@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from penlight.core.facts import Inputs, Parameter, Targets
+from penlight.core.facts import Exam, Inputs, Parameter, Targets
 from penlight.core.run import Run
 from penlight.core.vocabulary import ACT_RMS, LOSS, OUTPUT_GRAD, SATURATED_SHARE
 from penlight.pitfalls.input_scale import InputScale
@@ -130,3 +130,18 @@ def test_copes_with_an_empty_run() -> None:
 
 def test_card_is_complete() -> None:
     assert not check_card(InputScale())
+
+
+@pytest.mark.parametrize(
+    ("end", "fires"),
+    [(0.1, True), (0.3, False), (float("nan"), False)],
+)
+def test_standardised_inputs_get_further_in_a_few_steps(end, fires):
+    """The run copes so far that its curve alone does not convict."""
+    halfway = [0.69 - 0.0035 * i for i in range(100)]  # ends at 0.34
+    facts = [objective(input_shape=(32, 2), first_loss=0.7), PAIR, RAW]
+    replayed = Exam(name="scaled", values={"start": 0.69, "end": end, "steps": 40})
+    (plain,) = InputScale().detect(fake_run({LOSS: halfway}, facts))
+    (found,) = InputScale().detect(fake_run({LOSS: halfway}, [*facts, replayed]))
+    assert plain.severity == "note"
+    assert (found.severity == "warning") is fires

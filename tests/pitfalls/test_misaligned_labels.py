@@ -95,3 +95,10 @@ def test_other_explanations_come_first():
     assert not stuck(kind="LSTM")  # slow starters
     assert not stuck(repeated=0.0)  # samples that never come again: augmentation
     assert not stuck(end=1.2)
+
+
+def test_a_small_skill_beyond_luck():
+    """Two answers in ten are right where one in five would be by luck, on 2,000 samples."""
+    assert memorising([0.2, 0.21, 0.2], samples=2000)
+    assert not memorising([0.2, 0.31, 0.3], samples=2000)
+    assert memorising([0.2, 0.31, 0.3], samples=100)

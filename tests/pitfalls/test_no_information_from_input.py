@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from penlight.core.facts import Exam, Inputs, Targets
+from penlight.core.facts import Exam, Inputs, Module, Targets
 from penlight.core.vocabulary import DEPENDENCE
 from penlight.pitfalls.no_information_from_input import NoInformationFromInput
 from penlight.testing import check_card, fake_run, objective
@@ -72,3 +72,25 @@ def test_weights_that_begin_at_zero():
 def test_a_broken_run_proves_nothing():
     assert not said(*exams(0.0, math.nan), dependence=0.0)
     assert not said(*exams(0.0, 0.0), dependence=math.nan)
+
+
+def reading(after: float, kind: str = "LSTM", step: float = 0.2):
+    """A recurrent layer that reacts by `step`, and a head that reacts by `after`."""
+    run = fake_run(
+        {(DEPENDENCE, "rnn"): [step, step], (DEPENDENCE, "fc"): [after, after]},
+        [
+            objective(),
+            VARYING,
+            *exams(own=0.0, gap=0.0),
+            Module(name="rnn", type=kind, order=0, output_shape=(32, 60, 16)),
+            Module(name="fc", type="Linear", order=1, output_shape=(32, 2)),
+        ],
+    )
+    return list(NoInformationFromInput().detect(run))
+
+
+def test_a_step_that_has_forgotten_the_input():
+    (found,) = reading(after=1e-14)
+    assert "rnn after 60 steps" in found.says
+    assert not reading(after=1e-3)
+    assert not reading(after=1e-14, kind="Linear")  # a network that died on its way

@@ -141,3 +141,13 @@ def test_a_variance_is_no_probability():
         )
     )
     assert not said(graph)
+
+
+def test_a_relu_that_is_off_for_every_sample():
+    off = {"input_op": "Relu", "input_min": 0.0, "input_max": 0.0}
+    (found,) = said(aim(**off), spread(5, 50, 22, 9))
+    assert found.exact
+    assert "0 for every sample" in found.says
+    assert not said(aim(**off | {"looked": 3}), spread(5, 50, 22, 9))
+    assert not said(aim(**off | {"input_max": 0.2}), spread(5, 50, 22, 9))
+    assert not said(aim(**off), spread(0, 0, 0, 0))

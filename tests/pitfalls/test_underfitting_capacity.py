@@ -66,3 +66,23 @@ def test_another_rate_would_help(net):
 
 def test_a_way_around(net):
     assert not said(net, bottleneck=False)
+
+
+def test_the_first_layer_can_be_the_bottleneck(net):
+    graph = net("NllLoss", "LogSoftmax", "out[2,12]", "Relu", "hidden[20,2]")
+    site = "cross_entropy@train.py:1"
+    facts = [
+        objective(input_shape=(32, 12)),
+        Targets(objective=site, classes=(50,) * 12),
+        Module(name="hidden", type="Linear", order=0, output_shape=(32, 2)),
+        Module(name="out", type="Linear", order=1, output_shape=(32, 12)),
+        *(Parameter(name=f"{n}.weight", module=n, shape=(2, 2)) for n in ("hidden", "out")),
+    ]
+    loss = {LOSS: [*np.linspace(2.6, 1.6, 200), *([1.6] * 400)]}
+    (found,) = UnderfittingCapacity().detect(fake_run(loss, [*facts, graph]))
+    assert found.where == "hidden"
+    ops = list(graph.ops)
+    ops[4] = replace(ops[4], name="Cat", blocked=1)  # raw data joins behind it
+    assert not list(
+        UnderfittingCapacity().detect(fake_run(loss, [*facts, replace(graph, ops=tuple(ops))]))
+    )

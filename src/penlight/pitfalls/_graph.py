@@ -30,6 +30,7 @@ AFFINE = frozenset((
     "AvgPool2D", "AvgPool3D", "AdaptiveAvgPool2D", "AdaptiveAvgPool3D", "UpsampleNearest1D",
     "UpsampleNearest2D", "UpsampleBilinear2D", "Repeat",
 )) | SHAPE | BATCH_NORM  # fmt: skip
+JOINS = frozenset(("Cat", "Stack"))  # what may bring raw data in beside the layers
 POOLS = frozenset(("MaxPool2DWithIndices", "MaxPool3DWithIndices", "AdaptiveMaxPool2D"))
 SOFTMAX = frozenset(("Softmax", "SafeSoftmax"))
 # What a weight may pass through on its way from the parameter into a layer.
@@ -157,6 +158,13 @@ class Wiring:
         inner = self.behind(i) - {i} - self._weights
         around = self.behind(0, avoiding=i) - self._weights
         return bool(inner) and not inner & around
+
+    def is_entrance(self, i: int) -> bool:
+        """Whether this layer is the only one that reads raw data, and nothing is joined later."""
+        joined = any(
+            op.blocked and name in JOINS for op, name in zip(self.ops, self.names, strict=True)
+        )
+        return not self.data(i) and not joined and all(self.data(j) for j in self.layers if j != i)
 
     def parameters(self) -> frozenset[str]:
         """Names of the parameters that the loss reaches."""

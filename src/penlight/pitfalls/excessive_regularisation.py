@@ -242,9 +242,11 @@ print("RESULT " + json.dumps({"metric": "mse / var(y)", "value": test_loss}))
         names = {p.name for p in run.parameters if len(p.shape) > 1 and p.std > 0}
         shrunk, pull = shrinkage(run, names), decay_pull(run, names, optimizer.weight_decay)
         taken = lr * optimizer.weight_decay * run.steps / max(1 - optimizer.momentum, 0.01)
-        if shrunk is None or shrunk > self.shrunk or taken < self.decayed:
-            return None
         decoupled = optimizer.type.endswith("W")
+        # Adam moves a weight by the rate whatever the size of its gradient, decay included.
+        divided = optimizer.adaptive and not decoupled
+        if shrunk is None or shrunk > self.shrunk or (taken < self.decayed and not divided):
+            return None
         if not decoupled and (pull is None or pull < self.pull):
             return None
         evidence = [

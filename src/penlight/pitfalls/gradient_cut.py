@@ -134,6 +134,9 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
         wanted = [p for p in run.parameters if p.requires_grad and p.optimised and p.registered]
         seen = [p for p in wanted if p.reached is not None]
         if not seen:
+            steps = run.hygiene.steps
+            if wanted and not run.graphs and 1 < steps == run.hygiene.empty_steps:
+                yield self._severed(run, len(wanted))
             return
         cut = [p for p in seen if not p.reached]
         if len(cut) == len(seen):

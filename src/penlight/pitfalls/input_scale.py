@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from penlight.core.facts import Inputs, Objective, Parameter
+from penlight.core.facts import Exam, Inputs, Objective, Parameter
 from penlight.core.finding import Evidence, Finding, Prescription
 from penlight.core.pitfall import Demo, Pitfall, limit
 from penlight.core.run import Run
@@ -43,7 +43,7 @@ class InputScale(Pitfall):
 
     family = "data"
     stands_alone = True
-    needs = (Inputs, Objective, Parameter, ACT_RMS, SATURATED_SHARE, ZERO_SHARE, DEAD_SHARE)
+    needs = (Inputs, Objective, Parameter, Exam, ACT_RMS, SATURATED_SHARE, ZERO_SHARE, DEAD_SHARE)
     large: float = limit(
         10.0,
         why="typical size of the largest feature, 1 when standardised: ten makes the energy of "
@@ -65,6 +65,11 @@ class InputScale(Pitfall):
     )
     loud: float = limit(
         4.0, why="times the loss of guessing: sound initialisations began within 2.0 of it"
+    )
+    ahead: float = limit(
+        0.5,
+        why="of the loss that the whole run reached: 40 steps on a few batches that get to half of "
+        "it leave no doubt that the scale held the run back",
     )
     idle: float = limit(0.7, why="share of units saturated or dead: healthy nets stay below 0.46")
     prescriptions = (
@@ -174,10 +179,13 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
         return Evidence("act_rms", says, first, (0, 0), size, self.small)
 
     def _finding(self, run: Run, where: str, faults: list[Evidence], outcome: str) -> Finding:
-        signs = list(self._signs(run))
+        proof = self._better(run)
+        signs = [*([proof] if proof else ()), *self._signs(run)]
         ratios = [(e.value or 0.0) / (e.limit or 1.0) for e in faults]
         tiny, far = min(ratios) < 1, max(ratios) > self.far or min(ratios) < 1 / self.far
-        hurt = (signs or tiny) and (outcome == "ruined" or (outcome == "poor" and far))
+        hurt = proof is not None or (
+            (signs or tiny) and (outcome == "ruined" or (outcome == "poor" and far))
+        )
         copes = "This run copes with it." if outcome == "fine" else "No harm of it shows here."
         words = ", and ".join(evidence.says for evidence in faults[:2])
         return self.finding(
@@ -189,6 +197,23 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             confidence=0.9 if outcome == "ruined" else 0.8,
             where=where,
             first_step=0,
+        )
+
+    def _better(self, run: Run) -> Evidence | None:
+        """A few replayed steps on standardised inputs got further than the whole run did."""
+        exam, seen = run.exam("scaled"), progress(run)
+        if exam is None or seen is None or seen.broken is not None:
+            return None
+        end, steps = float(exam.values["end"]), int(exam.values["steps"])
+        # False for NaN. The replay has seen fewer samples, so it must be clearly ahead.
+        if not end < self.ahead * seen.best or seen.steps < 2 * steps:
+            return None
+        return Evidence(
+            "scaled",
+            f"replayed from the start with standardised inputs, {steps} steps took the loss to "
+            f"{end:.3g}; the run reached {seen.best:.3g} in {seen.steps}",
+            value=end,
+            limit=self.ahead * seen.best,
         )
 
     def _signs(self, run: Run) -> Iterator[Evidence]:

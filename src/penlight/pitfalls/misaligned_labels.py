@@ -16,6 +16,8 @@ from penlight.pitfalls._curves import chance_loss, loss_curve
 from penlight.pitfalls._evaluations import held_out_passes
 from penlight.pitfalls._uninformed import listens_and_learns_nothing
 
+SIGMAS = 3.5  # one chance in 4,000, and a run has at most some dozen passes to pick the best from
+
 
 class MisalignedLabels(Pitfall):
     """Labels do not belong to the inputs beside them.
@@ -93,6 +95,11 @@ class MisalignedLabels(Pitfall):
         0.25,
         why="share of the errors of naming the most frequent class that the best pass avoided: "
         "mixed-up labels gave up to 0.2 when whole clusters of inputs were named right by luck",
+    )
+    lucky: float = limit(
+        0.1,
+        why="the same where the best pass lies more than 3.5 standard errors above naming the most "
+        "frequent class: so much of a skill, small as it is, mixed-up labels do not leave",
     )
     informed: float = limit(
         0.1,
@@ -197,9 +204,12 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             if fit is None or fit < self.memorised:
                 continue
             lowest = min(passes, key=lambda p: p.loss or 0.0)
-            best = max(_skill(p) for p in passes)
-            guess = _entropy(lowest)
-            if best >= self.skill or (lowest.loss or 0.0) < (1 - self.informed) * guess:
+            top = max(passes, key=_skill)
+            best, guess = _skill(top), _entropy(lowest)
+            if (
+                best >= (self.lucky if _beyond_luck(top) else self.skill)
+                or (lowest.loss or 0.0) < (1 - self.informed) * guess
+            ):
                 return None
             return self.finding(
                 f"The training loss shows {fit:.0%} of the labels as learnt, yet none of "
@@ -255,6 +265,13 @@ def _skill(seen: Predictions) -> float:
     """Share of the errors of naming the most frequent class that a pass avoided."""
     majority = max(seen.labels) / sum(seen.labels)
     return ((seen.accuracy or 0.0) - majority) / max(1 - majority, 1e-6)
+
+
+def _beyond_luck(seen: Predictions) -> bool:
+    """Whether a pass named more labels right than one class for all would, beyond its noise."""
+    majority = max(seen.labels) / sum(seen.labels)
+    error = math.sqrt(max(majority * (1 - majority), 1e-6) / sum(seen.labels))
+    return (seen.accuracy or 0.0) - majority > SIGMAS * error
 
 
 def _entropy(seen: Predictions) -> float:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from penlight.core.facts import Exam, Inputs, Targets
+from penlight.core.facts import Exam, Inputs, Module, Targets
 from penlight.core.finding import Evidence, Finding, Prescription
 from penlight.core.pitfall import Demo, Pitfall, limit
 from penlight.core.run import Run
 from penlight.core.vocabulary import DEPENDENCE
+
+RECURRENT = ("RNN", "LSTM", "GRU")
 
 
 class NoInformationFromInput(Pitfall):
@@ -31,6 +33,7 @@ class NoInformationFromInput(Pitfall):
     - Preprocessing that wipes out the data: integer division of bytes by 255, a wrong slice,
       scaling by a huge constant, tokens that are all unknown.
     - `forward` uses the wrong tensor, or an attention mask hides everything.
+    - The last step of an RNN is read after so much padding that it has forgotten the words.
 
     ## When not to worry
     Models without an input (a fixed latent that is optimised) are not meant: they have one sample.
@@ -42,13 +45,17 @@ class NoInformationFromInput(Pitfall):
     """
 
     family = "data"
-    needs = (Inputs, Targets, Exam, DEPENDENCE)
+    needs = (Inputs, Targets, Exam, Module, DEPENDENCE)
     rows: float = limit(
         32, why="samples: when 32 in a row are identical in all features, chance is no explanation"
     )
     moved: float = limit(
         1e-7, why="of the outputs' scale: float32 cannot show a smaller change of an output"
     )
+    alive: float = limit(
+        1e-3, why="share of a layer's output power that differs between samples: thousands of "
+        "times what float32 would leave of nothing"
+    )  # fmt: skip
     prescriptions = (
         Prescription(
             "Print the tensor that enters the model: print(x.min(), x.max(), x.std(dim=0)).",
@@ -61,6 +68,13 @@ class NoInformationFromInput(Pitfall):
         Prescription(
             "Check that forward() passes its own argument on, layer by layer.",
             "One wrong variable name is enough to cut the input off.",
+        ),
+        Prescription(
+            "Padded sequences: read each one's last real step, with "
+            "nn.utils.rnn.pack_padded_sequence(x, lengths, batch_first=True, "
+            "enforce_sorted=False).",
+            "A recurrent layer forgets what lies many steps of padding back.",
+            "there is no recurrent layer",
         ),
     )
     demo = Demo(
@@ -137,16 +151,25 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
         coupling, dealt = run.exam("coupling"), run.exam("shuffled")
         if coupling is None or dealt is None:
             return
-        if not self._lost_at_the_door(run):
+        forgetful = self._forgotten(run)
+        if forgetful is None and not self._lost_at_the_door(run):
             return
         own, true = float(coupling.values["own"]), float(dealt.values["true"])
         gap = abs(float(dealt.values["shuffled"]) - true)
         deaf = own <= self.moved and gap <= self.moved * abs(true)  # False for NaN
         if not deaf or not true:
             return
+        says = (
+            "The model's output does not depend on its input: another sample gives the same answer."
+        )
+        if forgetful is not None:
+            length = f" after {max(forgetful.output_shape[1:2] or (0,))} steps"
+            says = (
+                f"What is read from {forgetful.name}{length} does not depend on the sample any "
+                "more: it has forgotten the input. Padding behind the last word does that."
+            )
         yield self.finding(
-            "The model's output does not depend on its input: another sample gives the same "
-            "answer.",
+            says,
             Evidence(
                 "coupling",
                 f"replacing a sample moved its own output by {own:.1e} of the outputs' scale",
@@ -162,6 +185,20 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             confidence=0.95,
             first_step=0,
         )
+
+    def _forgotten(self, run: Run) -> Module | None:
+        """A recurrent layer whose outputs react to the samples, while nothing after it ever does.
+
+        Some of its steps still tell samples apart then, but not the one that is read.
+        """
+        reacts = {s.site: s.finite.values for s in run.every(DEPENDENCE) if s.finite}
+        known = [m for m in run.modules if m.name in reacts]
+        awake = [m for m in known if float(reacts[m.name].min()) > self.alive]
+        if not awake or awake[-1].type not in RECURRENT or awake[-1] is known[-1]:
+            return None
+        later = known[known.index(awake[-1]) + 1 :]
+        silent = all(float(v) <= self.moved for m in later for v in reacts[m.name])
+        return awake[-1] if silent else None
 
     def _lost_at_the_door(self, run: Run) -> bool:
         """Whether no module ever reacted to the samples, so that it is no collapse on the way.

@@ -72,6 +72,9 @@ class OutputActivationMismatch(Pitfall):
     fits: float = limit(
         0.9, why="a run that learnt nine tenths of its training data is not held back by the range"
     )
+    looks: float = limit(
+        8, why="batches: a ReLU on the output that is off for all samples of eight stays off"
+    )
     half: float = limit(
         0.5, why="a run that learnt less than half of what there is to learn is clearly held back"
     )
@@ -194,6 +197,9 @@ print("RESULT " + json.dumps({"metric": "mse", "value": val_loss}))
         targets = run.targets(objective)
         if targets is None or not targets.mean or not targets.std:
             return
+        if op == "Relu" and objective.input_min == objective.input_max == 0.0:
+            yield from self._dead(objective, targets)
+            return
         low, high = RANGES[op]
         spread, beyond = targets.max - targets.min, gap(targets, op)
         if spread <= 0 or beyond <= self.gap * spread:
@@ -214,6 +220,27 @@ print("RESULT " + json.dumps({"metric": "mse", "value": val_loss}))
             severity="critical" if far else "note",
             confidence=0.99 if far else 0.6,
             exact=far,
+            where=objective.site,
+            source=objective.source,
+            first_step=0,
+        )
+
+    def _dead(self, objective: Objective, targets: Targets) -> Iterator[Finding]:
+        """A ReLU behind the last layer that is off for every sample, so that nothing can learn."""
+        if objective.looked < self.looks or not targets.max > 0:
+            return
+        yield self.finding(
+            "The output passes through relu and was 0 for every sample: behind zero a ReLU has no "
+            "slope, so no layer gets any gradient.",
+            Evidence(
+                "objective",
+                f"0 in all of {objective.looked} looks, while the targets reach {targets.max:.3g}",
+                where=objective.site,
+                value=0.0,
+                limit=targets.max,
+            ),
+            confidence=0.97,
+            exact=True,
             where=objective.site,
             source=objective.source,
             first_step=0,

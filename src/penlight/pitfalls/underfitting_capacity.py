@@ -206,7 +206,8 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
         for wiring in wirings(run):
             for i in wiring.layers:
                 if narrow is not None and wiring.place(i) == narrow.name:
-                    return narrow if wiring.is_bottleneck(i) else None
+                    whole = wiring.is_bottleneck(i) or wiring.is_entrance(i)
+                    return narrow if whole else None
         return None
 
 

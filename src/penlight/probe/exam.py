@@ -8,6 +8,8 @@ Exams, by name, and their values:
     rates       from the first state, the same batches at lr x 0.1, 1, 10, 100: loss on the probe
                 batches before ("start") and after ("x0.1", "x1", ...), steps, lr
     rates_end   the same from the last state
+    scaled      from the first state at the script's rate, every input feature standardised: loss on
+                the probe batches before ("start") and after ("end"), steps
     cut         parameters that no gradient reaches although the loss depends on them: loss change
                 by parameter name when it is moved by a tenth
     coupling    share of the output of other samples that moves when one sample is changed
@@ -36,6 +38,7 @@ FEWEST = 8  # fewer than this many say nothing
 FACTORS = (1.0, 0.1, 10.0, 100.0)
 CUT = 16  # parameters without gradient that are moved
 PROBE = 8  # batches the arms are judged on
+LARGE = 3.0  # size of the largest input feature, 1 when standardised, or its inverse
 
 
 class Exam:
@@ -91,7 +94,9 @@ class Exam:
         yield "modes", self._modes(end, late)
         yield "shuffled", self._shuffled(end, late)
         whole = self._left()
-        yield "rates", self._rates(begin, self.capture.first, 0.55 * whole)
+        batches = self._standardised()
+        yield "rates", self._rates(begin, self.capture.first, (0.4 if batches else 0.55) * whole)
+        yield "scaled", self._scaled(begin, batches, 0.3 * self._left())
         yield "rates_end", self._rates(end, late, self._left())
 
     def _left(self) -> float:
@@ -125,7 +130,7 @@ class Exam:
 
     def _rates(self, model: nn.Module, batches: list[Batch], seconds: float) -> dict[str, Any]:
         assert self.capture.optimizer is not None
-        kind, groups = self.capture.optimizer
+        groups = self.capture.optimizer[1]
         probes = batches[:PROBE]
         base = [float(g.get("lr", 0.0)) for g in groups]
         if not probes or not base[0] > 0.0:
@@ -139,33 +144,11 @@ class Exam:
         values: dict[str, Any] = {"start": before, "lr": base[0]}
         steps = 0
         for factor in FACTORS:
-            arm = copy.deepcopy(model)
-            named = dict(arm.named_parameters())
-            try:
-                optimizer = kind(
-                    [
-                        {**g, "params": [named[n] for n in g["params"]], "lr": g["lr"] * factor}
-                        for g in groups
-                        if g["params"]
-                    ]
-                )
-            except (TypeError, ValueError):  # an optimiser with a signature of its own
+            arm, optimizer = self._arm(model, factor)
+            if optimizer is None:
                 return {}
-            begun = thread_time()
-            share = (seconds / len(FACTORS)) - judging
-            done = 0
-            limit = steps or STEPS
-            while done < limit:
-                batch = batches[done % len(batches)]
-                optimizer.zero_grad()
-                loss = self.capture.loss(arm, batch)
-                if not math.isfinite(float(loss)):
-                    break
-                loss.backward()
-                optimizer.step()
-                done += 1
-                if not steps and thread_time() - begun > share:
-                    break
+            share = math.inf if steps else (seconds / len(FACTORS)) - judging
+            done = self._train(arm, optimizer, batches, steps or STEPS, share)
             if not steps:
                 steps = done
                 if steps < FEWEST:
@@ -173,6 +156,76 @@ class Exam:
             values[f"x{factor:g}"] = self._judge(arm, probes)
         values["steps"] = steps
         return values
+
+    def _standardised(self) -> list[Batch]:
+        """The first batches with standardised features; [] where they are on scale already."""
+        batches = self.capture.first
+        x = batches[0].args[0]
+        if x.dim() != 2 or x.shape[1] < 2 or not x.is_floating_point() or len(x) < 2:
+            return []
+        rows = torch.cat([b.args[0] for b in batches if b.args[0].shape[1:] == x.shape[1:]])
+        mean, std = rows.double().mean(0), rows.double().std(0)
+        size = rows.double().square().mean(0).sqrt()
+        moving = std > 1e-6 * size
+        if not bool(moving.any()) or not bool(torch.isfinite(size).all()):
+            return []
+        if float(size.max()) < LARGE and float(size.max()) > 1 / LARGE:
+            return []
+        std = torch.where(moving, std, torch.ones_like(std))
+        result = []
+        for batch in batches:
+            turned = copy.copy(batch)
+            first = ((batch.args[0].double() - mean) / std).to(x.dtype)
+            turned.args = (first, *batch.args[1:])
+            result.append(turned)
+        return result
+
+    def _scaled(self, model: nn.Module, batches: list[Batch], seconds: float) -> dict[str, Any]:
+        if not batches or seconds <= 0:
+            return {}
+        self.capture.train(model)
+        before = self._judge(model, batches[:PROBE])
+        arm, optimizer = self._arm(model, 1.0)
+        if optimizer is None or not math.isfinite(before):
+            return {}
+        steps = self._train(arm, optimizer, batches, STEPS, seconds)
+        if steps < FEWEST:
+            return {}
+        return {"start": before, "end": self._judge(arm, batches[:PROBE]), "steps": steps}
+
+    def _arm(self, model: nn.Module, factor: float) -> tuple[nn.Module, Any]:
+        """A copy with an optimiser of the script's kind at `factor` times its rates, or None."""
+        assert self.capture.optimizer is not None
+        kind, groups = self.capture.optimizer
+        arm = copy.deepcopy(model)
+        named = dict(arm.named_parameters())
+        try:
+            return arm, kind(
+                [
+                    {**g, "params": [named[n] for n in g["params"]], "lr": g["lr"] * factor}
+                    for g in groups
+                    if g["params"]
+                ]
+            )
+        except (TypeError, ValueError):  # an optimiser with a signature of its own
+            return arm, None
+
+    def _train(
+        self, arm: nn.Module, optimizer: Any, batches: list[Batch], limit: int, seconds: float
+    ) -> int:
+        """Steps done over the batches, at most `limit`, in about `seconds`."""
+        begun, done = thread_time(), 0
+        while done < limit:
+            optimizer.zero_grad()
+            loss = self.capture.loss(arm, batches[done % len(batches)])
+            if not math.isfinite(float(loss)):
+                break
+            loss.backward()
+            optimizer.step()
+            done += 1
+            if thread_time() - begun > seconds:
+                break
+        return done
 
     def _judge(self, model: nn.Module, probes: list[Batch]) -> float:
         with torch.no_grad():
