@@ -12,6 +12,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from penlight.core.facts import Header, Module, Parameter
 from penlight.core.finding import Diagnosis
@@ -26,7 +28,7 @@ from penlight.core.vocabulary import (
 )
 from penlight.report.html import Arm, page
 from penlight.report.html.fixes import shown, stored
-from penlight.report.html.packing import means, thin
+from penlight.report.html.packing import Pack, means, thin
 from penlight.report.html.render import STATIC
 from penlight.testing import fake_run
 
@@ -270,7 +272,8 @@ def test_a_cure_is_shown_with_its_pairs_and_its_patch(cases, tmp_path):
     said = Tags(text).text
     for words in (
         "What no edit could make",
-        "Edit it", "2 of 2 pairs better",
+        "Edit it",
+        "2 of 2 pairs better",
         "Use ReLU",
         "confirmed on fresh seeds",
         "+nn.ReLU()",
@@ -285,3 +288,38 @@ def test_a_cure_is_shown_with_its_pairs_and_its_patch(cases, tmp_path):
 def test_a_bad_fix_is_no_fix(tmp_path: Path, text):
     (tmp_path / "fix.json").write_text(text)
     assert shown(stored(tmp_path)) is None
+
+
+# -- what a stranger's file may hold ----------------------------------------------------------
+
+
+@pytest.mark.parametrize("started", [float("nan"), float("inf"), 1e300, -1e300])
+def test_times_that_are_none(started):
+    run = fake_run({LOSS: [1.0, 0.5]}, [Header(script="train.py", started=started)])
+    assert "Started" not in page(Arm(run, Diagnosis()))
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    points=st.dictionaries(st.integers(-(2**63), 2**63 - 1), st.floats(), min_size=1, max_size=30),
+    columns=st.integers(1, 6),
+)
+def test_thinning_takes_any_numbers(points, columns):
+    steps = sorted(points)
+    series = series_of(np.array([points[s] for s in steps]), np.array(steps, np.int64))
+    small = thin(series, columns)
+    assert all(
+        v == points[s] or np.isnan(points[s])
+        for s, v in zip(small.steps.tolist(), small.values.tolist(), strict=True)
+    )
+    finite = series.values[np.isfinite(series.values)]
+    if len(finite):
+        assert {finite.min(), finite.max()} <= set(small.values.tolist())
+    means(series, columns)
+
+
+def test_values_beyond_float32_are_drawn_at_its_edge():
+    pack = Pack()
+    pack.add(series_of(np.array([1e300, -1e300, np.inf, np.nan, 1.0])))
+    _, values = unpacked(pack.to_json(), 0)
+    assert np.isfinite(values).tolist() == [True, True, False, False, True]

@@ -57,7 +57,7 @@ def command(folder: Path | None, host: str, port: int) -> None:
     server = uvicorn.Server(
         uvicorn.Config(
             app(root, token=token, hosts=hosts),
-            log_level="warning",
+            log_level="critical",  # pages come and go, also in the middle of an answer
             # Open pages hold their streams: do not wait for them.
             timeout_graceful_shutdown=1,
         )

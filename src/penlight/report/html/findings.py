@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -228,13 +229,14 @@ def _classes(evidence: Evidence, run: Run) -> list[dict[str, Any]]:
         return []
     labels, predicted = passes[-1].labels, passes[-1].predicted
     most = max(*labels, *predicted, 1)
+    rows = zip_longest(labels, predicted[: len(labels)], fillvalue=0)
     return [
         {
             "name": i,
-            "labels": labels[i],
-            "predicted": predicted[i] if i < len(predicted) else 0,
-            "a": round(100 * labels[i] / most, 1),
-            "b": round(100 * (predicted[i] if i < len(predicted) else 0) / most, 1),
+            "labels": a,
+            "predicted": b,
+            "a": round(100 * max(a, 0) / most, 1),
+            "b": round(100 * max(b, 0) / most, 1),
         }
-        for i in range(len(labels))
+        for i, (a, b) in enumerate(rows)
     ]

@@ -76,6 +76,8 @@ class Watch:
             inside, data = content(arm, fix=stored(self.folder), folder=str(self.folder))
         except PenlightError as error:
             return json.dumps({"gone": w.clean(str(error))})
+        except Exception as error:  # a fault of ours must not end the page of a run that goes on
+            return json.dumps({"gone": w.clean(f"A fault of Penlight: {error!r}")})
         state = "finished" if run.end is not None else f"step {run.steps:,}"
         # `data` goes through the same strict encoder as in a file.
         return (

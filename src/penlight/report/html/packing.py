@@ -24,9 +24,10 @@ def thin(series: Series, columns: int) -> Series:
     steps, values = series.steps, series.values
     if len(values) <= 2 * columns:
         return series
-    first, last = int(steps[0]), int(steps[-1])
-    # Spans of steps, not of points: the probe looks more often at the start of a run.
-    span = (steps - first) * columns // (last - first + 1)
+    # Spans of steps, not of points: the probe looks more often at the start of a run. In float,
+    # as the steps of somebody's file may be anything.
+    at = steps.astype(np.float64)
+    span = np.floor((at - at[0]) / (at[-1] - at[0] + 1) * columns)
     starts = np.flatnonzero(np.diff(span, prepend=-1))
     finite = np.isfinite(values)
     low = _places(np.where(finite, values, np.inf), starts, np.minimum)
@@ -43,7 +44,8 @@ def means(series: Series, columns: int) -> Series:
     if len(clean) <= columns:
         return clean
     edges = np.linspace(0, len(clean), columns + 1).astype(np.int64)
-    sums = np.add.reduceat(clean.values, edges[:-1])
+    with np.errstate(over="ignore"):
+        sums = np.add.reduceat(clean.values, edges[:-1])
     middle = (edges[:-1] + edges[1:]) // 2
     return Series(series.signal, series.site, clean.steps[middle], sums / np.diff(edges))
 

@@ -7,6 +7,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -276,8 +277,9 @@ def _facts(arm: Arm, folder: str) -> list[tuple[str, str]]:
     run, header, end = arm.run, arm.run.header, arm.run.end
     rows = [("Script", w.place(header.script) if header.script else "")]
     if header.started:
-        started = datetime.fromtimestamp(header.started).astimezone()
-        rows.append(("Started", started.strftime("%Y-%m-%d %H:%M")))
+        with suppress(OverflowError, OSError, ValueError):  # whatever the file says
+            started = datetime.fromtimestamp(header.started).astimezone()
+            rows.append(("Started", started.strftime("%Y-%m-%d %H:%M")))
     length = w.count(run.steps, "training step")
     if end is not None and (end.seconds or end.wall):
         length += f" in {w.duration(end.seconds or end.wall)}"
