@@ -51,6 +51,12 @@ class Part:
     def new_rate(self) -> bool:
         return any(e.new_rate for e in self.edits)
 
+    def replaces(self, other: Part) -> bool:
+        """Whether the two are about the same thing. A mere rate leaves another optimiser alone."""
+        if all(isinstance(e, LearningRate) for e in self.edits):
+            return all(isinstance(e, LearningRate) for e in other.edits)
+        return bool(self.slots & other.slots)
+
 
 @dataclass(frozen=True)
 class Refusal:
@@ -91,10 +97,14 @@ class Joint:
     def key(self) -> tuple[tuple[str, str], ...]:
         return tuple(sorted(self.texts.items()))
 
+    def under(self, above: Joint) -> Joint:
+        """This one with another that was made on top of it."""
+        kept = (p for p in self.parts if not any(new.replaces(p) for new in above.parts))
+        return Joint((*kept, *above.parts), {**self.texts, **above.texts})
+
     def with_part(self, part: Part) -> tuple[Part, ...]:
-        """Its parts with one more, which takes the place of those with the same slots."""
-        kept = (p for p in self.parts if not p.slots & part.slots)
-        return (*kept, part)
+        """Its parts with one more, which takes the place of those about the same thing."""
+        return (*(p for p in self.parts if not part.replaces(p)), part)
 
 
 def parts_of(
@@ -178,10 +188,7 @@ def joint(scene: Scene, parts: Sequence[Part], below: Joint | None = None) -> Jo
         edited = scene.after(e for part in ordered for e in part.edits)
     except Refused:
         return None
-    before = below or Joint()
-    taken = {slot for part in ordered for slot in part.slots}
-    kept = (part for part in before.parts if not part.slots & taken)
-    return Joint((*kept, *ordered), {**before.texts, **edited.project.texts})
+    return (below or Joint()).under(Joint(tuple(ordered), edited.project.texts))
 
 
 def certain_joint(scene: Scene, parts: Sequence[Part]) -> Joint:

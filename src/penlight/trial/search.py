@@ -136,14 +136,14 @@ class Search:
     ) -> Tried | None:
         """Try parts on top of a joint prescription; gives what became of the proven ones alone."""
         base = certain_joint(scene, parts)
-        candidates = [(made, base.parts) for made in [_over(below, base)] if base.parts]
+        candidates = [(made, base.parts) for made in [below.under(base)] if base.parts]
         for part in parts:
             made = joint(scene, base.with_part(part))
             if made is not None and part not in base.parts:
-                candidates.append((_over(below, made), (part,)))
+                candidates.append((below.under(made), (part,)))
         before = self.best
         self._try(candidates, WIDTH + bool(base.parts))
-        proven = self._known(_over(below, base)) if base.parts else None
+        proven = self._known(below.under(base)) if base.parts else None
         best = self.best
         if best is not None and best is not before:
             again, left = self._again(best)
@@ -181,7 +181,7 @@ class Search:
                 continue
             found = joint(scene, [*base.parts, *(p for p in best.new if p in parts), *other.new])
             if found is not None and best.new[0] in parts:
-                made.append((_over(below, found), other.new))
+                made.append((below.under(found), other.new))
         self._try(made, 2)
 
     def _rates(self, below: Joint, scene: Scene, upwards: bool = False, most: int = RATES) -> None:
@@ -324,13 +324,6 @@ class Search:
                 NEEDED, NEEDED_SHARE * current.gain
             ):
                 self.best = found
-
-
-def _over(below: Joint, above: Joint) -> Joint:
-    """What was made on top of a joint prescription, together with it."""
-    taken = {slot for part in above.parts for slot in part.slots}
-    kept = (part for part in below.parts if not part.slots & taken)
-    return Joint((*kept, *above.parts), {**below.texts, **above.texts})
 
 
 def _upwards(diagnosis: Diagnosis) -> bool:
