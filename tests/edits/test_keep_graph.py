@@ -1,0 +1,72 @@
+"""keep-graph: the gradient reaches the layers again."""
+# ruff: noqa: E501  # one row of the table is one style
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from penlight.edits import Refused
+from penlight.edits.keep_graph import KeepGraph
+from penlight.edits.scene import Scene
+from penlight.lab import Recorded
+
+TRAIN = """
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.encoder = nn.Linear(4, 6)
+        self.head = nn.Linear(6, 2)
+
+    def forward(self, x):
+        {forward}
+
+
+model = Net()
+optimizer = torch.optim.Adam(model.parameters())
+total = 0.0
+for step in range(3):
+    optimizer.zero_grad()
+    y = torch.randint(0, 2, (8,))
+    loss = nn.functional.cross_entropy(model(torch.randn(8, 4)), y){after}
+    loss.backward()
+    optimizer.step()
+    total += loss.detach()
+with torch.no_grad():
+    kept = model(torch.randn(8, 4)).detach()
+"""
+WHOLE = "return self.head(self.encoder(x))"
+NO_GRAD = "with torch.no_grad():\n            h = self.encoder(x)  # features\n            h = torch.relu(h)\n        return self.head(h)"
+STYLES = {
+    "detach": ("return self.head(self.encoder(x).detach())", "", "self.encoder(x).detach()", "self.encoder(x)"),
+    "statement": ("h = self.encoder(x)\n        h = h.detach()\n        return self.head(h)", "", "        h = h.detach()\n", ""),
+    "data": ("h = torch.relu(self.encoder(x))\n        return self.head(h.data)", "", "h.data", "h"),
+    "no grad": (NO_GRAD, "", "        with torch.no_grad():\n            h = self.encoder(x)  # features\n            h = torch.relu(h)\n", "        h = self.encoder(x)  # features\n        h = torch.relu(h)\n"),
+    "loss anew": (WHOLE, "\n    loss = torch.tensor(loss.item(), requires_grad=True)", "    loss = torch.tensor(loss.item(), requires_grad=True)\n", ""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_the_cut_goes_and_the_rest_stays(
+    scene: Callable[..., Scene], rerun: Callable[[Scene], Recorded], style: str
+) -> None:
+    forward, after, old, new = STYLES[style]
+    found = scene(TRAIN.format(forward=forward, after=after))
+    assert not all(p.reached for p in found.run.parameters)
+    text = found.project.original("train.py")
+    assert text.count(old) == 1
+
+    edited = found.after([KeepGraph()])
+
+    assert edited.project.text("train.py") == text.replace(old, new)
+    assert all(p.reached for p in rerun(edited).run.parameters)
+
+
+def test_bookkeeping_is_no_cut(scene: Callable[..., Scene]) -> None:
+    with pytest.raises(Refused, match="no place"):
+        scene(TRAIN.format(forward=WHOLE, after="")).after([KeepGraph()])

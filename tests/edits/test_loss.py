@@ -1,0 +1,96 @@
+"""loss, mean-loss, class-weights, recode-labels: the objective fits the task."""
+# ruff: noqa: E501  # one row of the table is one style
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import nn
+
+from penlight.edits import Edit, Refused
+from penlight.edits.class_weights import ClassWeights
+from penlight.edits.loss import Loss
+from penlight.edits.mean_loss import MeanLoss
+from penlight.edits.recode_labels import RecodeLabels
+from penlight.edits.scene import Scene
+from penlight.edits.training import Training
+from penlight.lab import Recorded
+
+TRAIN = """
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.nn import MSELoss
+
+x, y = torch.randn(24, 4), {labels}
+model = nn.Sequential(nn.Linear(4, {units}){act})
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+criterion = {loss}
+for rows in torch.arange(24).split(8):
+    optimizer.zero_grad()
+    loss = {call}
+    loss.backward()
+    optimizer.step()
+"""
+CALL = "criterion(model(x[rows]), y[rows])"
+THREE, TWO = "torch.arange(24) % 3", "(torch.arange(24) % 2).view(-1, 1).float()"
+STYLES: dict[str, tuple[Edit, str, str, str, str, str, str, str]] = {
+    "squared classes": (Loss("cross_entropy"), "F.one_hot(torch.arange(24) % 3).float()", "3", ", nn.Softmax(dim=1)", "nn.MSELoss()", CALL, ", nn.Softmax(dim=1))|nn.MSELoss()", ")|nn.CrossEntropyLoss()"),
+    "bare name": (Loss("cross_entropy"), "F.one_hot(torch.arange(24) % 3).float()", "3", "", "MSELoss()", CALL, "import MSELoss|= MSELoss()", "import MSELoss, CrossEntropyLoss|= CrossEntropyLoss()"),
+    "raw scores": (Loss("cross_entropy"), THREE, "3", "", "nn.NLLLoss(reduction='mean')", CALL, "nn.NLLLoss(", "nn.CrossEntropyLoss("),
+    "one unit": (Loss("binary_cross_entropy_with_logits"), TWO, "1", "", "nn.CrossEntropyLoss(label_smoothing=0.1)", CALL, "nn.CrossEntropyLoss(label_smoothing=0.1)", "nn.BCEWithLogitsLoss()"),
+    "function": (Loss("binary_cross_entropy"), TWO, "1", ", nn.Sigmoid()", "None", "F.mse_loss(model(x[rows]), y[rows])", "F.mse_loss", "F.binary_cross_entropy"),
+    "integers": (Loss("binary_cross_entropy_with_logits"), "torch.arange(24) % 2 * 0", "1", "", "nn.CrossEntropyLoss()", CALL, "nn.CrossEntropyLoss()|y[rows])", "nn.BCEWithLogitsLoss()|y[rows].float().unsqueeze(1))"),
+    "sum": (MeanLoss(), THREE, "3", "", 'nn.CrossEntropyLoss(reduction="sum")', CALL, '(reduction="sum")', "()"),
+    "sum in the call": (MeanLoss(), THREE, "3", "", "None", 'F.cross_entropy(model(x[rows]), y[rows], reduction="sum")', ', reduction="sum"', ""),
+    "weights": (ClassWeights(), "(torch.arange(24) % 4 == 0).long()", "2", "", "nn.CrossEntropyLoss()", CALL, "Loss()\nfor", "Loss(weight=torch.tensor([0.6667, 2]))\nfor"),
+    "labels 1 and 2": (RecodeLabels(), "(torch.arange(24) % 2 + 1).view(-1, 1).float()", "1", "", "nn.BCEWithLogitsLoss()", CALL, "(torch.arange(24) % 2 + 1).view(-1, 1).float()", "((torch.arange(24) % 2 + 1).view(-1, 1).float() == 2).float()"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_the_objective_changes_and_runs(
+    scene: Callable[..., Scene], rerun: Callable[[Scene], Recorded], style: str
+) -> None:
+    edit, labels, units, act, loss, call, old, new = STYLES[style]
+    found = scene(TRAIN.format(labels=labels, units=units, act=act, loss=loss, call=call))
+    wanted = found.project.original("train.py")
+    for one, other in zip(old.split("|"), new.split("|"), strict=True):
+        assert wanted.count(one) == 1, one
+        wanted = wanted.replace(one, other)
+
+    edited = found.after([edit])
+
+    assert edited.project.text("train.py") == wanted
+    objective = rerun(edited).run.objective
+    assert objective is not None
+    if isinstance(edit, Loss):
+        assert objective.function == edit.function
+    elif isinstance(edit, MeanLoss):
+        assert objective.reduction == "mean"
+    elif isinstance(edit, ClassWeights):
+        assert objective.weighted
+
+
+def test_what_is_right_already_is_left_alone(scene: Callable[..., Scene]) -> None:
+    found = scene(
+        TRAIN.format(labels=THREE, units="3", act="", loss="nn.CrossEntropyLoss()", call=CALL)
+    )
+    for edit in (Loss("cross_entropy"), MeanLoss(), RecodeLabels()):
+        with pytest.raises(Refused):
+            found.after([edit])
+
+
+def test_live_faces_change_the_loss() -> None:
+    model = nn.Linear(2, 2)
+    batch = (torch.randn(4, 2), torch.tensor([0, 0, 0, 1]))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    training = Training(model, optimizer, nn.CrossEntropyLoss(reduction="sum"), [batch])
+    MeanLoss().live(training)
+    assert torch.equal(training.loss(*batch), nn.functional.cross_entropy(*batch))
+    ClassWeights().live(training)
+    assert training.loss.weight.tolist() == pytest.approx([2 / 3, 2.0])  # type: ignore[attr-defined]
+    Loss("mse_loss").live(training)
+    assert isinstance(training.loss, nn.MSELoss)
