@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from penlight.core.facts import End, Fact, Optimizer, Targets
+from penlight.core.facts import End, Fact, Hygiene, Optimizer, Targets
 from penlight.core.run import Run
 from penlight.core.vocabulary import ACCURACY, LOSS, OBJECTIVE_LOSS
 from penlight.pitfalls.stopped_too_early import StoppedTooEarly
@@ -56,3 +56,14 @@ def test_five_steps_that_were_enough() -> None:
 
 def test_a_step_of_lbfgs_is_many() -> None:
     assert list(StoppedTooEarly().detect(brief(0.2, Optimizer(type="LBFGS", lr=1.0)))) == []
+
+
+def test_one_step_after_all_batches() -> None:
+    """25 batches an epoch, and only the last of them is learnt from."""
+    waste = Hygiene(steps=5, losses_seen=125, losses_used=5)
+    (found,) = StoppedTooEarly().detect(brief(0.6, waste))
+    assert "one in 25" in found.says
+    assert "into the loop" in found.prescriptions[0].do
+    summed = Hygiene(steps=5, losses_seen=125, losses_used=125)
+    assert not any("one in" in f.says for f in StoppedTooEarly().detect(brief(0.6, summed)))
+    assert not list(StoppedTooEarly().detect(brief(0.95, waste)))

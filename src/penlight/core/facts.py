@@ -289,6 +289,8 @@ class Hygiene(Fact):
     train_eval_mode: int = 0  # training forwards whose dropout / batch norm was in eval mode
     train_forwards: int = 0
     train_modules: tuple[str, ...] = ()
+    losses_seen: int = 0  # training losses computed at one place before the backward passes ...
+    losses_used: int = 0  # ... looked at, and those of them in the graphs of these passes
     clipped: int = 0
     clip_calls: int = 0
     clip_scaled: int = 0  # clipped while the gradients were still scaled by GradScaler

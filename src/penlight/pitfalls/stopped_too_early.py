@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from penlight.core.facts import Hygiene
 from penlight.core.finding import Evidence, Finding, Prescription
 from penlight.core.pitfall import Demo, Pitfall, limit
 from penlight.core.run import Run
@@ -19,8 +20,7 @@ class StoppedTooEarly(Pitfall):
 
     ## What happens
     Learning has begun and goes on at full speed, and the loop ends. What the script then measures
-    is
-    not what the model can do but how far it happened to get.
+    is not what the model can do but how far it happened to get.
 
     ## Symptoms
     - The loss falls as fast at the end as before; its curve has not begun to bend.
@@ -29,7 +29,8 @@ class StoppedTooEarly(Pitfall):
 
     ## Causes
     - Too few epochs, often 1 to 5 for a small data set.
-    - Few steps an epoch: a large batch on little data.
+    - Few steps an epoch: a large batch on little data, or backward() and step() after the loop over
+      the batches instead of inside it.
     - Early stopping with too little patience, or a step limit left over from debugging.
 
     ## When not to worry
@@ -40,7 +41,7 @@ class StoppedTooEarly(Pitfall):
     """
 
     family = "optimisation"
-    needs = (LOSS, ACCURACY, EXPLAINED)
+    needs = (LOSS, ACCURACY, EXPLAINED, Hygiene)
     caused_by = (
         "lr-too-low",
         "vanishing-gradient",
@@ -76,6 +77,23 @@ class StoppedTooEarly(Pitfall):
         why="share of the whole fall that came in the last third: a straight line gives 0.33, a "
         "curve "
         "that bends towards its floor much less (exponential with three time constants: 0.05)",
+    )
+    wasted: float = limit(
+        4.0,
+        why="training losses computed for one that a backward pass uses: sums over micro-batches "
+        "use them all, and two or three heads at one place use them in turn",
+    )
+    updates: float = limit(
+        1000, why="optimiser steps: whoever makes more of them does not lack updates"
+    )
+    enough: float = limit(0.8, why="share of what there is to learn: beyond it nothing is missing")
+    _indent = (
+        Prescription(
+            "Move zero_grad(), backward() and step() into the loop over the batches.",
+            "Every batch then moves the weights.",
+            "all batches belong to one step: then add up their losses, "
+            "(loss / len(loader)).backward() for each",
+        ),
     )
     prescriptions = (
         Prescription(
@@ -137,6 +155,9 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
 
     def detect(self, run: Run) -> Iterator[Finding]:
         """Fires when little was learnt and the last third of the run brought its full share."""
+        if self._wasteful(run):
+            yield self._thrown_away(run)
+            return
         if 0 < run.steps < self.few:
             yield from self._hardly_begun(run)
             return
@@ -169,6 +190,32 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             severity="warning",
             confidence=0.8,
             first_step=run.steps * 2 // 3,
+        )
+
+    def _wasteful(self, run: Run) -> bool:
+        """Whether most training losses are computed and never used."""
+        seen, reached = run.hygiene, score(run)
+        if not 0 < run.steps < self.updates or reached is None or reached >= self.enough:
+            return False
+        return seen.losses_seen > self.wasted * seen.losses_used > 0
+
+    def _thrown_away(self, run: Run) -> Finding:
+        seen = run.hygiene
+        batches = seen.losses_seen / seen.losses_used
+        return self.finding(
+            f"Only one in {batches:.0f} training losses is learnt from: backward() and step() run "
+            f"after the loop over the batches, on the last batch alone, {run.steps} times in all.",
+            Evidence(
+                "hygiene",
+                f"{seen.losses_seen} losses were computed, {seen.losses_used} of them are in the "
+                "graphs of the backward passes",
+                value=batches,
+                limit=self.wasted,
+            ),
+            severity="warning",
+            confidence=0.9,
+            first_step=0,
+            prescriptions=self._indent,
         )
 
     def _hardly_begun(self, run: Run) -> Iterator[Finding]:

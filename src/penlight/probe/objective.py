@@ -43,6 +43,7 @@ from penlight.signals.predictions import (
 )
 
 WATCHED = CLASSES + BINARY + VALUES + OTHERS
+NODES = ("NllLoss", "NllLoss2D", "MseLoss", "BinaryCrossEntropy", "BinaryCrossEntropyWithLogits")
 PAIRED = 1024  # samples of an evaluation pass whose own losses are kept
 
 
@@ -79,6 +80,8 @@ class Objectives:
         forward.capture = self.capture
         self.open = False  # an evaluation pass is under way
         self.named = False  # a library loss was called since the last backward pass
+        self.calls: dict[str, int] = {}  # training losses by place since that backward pass, ...
+        self.since = 0  # ... which was this one
         observe = state.ledger.guard("loss functions", self._observe)
         for name in WATCHED:
             patches.wrap(functional, name, self._wrap(name, observe))
@@ -123,15 +126,29 @@ class Objectives:
         site = self._site(name, x, y, given, "train" if training else "eval")
         site.fact = replace(site.fact, calls=site.fact.calls + 1)
         if training:
+            self._count(site.fact.site)
             self.capture.objective(name, x, y, given, result)
             if self.state.room():
                 self._training(site, name, x.detach(), y.detach(), result.detach(), given)
         else:
             self._evaluation(site, name, x.detach(), y.detach(), result.detach(), given)
 
+    def _count(self, place: str) -> None:
+        """One more training loss at a place; a model in evaluation mode is being judged."""
+        if self.since != self.state.backwards:
+            self.since, self.calls = self.state.backwards, {}
+        modules = [root.module for root in self.forward.training]
+        if all(module is None or module.training for module in modules):
+            self.calls[place] = self.calls.get(place, 0) + 1
+
     def backward(self, graph: Walk) -> None:
         """A backward pass begins on a graph that was walked: was its loss written by hand?"""
         named, self.named = self.named, False
+        if self.calls and self.since == self.state.backwards - 1 and not graph.truncated:
+            used = sum(node.op.name in NODES for node in graph.nodes)
+            if used:
+                self.state.count("losses_seen", max(self.calls.values()))
+                self.state.count("losses_used", used)
         if named or not self.state.armed or not self.state.room():
             return
         found = recognise(graph, self.forward.output)
