@@ -27,6 +27,18 @@ INK = """(canvas) => {
   return { colours: seen.size, drawn: 1 - Math.max(...seen.values()) / (d.length / 4) };
 }"""
 
+# The mean brightness of what is drawn on a canvas.
+LIT = """(canvas) => {
+  const d = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+  let [sum, count] = [0, 0];
+  for (let i = 0; i < d.length; i += 4) {
+    if (d[i + 3] < 255) continue;
+    sum += (d[i] + d[i + 1] + d[i + 2]) / 3;
+    count += 1;
+  }
+  return sum / count;
+}"""
+
 
 @pytest.fixture
 def show(tmp_path, visit):
@@ -187,6 +199,19 @@ def test_dark_and_light(show, make, judge):
     assert there.locator("#loss canvas").first.evaluate("c => c.toDataURL()") != before
     button.click()
     assert there.evaluate(paper) == dark
+
+
+def test_on_paper_everything_is_light(show, make, judge):
+    run = make()
+    there = show(Arm(run, judge(run)), scheme="dark").page
+    band = there.locator("#updates canvas").first
+    dark = band.evaluate(LIT)
+    there.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+    assert band.evaluate(LIT) > 200 > 100 > dark
+    assert there.locator("#flow canvas").first.evaluate(INK)["drawn"] > 0.01
+    assert there.locator(".finding details:not([open])").count() == 0
+    there.evaluate("window.dispatchEvent(new Event('afterprint'))")
+    assert band.evaluate(LIT) == dark
 
 
 def test_words_and_pictures_can_be_read(show, make, judge):

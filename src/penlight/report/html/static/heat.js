@@ -17,7 +17,8 @@ function heat(holder, key) {
   const last = Math.max(...arms.map((arm) => Math.max(...kind.rows(arm).map((r) => series(r.series).x.at(-1)))));
   const readout = make("p", { class: "readout", "aria-live": "polite" });
   const parts = arms.map((arm) => oneHeat(arm, kind, last, readout));
-  holder.replaceChildren(readout, ...parts.flat(), scale(key));
+  holder.replaceChildren(readout, ...parts.flatMap((p) => p.elements), scale(key));
+  parts.forEach((p) => paint(p.canvas, kind.rows(p.arm), kind, last, p.tall)); // now it has a width
 }
 
 function oneHeat(arm, kind, last, readout) {
@@ -36,9 +37,8 @@ function oneHeat(arm, kind, last, readout) {
   const ticks = make("div", { class: "ticks", "aria-hidden": "true" }, make("span", {}, "step 0"), make("span", {}, grouped(last)));
   const grid = make("div", { class: "heat-grid" }, names, canvas, ticks);
   const head = arm.label ? [make("h3", {}, arm.label)] : [];
-  requestAnimationFrame(() => paint(canvas, rows, kind, last, tall));
   point(canvas, rows, kind, last, readout);
-  return [...head, grid];
+  return { arm, canvas, tall, elements: [...head, grid] };
 }
 
 function paint(canvas, rows, kind, last, tall) {

@@ -111,7 +111,17 @@ window.addEventListener("resize", () => {
   clearTimeout(waiting);
   waiting = setTimeout(drawAll, 120);
 });
-window.addEventListener("beforeprint", () => document.querySelectorAll(".finding details").forEach((d) => (d.open = true)));
+
+// Paper is light: what is drawn on canvas is drawn anew for it.
+window.addEventListener("beforeprint", () => {
+  document.documentElement.setAttribute("data-theme", "light");
+  document.querySelectorAll(".finding details").forEach((d) => (d.open = true));
+  drawAll();
+});
+window.addEventListener("afterprint", () => {
+  setTheme(remembered());
+  drawAll();
+});
 
 setTheme(remembered());
 drawAll();
