@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import libcst as cst
+
 from penlight.core.finding import Finding
 from penlight.edits.edit import Edit, Refused
 from penlight.edits.loops import epochs
@@ -34,6 +36,9 @@ class BatchSize(Edit):
 
     def source(self, scene: Scene) -> Sequence[Change]:
         loop = epochs(scene)
+        if isinstance(loop.node, cst.Call):
+            size = str(self.samples)
+            return set_argument(scene, loop.source, loop.node, "batch_size", size, position=2)
         shuffled = [
             (source, call)
             for source in map(scene.source, scene.files)

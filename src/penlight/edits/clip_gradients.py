@@ -52,7 +52,7 @@ class ClipGradients(Edit):
         source, call, _ = scene.optimizer()
         if not any(source.calls("compile")):
             raise Refused("No training loop is written out.", "Clip before each optimiser step.")
-        return set_argument(scene, source, call, "clipnorm", f"{self.norm:g}")
+        return set_argument(scene, source, call, "clipnorm", f"{self.norm}")
 
     def live(self, training: Training) -> None:
         from torch.nn.utils import clip_grad_norm_

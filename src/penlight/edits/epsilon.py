@@ -31,7 +31,8 @@ class Epsilon(Edit):
         source, call, seen = scene.optimizer()
         if not seen.adaptive:
             raise Refused(f"{seen.type} has no epsilon.")
-        return set_argument(scene, source, call, "eps", f"{self.value:g}")
+        name = "eps" if seen.source else "epsilon"  # the latter is Keras's
+        return set_argument(scene, source, call, name, f"{self.value:g}")
 
     def live(self, training: Training) -> None:
         for group in training.optimizer.param_groups:

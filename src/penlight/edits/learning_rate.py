@@ -37,7 +37,9 @@ class LearningRate(Edit):
         return f"Set the learning rate to {self.value:g}"
 
     def source(self, scene: Scene) -> Sequence[Change]:
-        source, call, _ = scene.optimizer()
+        source, call, seen = scene.optimizer()
+        if not seen.source:  # Keras
+            return set_argument(scene, source, call, "learning_rate", f"{self.value:g}", position=0)
         return set_argument(scene, source, call, "lr", f"{self.value:g}", position=1)
 
     def live(self, training: Training) -> None:

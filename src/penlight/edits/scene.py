@@ -132,6 +132,15 @@ class Scene:
             count = "no optimiser" if not found else f"{len(found)} optimisers"
             raise Refused(f"The run has {count}, so which one to change is not clear.")
         optimizer = next(iter(found.values()))
+        if not optimizer.source:  # Keras makes its own from what compile() is given
+            texts = map(self.source, self.files)
+            made = [(s, c) for s in texts for c in s.calls(optimizer.type, *OPTIMIZERS)]
+            if len(made) != 1:
+                raise Refused(
+                    "The optimiser is not made in the source.",
+                    f"Pass keras.optimizers.{optimizer.type}(learning_rate=...) to compile().",
+                )
+            return (*made[0], optimizer)
         source, calls = self.calls_at(optimizer.source, optimizer.type, *OPTIMIZERS)
         return source, calls[0], optimizer
 

@@ -1,0 +1,75 @@
+"""Edits of a Keras model and its fit()."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from penlight.edits import parse
+from penlight.edits.scene import Scene
+from penlight.edits.source import Project
+from penlight.lab import record
+
+with pytest.MonkeyPatch.context() as environment:
+    environment.setenv("KERAS_BACKEND", "torch")
+    pytest.importorskip("keras")
+SCRIPT = """
+import os
+os.environ["KERAS_BACKEND"] = "torch"
+import keras
+import numpy as np
+from keras import layers
+from keras.optimizers import Adam
+
+x = np.random.default_rng(0).normal(5, 30, (60, 4)).astype("float32")
+y = (x[:, 0] > 5).astype("float32")
+x_train, x_test, y_train, y_test = x[:40], x[40:], y[:40], y[40:]
+model = keras.Sequential([
+    layers.Dense(8, activation="sigmoid", kernel_initializer="zeros"),
+    layers.Dropout(0.9),
+    layers.Dense(1, activation="sigmoid"),
+])
+model.compile(loss="binary_crossentropy", optimizer=Adam(1e-3))
+model.fit(x_train, y_train, epochs=1, validation_data=(x_test, y_test), verbose=0)
+"""
+ADDED = """mean, std = x_train.mean(0), x_train.std(0)
+x_train, x_test = (x_train - mean) / std, (x_test - mean) / std
+model.fit("""
+STOP = ", callbacks=[keras.callbacks.EarlyStopping(patience=5, restore_best_weights=True)])"
+EDITS = {
+    "learning-rate=0.01": {"Adam(1e-3)": "Adam(0.01)"},
+    "epsilon=0.1": {"Adam(1e-3)": "Adam(1e-3, epsilon=0.1)"},
+    "clip-gradients=1": {"Adam(1e-3)": "Adam(1e-3, clipnorm=1.0)"},
+    "weight-decay=0.1": {"Adam(1e-3)": "Adam(1e-3, weight_decay=0.1)"},
+    "swap-activation=ReLU": {'(8, activation="sigmoid"': '(8, activation="relu"'},
+    "initialise=he": {'kernel_initializer="zeros"': 'kernel_initializer="he_normal"'},
+    "dropout=0.2": {"Dropout(0.9)": "Dropout(0.2)"},
+    "more-epochs=2": {"epochs=1": "epochs=2"},
+    "batch-size=16": {"verbose=0)": "verbose=0, batch_size=16)"},
+    "early-stopping=5": {", verbose=0)": f", verbose=0{STOP}"},
+    "standardise-inputs": {"model.fit(": ADDED},
+}
+
+
+@pytest.mark.slow
+def test_keras_scripts_are_edited_and_run(tmp_path: Path) -> None:
+    path = tmp_path / "train.py"
+    path.write_text(SCRIPT)
+    recorded = record(path)
+    assert recorded.exit_code == 0, recorded.printed
+    scene = Scene(Project(tmp_path, "train.py"), recorded.run)
+    wanted = SCRIPT
+    for edit, pairs in EDITS.items():
+        text = SCRIPT
+        for old, new in pairs.items():
+            assert text.count(old) == 1
+            text = text.replace(old, new)
+            if "Adam" not in old and "verbose" not in old:
+                wanted = wanted.replace(old, new)
+        assert scene.after([parse(edit)]).project.text("train.py") == text, edit
+    path.write_text(wanted)
+    again = record(path)
+    assert again.exit_code == 0, again.printed
+    assert abs(again.run.inputs[0].mean) < 0.3
+    assert again.run.steps == 2 * recorded.run.steps
