@@ -49,7 +49,6 @@ def page(
     *arms: Arm,
     fix: Mapping[str, Any] | None = None,
     folder: str = "",
-    live: str = "",
     back: str = "",
     title: str = "",
     cure: str = "",
@@ -60,13 +59,12 @@ def page(
         arms: one or two runs; the first one is what the page is about.
         fix: what `penlight fix --json` wrote for the first run.
         folder: where the first run is kept.
-        live: where the page hears that the run has grown; empty for a page that stands still.
         back: a link to the list that the page belongs to.
         title: what the page is called; the script's name unless given.
         cure: a unified diff to show when there is no `fix`.
     """
     inside, data = content(*arms, fix=fix, folder=folder, cure=cure)
-    return shell(title or told.script_name(arms[0].run), inside, data, live=live, back=back)
+    return shell(title or told.script_name(arms[0].run), inside, data, back=back)
 
 
 def frame(document: str) -> str:
@@ -85,8 +83,16 @@ def shell(
     live: str = "",
     back: str = "",
 ) -> str:
-    """A whole HTML document around what `content` or a list made."""
-    style, script = (STATIC / "page.css").read_text("utf-8"), ""
+    """A whole HTML document around what `content` or a list made.
+
+    Args:
+        title: of the window.
+        inside: HTML for the main part.
+        data: the numbers behind its pictures; None where there are none.
+        live: the address of the stream that tells of changes; empty for a page that stands still.
+        back: a link to the list that the page belongs to.
+    """
+    style, script = _static("page.css"), ""
     if data is not None:
         style = _static("uplot/uPlot.min.css") + style
         script = _static("uplot/uPlot.iife.min.js")
@@ -126,14 +132,9 @@ def content(
         for key in ("light", "loss", "updates", "dead", "saturated")
     }
     has["valid"] = any(p["loss"] and p["loss"]["valid"] for p in pictures)
-    went = (cured or {}).get("curves", {})
+    curves = cured["curves"] if cured else {}
     data = {
-        "cure": {
-            "outcome": cured["outcome"],
-            **{name: pack.add(thin(series, SPANS)) for name, series in went.items()},
-        }
-        if cured and went
-        else None,
+        "cure": {name: pack.add(thin(series, SPANS)) for name, series in curves.items()},
         "arms": pictures,
         "band": BAND,
         "trials": [
