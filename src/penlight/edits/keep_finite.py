@@ -21,8 +21,6 @@ LIBRARIES = ("torch", "math", "np", "numpy", "ops")
 class KeepFinite(Edit):
     """Add 1e-8 inside the logarithm or the root, or below the fraction, that left the numbers."""
 
-    certain = True
-
     @property
     def says(self) -> str:
         return "Keep logarithms, roots and divisions away from zero by 1e-8"
