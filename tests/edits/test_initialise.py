@@ -16,6 +16,7 @@ TRAIN = """
 import torch
 from torch import nn
 
+torch.manual_seed(0)
 model = nn.Sequential(nn.Linear(4, 6), nn.{act}(), nn.Linear(6, 2))
 {init}
 optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
