@@ -18,8 +18,10 @@ from penlight import page
 from penlight.cli import demo, explain, pitfalls
 from penlight.core.finding import Prescription
 from penlight.core.pitfall import Demo, Pitfall
+from penlight.core.vocabulary import LOSS
 from penlight.errors import PenlightError
 from penlight.report.sheet import Sheet
+from penlight.testing import fake_run
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 
@@ -148,12 +150,10 @@ def arms():
         "severity": "critical",
         "says": "The loss moved by 0.1% in 400 steps \x1b[31m[red]",
     }
-    sick = demo.Arm({"metric": "accuracy", "value": 0.1}, {"findings": [finding]}, np.full(40, 2.3))
-    cured = demo.Arm(
-        {"metric": "accuracy", "value": 0.975},
-        {"findings": []},
-        2.3 * np.exp(-np.arange(400) / 60),
-    )
+    flat, falling = [2.3] * 40, (2.3 * np.exp(-np.arange(400) / 60)).tolist()
+    accuracy = [{"metric": "accuracy", "value": value} for value in (0.1, 0.975)]
+    sick = demo.Arm(accuracy[0], {"findings": [finding]}, fake_run({LOSS: flat}))
+    cured = demo.Arm(accuracy[1], {"findings": []}, fake_run({LOSS: falling}))
     return [sick, cured]
 
 
