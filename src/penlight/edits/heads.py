@@ -12,7 +12,7 @@ from penlight.edits.edit import Refused
 from penlight.edits.flow import calls_in, drop_entry, entry, siblings, unwrap, uses
 from penlight.edits.models import weighted
 from penlight.edits.scene import Scene
-from penlight.edits.source import Change, Source, dotted, last_name
+from penlight.edits.source import Change, Source, argument, dotted, last_name
 from penlight.pitfalls._graph import SHAPE, Wiring, wirings
 
 KINDS = {
@@ -29,6 +29,8 @@ KINDS = {
     "softplus": "Softplus",
     "exp": "exp",
 }
+KERAS = ("Dense", "Conv1D", "Conv2D", "Activation")
+PASSED = ("NativeDropout", "Clamp", "ClampMin", "ClampMax", *SHAPE)
 WORDS = {"safesoftmax": "softmax", "expit": "sigmoid"}
 
 
@@ -40,6 +42,7 @@ class Applied:
         node: the whole call, `torch.relu(x)`, or the layer in a list, `nn.ReLU()`.
         inner: what it is applied to; None for a layer in a list.
         maker: the call that builds its module, None for a function.
+        word: whether `node` is its name, given to the Keras layer that `maker` builds.
     """
 
     source: Source
@@ -47,6 +50,7 @@ class Applied:
     node: cst.BaseExpression
     inner: cst.BaseExpression | None
     maker: cst.Call | None = None
+    word: bool = False
 
 
 def kind_of(name: str) -> str:
@@ -68,10 +72,10 @@ def head_op(run: Run) -> tuple[str, str]:
         for i in made:
             node: int | None = i
             while node is not None and not kind_of(wiring.names[node]) and own:
-                node = wiring.below(node) if wiring.names[node] in ("Dropout", *SHAPE) else None
+                node = wiring.below(node) if wiring.names[node] in PASSED else None
             if node is not None and kind_of(wiring.names[node]):
                 return kind_of(wiring.names[node]), wiring.ops[node].module
-        if made:
+        if any(wiring.is_layer(i) for i in made):
             return "", ""
         for i in sorted(wiring.head):
             if kind_of(wiring.names[i]) and _on_layer(wiring, i):
@@ -95,6 +99,8 @@ def ending(scene: Scene) -> Applied:
         raise Refused("No activation stands between the last layer and the loss.")
     found = [a for file in scene.files for a in applications(scene.source(file), kind)]
     found = _made_at(scene, found, module)
+    if not found:
+        found = [a for file in scene.files for a in _word(scene.source(file), kind)]
     for wanted in (_follows_last_layer, _in_model_or_objective, _last_of_its_kind):
         if len(found) > 1:
             found = wanted(scene, found) or found
@@ -208,6 +214,18 @@ def applications(source: Source, kind: str) -> Iterator[Applied]:
             yield Applied(source, kind, call, call.args[0].value)
 
 
+def _word(source: Source, kind: str) -> Iterator[Applied]:
+    """The activation that the last layer of a Keras model is given by name."""
+    layers = list(source.calls(*KERAS))
+    if layers:
+        position = 0 if last_name(layers[-1].func) == "Activation" else 1
+        arg = argument(layers[-1], "activation", position)
+        if arg is not None and isinstance(arg.value, cst.SimpleString):
+            word = str(arg.value.evaluated_value)
+            if kind_of(word) == kind:
+                yield Applied(source, kind, arg.value, None, layers[-1], word=True)
+
+
 def _module(source: Source, kind: str, maker: cst.Call) -> Iterator[Applied]:
     """Where a module is applied: at once, in a list of layers, or by the name it is given."""
     parent = source.parent(maker)
@@ -252,6 +270,8 @@ def _imported(source: Source) -> set[str]:
 def removed(found: Applied) -> list[Change]:
     """The changes that take an activation away, and its module where nothing else uses it."""
     source, node = found.source, found.node
+    if found.word:
+        return [source.replace(node, '"linear"')]
     if found.inner is None:
         item = entry(source, node)
         changes = [source.drop(node) if item is None else drop_entry(source, item)]

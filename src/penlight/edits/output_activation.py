@@ -105,6 +105,8 @@ class OutputActivation(Edit):
 
     def _replaced(self, scene: Scene, found: Applied) -> Sequence[Change]:
         source, node = found.source, found.node
+        if found.word:
+            return [source.replace(node, f'"{self.to}"')]
         dim = _dim(scene, found) if "softmax" in self.to else ""
         if found.maker is not None and (found.inner is None or not _named_after_itself(found)):
             name, imports = sibling(source, found.maker.func, KINDS[kind_of(self.to)])
