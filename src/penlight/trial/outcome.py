@@ -100,7 +100,7 @@ class Source:
     @property
     def says(self) -> str:
         if self.kind == "printed":
-            return f"{self.name} as printed"
+            return f"{'1 - ' if _HIGHER.search(self.name) else ''}{self.name}, as printed"
         if self.balanced:
             return "of the classes on average, on validation data"
         if self.kind == "train":

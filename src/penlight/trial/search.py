@@ -26,6 +26,7 @@ ROUNDS = 3  # times that the best so far is diagnosed again
 WIDTH = 6  # candidates of one round
 RATES = 4  # learning rates of one search
 GAIN = 0.05  # log-ratio that makes a candidate better than the best so far
+ALARM = 0.1  # log-ratio that a candidate must bring to make up for a fault that is still there
 CURED = 1.0  # log-ratio from which on a run without findings needs no other learning rate
 NEEDED = 0.1  # log-ratio that a part must bring to stay, and ...
 NEEDED_SHARE = 0.05  # ... its share of the whole
@@ -54,6 +55,12 @@ class Tried:
     horizon: int | None
     new: tuple[Part, ...]  # the parts that set it apart from what was there before
     shown_better: bool = False  # by the measure that is shown, if not by all together
+    alarms: frozenset[str] = frozenset()  # causes that its own run shows
+
+    @property
+    def worth(self) -> float:
+        """What candidates are ranked by: a run that still shows a fault is worth less."""
+        return self.gain - ALARM * len(self.alarms)
 
     def verdict(self, control: Arm) -> Verdict:
         """What one pair says of it, as far as it says anything."""
@@ -110,7 +117,7 @@ class Search:
     def ranked(self) -> list[Tried]:
         """Tried joints that gained something over their whole run, best first."""
         found = [t for t in self.tried if t.gain > GAIN and t.horizon is None]
-        return sorted(found, key=lambda t: -t.gain)
+        return sorted(found, key=lambda t: -t.worth)
 
     # -- the doctor's way ---------------------------------------------------------------------
 
@@ -288,7 +295,12 @@ class Search:
         for (made, new), arm in zip(wanted, self.bench.run(texts, horizon), strict=True):
             got = None if arm.failed else score(arm, source)
             better = own is not None and got is not None and got.main[1] < own.main[1]
-            found.append(Tried(made, arm, got, difference(own, got), horizon, new, better))
+            gain = difference(own, got)
+            alarms: frozenset[str] = frozenset()
+            if horizon is None and got is not None:
+                causes = (f for f in diagnose(arm.run).alarms if f.role == "cause")
+                alarms = frozenset(f.pitfall for f in causes)
+            found.append(Tried(made, arm, got, gain, horizon, new, better, alarms))
         return found
 
     def _take(self, found: Sequence[Tried]) -> None:
@@ -296,8 +308,8 @@ class Search:
         for each in found:
             if each.arm.failed or each.score is None:
                 continue
-            bar = self.best.gain if self.best is not None else 0.0
-            if each.gain > bar + GAIN:
+            better = self.best is None or each.worth > self.best.worth + GAIN
+            if each.gain > GAIN and better:
                 self.best = each
 
     def _complete(self) -> None:
@@ -320,9 +332,9 @@ class Search:
                 found = known or self._measure([(made, ())], None)[0]
             except Spent:
                 return
-            if not found.arm.failed and found.gain > current.gain - max(
-                NEEDED, NEEDED_SHARE * current.gain
-            ):
+            lost = current.gain - found.gain
+            as_good = lost < max(NEEDED, NEEDED_SHARE * current.gain)
+            if not found.arm.failed and as_good and found.alarms <= current.alarms:
                 self.best = found
 
 
