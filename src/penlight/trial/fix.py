@@ -170,7 +170,11 @@ class _Doctor:
     def work(self) -> Fix:
         control = self.control
         if not control.done:
-            raise PenlightError(f"The script did not run: {control.error}.", 1)
+            raise PenlightError(
+                f"The script left no result behind ({control.error}): does it end by os._exit, or "
+                "was it killed?",
+                1,
+            )
         run = control.run
         diagnosis = diagnose(run)
         diagnosis = replace(
