@@ -11,6 +11,7 @@ from penlight.trial.outcome import (
     Array,
     Pairs,
     Score,
+    Source,
     balanced,
     difference,
     printed,
@@ -158,6 +159,15 @@ def test_training_counts_by_its_last_fifth() -> None:
 )
 def test_printed_metrics(text: str, name: str, value: float) -> None:
     assert printed(text)[name] == pytest.approx(value)
+
+
+def test_a_printed_error_moves_with_the_unit_of_the_targets() -> None:
+    printed_mse = Source("printed", name="result mse")
+    assert printed_mse.moved_by(["standardise-targets"])
+    assert not printed_mse.moved_by(["loss"])
+    assert Source("printed", name="val loss").moved_by(["loss", "learning-rate"])
+    assert not Source("printed", name="result r2").moved_by(["standardise-targets"])
+    assert not Source("eval").moved_by(["loss", "standardise-targets"])
 
 
 def test_prose_is_no_metric() -> None:

@@ -204,6 +204,9 @@ class _Doctor:
         )  # fmt: skip
         search.run()
         own = score(control, source)
+        if search.best is not None:
+            source = search.source_of(search.best.joint, source) or source
+            own = score(control, source)
         self.measure = telling(own, search.best.score if search.best is not None else None)
         self.outcome = _outcome(self.measure, source)
         plain = replace(plain, refusals=tuple(search.refusals), outcome=self.outcome)

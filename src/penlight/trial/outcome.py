@@ -34,6 +34,9 @@ NAMES = {
     "unexplained": "unexplained variance",
     "printed": "printed result",
 }
+# Edits that change the unit of a printed error, and those that change what a printed loss means.
+SCALES = {"standardise-targets"}
+LOSSES = {"loss", "mean-loss", "penalty", "class-weights", "recode-labels", "output-activation"}
 MOVED = 0.1  # log-ratio from which a measure shows a change by itself
 WORST = {"error": 1.0, "missing": CAP, "unexplained": CAP}
 
@@ -96,6 +99,13 @@ class Source:
     index: int = 0
     name: str = ""
     balanced: bool = False  # each class counts alike, however rare: what a fault of balance hides
+
+    def moved_by(self, edits: Sequence[str]) -> bool:
+        """Whether edits of these names can change the number without changing the model."""
+        if self.kind != "printed" or _HIGHER.search(self.name):
+            return False
+        names = set(edits)
+        return bool(names & SCALES or ("loss" in self.name and names & LOSSES))
 
     @property
     def says(self) -> str:

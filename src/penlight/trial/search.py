@@ -19,7 +19,7 @@ from penlight.edits.source import Project
 from penlight.trial.arms import Arm
 from penlight.trial.bench import Bench, Spent
 from penlight.trial.decide import FEWEST, Verdict
-from penlight.trial.outcome import Score, Source, difference, score
+from penlight.trial.outcome import Score, Source, difference, score, sources
 from penlight.trial.parts import Joint, Part, Refusal, certain_joint, joint, parts_of, rates
 
 ROUNDS = 3  # times that the best so far is diagnosed again
@@ -286,14 +286,13 @@ class Search:
         texts = [(made.texts, 0) for made, _ in wanted]
         control, source = self.control, self.source
         if horizon is not None:
-            from penlight.trial.outcome import sources
-
             control = self.bench.run([({}, 0)], horizon)[0]
             source = next(iter(sources(control)), source)
-        own = score(control, source)
         found = []
         for (made, new), arm in zip(wanted, self.bench.run(texts, horizon), strict=True):
-            got = None if arm.failed else score(arm, source)
+            here = self.source_of(made, source)
+            own = score(control, here or source)
+            got = None if arm.failed or here is None else score(arm, here)
             better = own is not None and got is not None and got.main[1] < own.main[1]
             gain = difference(own, got)
             alarms: frozenset[str] = frozenset()
@@ -302,6 +301,16 @@ class Search:
                 alarms = frozenset(f.pitfall for f in causes)
             found.append(Tried(made, arm, got, gain, horizon, new, better, alarms))
         return found
+
+    def source_of(self, made: Joint, source: Source) -> Source | None:
+        """Where a joint prescription's outcome is read: not where its edits move the scale.
+
+        None when that is the only place there is.
+        """
+        if not source.moved_by([e.name for e in made.edits]):
+            return source
+        steady = (s for s in sources(self.control) if s.kind in ("eval", "accuracy", "train"))
+        return next(steady, None)
 
     def _take(self, found: Sequence[Tried]) -> None:
         self.tried += found
