@@ -83,6 +83,15 @@ def test_what_is_right_already_is_left_alone(scene: Callable[..., Scene]) -> Non
             found.after([edit])
 
 
+def test_a_rounded_probability_stays_one(scene: Callable[..., Scene]) -> None:
+    script = TRAIN.format(
+        labels=TWO, units="1", act=", nn.Softmax(dim=1)", loss="nn.BCELoss()", call=CALL
+    )
+    found = scene(f"{script}with torch.no_grad():\n    answers = model(x).round()\n")
+    with pytest.raises(Refused, match="rounds"):
+        found.after([Loss("binary_cross_entropy_with_logits")])
+
+
 def test_live_faces_change_the_loss() -> None:
     model = nn.Linear(2, 2)
     batch = (torch.randn(4, 2), torch.tensor([0, 0, 0, 1]))

@@ -338,3 +338,26 @@ def last_layer_at(scene: Scene) -> LastLayer:
         f"Where the last layer, {name}, is applied cannot be told from the text.",
         f"Look for {name} in {source.file}.",
     )
+
+
+def thresholds(scene: Scene) -> Iterator[Change]:
+    """Where the script takes the model's output for a probability: above 0.5 is above 0 now.
+
+    Raises:
+        Refused: it rounds it.
+    """
+    roots = {m.root for m in scene.run.modules} | {"model", "net"}
+    for file in scene.files:
+        source = scene.source(file)
+        for call in source.calls("round"):
+            if any(last_name(c.func) in roots for c in calls_in(source, call)):
+                raise Refused(
+                    f"{file}:{source.lines(call)[0]} rounds the model's output, which would no "
+                    "longer be a probability.",
+                    "Compare the raw output with 0 there instead.",
+                )
+        for test in source.all(cst.Comparison):
+            right = test.comparisons[0].comparator
+            half = isinstance(right, cst.Float) and float(right.value) == 0.5
+            if half and any(last_name(c.func) in roots for c in calls_in(source, test.left)):
+                yield source.replace(right, "0.0")

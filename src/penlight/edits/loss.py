@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from penlight.core.finding import Finding
 from penlight.edits.edit import Edit, Refused
 from penlight.edits.flow import put
-from penlight.edits.heads import ending, head_op, removed
+from penlight.edits.heads import ending, head_op, removed, thresholds
 from penlight.edits.losses import CLASSES, LossCall, loss_call
 from penlight.edits.names import sibling
 from penlight.edits.scene import Scene
@@ -125,6 +125,7 @@ def _raw_outputs(scene: Scene, function: str) -> Sequence[Change]:
     unwanted = HEADS.get(function, "")
     bounded = function == "mse_loss" and head in ("sigmoid", "softmax")
     single = function == LOGITS[1] and head == "softmax"  # over one unit it is always 1
-    if head and (head == unwanted or bounded or single):
-        return removed(ending(scene))
-    return ()
+    if not head or not (head == unwanted or bounded or single):
+        return ()
+    judged = thresholds(scene) if function == LOGITS[1] else ()
+    return [*removed(ending(scene)), *judged]

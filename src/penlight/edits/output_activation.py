@@ -10,7 +10,7 @@ import libcst as cst
 from penlight.core.facts import Objective
 from penlight.core.finding import Finding
 from penlight.edits.edit import Edit, Refused
-from penlight.edits.flow import add_entry, calls_in, entry, put
+from penlight.edits.flow import add_entry, entry, put
 from penlight.edits.heads import (
     KINDS,
     Applied,
@@ -20,6 +20,7 @@ from penlight.edits.heads import (
     last_layer_at,
     orphaned,
     removed,
+    thresholds,
 )
 from penlight.edits.names import member, sibling
 from penlight.edits.scene import Scene
@@ -74,7 +75,7 @@ class OutputActivation(Edit):
             return self._added(scene)
         found = ending(scene)
         if self.to == NONE:
-            return [*removed(found), *(_thresholds(scene) if kind == "sigmoid" else ())]
+            return [*removed(found), *(thresholds(scene) if kind == "sigmoid" else ())]
         if kind_of(self.to) == kind:
             raise Refused(f"The model ends in {self.to} already.")
         return self._replaced(scene, found)
@@ -168,26 +169,3 @@ def _dim(scene: Scene, found: Applied | None) -> str:
     objective = scene.run.objective
     wide = objective is not None and len(objective.input_shape) == 3 and objective.by_hand
     return ", dim=-1" if wide else ", dim=1"
-
-
-def _thresholds(scene: Scene) -> Iterator[Change]:
-    """Where the script takes the model's output for a probability: above 0.5 is above 0 now.
-
-    Raises:
-        Refused: it rounds it.
-    """
-    roots = {m.root for m in scene.run.modules} | {"model", "net"}
-    for file in scene.files:
-        source = scene.source(file)
-        for call in source.calls("round"):
-            if any(last_name(c.func) in roots for c in calls_in(source, call)):
-                raise Refused(
-                    f"{file}:{source.lines(call)[0]} rounds the model's output, which would no "
-                    "longer be a probability.",
-                    "Compare the raw output with 0 there instead.",
-                )
-        for test in source.all(cst.Comparison):
-            right = test.comparisons[0].comparator
-            half = isinstance(right, cst.Float) and float(right.value) == 0.5
-            if half and any(last_name(c.func) in roots for c in calls_in(source, test.left)):
-                yield source.replace(right, "0.0")
