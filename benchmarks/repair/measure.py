@@ -304,7 +304,10 @@ def main() -> None:
             rows.append(row)
             file.write(json.dumps(asdict(row)) + "\n")
             file.flush()
-            print(f"{row.name:32} {row.closed:6.2f} {row.runs:5.1f} {row.edits or row.why}")
+            print(
+                f"{row.name:32} {row.closed:6.2f} {row.runs:5.1f} {row.edits or row.why}",
+                flush=True,
+            )
     rows = [r for r in rows if r.name in {p.name for p in wanted}]
     text = table(rows, f"python {' '.join(['benchmarks/repair/measure.py', *sys.argv[1:]])}", label)
     if options.only:
