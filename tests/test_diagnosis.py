@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import ClassVar
 
 import pytest
 
+from penlight.core.facts import Exam, Fact, NonFinite, Predictions
 from penlight.core.finding import Finding, Severity
 from penlight.core.pitfall import Pitfall
 from penlight.core.run import Run
+from penlight.core.vocabulary import ACCURACY, ACT_RMS, DEAD_SHARE, LOSS, OUTPUT_MEAN, Signal
 from penlight.diagnosis import diagnose, rank
 from penlight.testing import fake_run
 
@@ -107,6 +110,58 @@ def test_among_equals_the_earlier_comes_first() -> None:
     assert [x.pitfall for x in found] == ["b", "a"]
 
 
+class Twin(Pitfall):
+    """Looks like the loud one, and asks for what a test gives."""
+
+    family = "data"
+    looks_like: ClassVar = {"loud": "The loud one always fires."}
+
+    def detect(self, run: Run) -> Iterator[Finding]:
+        if run.series(OUTPUT_MEAN):
+            yield self.finding("Here it is.")
+
+
+def apart(run: Run, *needs: Signal | type[Fact]) -> list[str]:
+    """What the loud one is told apart from, when its twin needs these."""
+    twin = type("Twin", (Twin,), {"needs": needs})()
+    found = {x.pitfall: x for x in diagnose(run, [Loud(), twin]).findings}
+    return [x.pitfall for x in found["loud"].excluded]
+
+
+def test_a_look_alike_that_was_looked_for_and_is_silent_is_excluded() -> None:
+    run = fake_run({LOSS: [1.0] * 30})
+    assert apart(run, LOSS) == ["twin"]
+    told = diagnose(run, [Loud(), Twin()]).to_json()["findings"][0]
+    assert told["excluded"] == [{"pitfall": "twin", "says": "The twin is in the mean."}]
+
+
+def test_a_look_alike_that_was_found_is_not_excluded() -> None:
+    assert apart(fake_run({LOSS: [1.0] * 30, OUTPUT_MEAN: [1.0]}), LOSS) == []
+
+
+@pytest.mark.parametrize(
+    ("needs", "seen"),
+    [
+        ((ACT_RMS,), False),
+        ((DEAD_SHARE,), False),
+        ((LOSS, ACCURACY), True),  # one or the other, as the task is
+        ((ACCURACY,), False),
+        ((NonFinite, LOSS), True),
+        ((Predictions,), False),
+        ((Exam,), False),
+    ],
+)
+def test_what_could_not_be_seen_is_not_claimed_as_excluded(needs: object, seen: bool) -> None:
+    window = Predictions(phase="train", samples=10)
+    run = fake_run({LOSS: [1.0] * 30}, [window])
+    assert bool(apart(run, *needs)) == seen  # type: ignore[misc]  # a tuple of needs
+    assert not apart(fake_run({LOSS: [1.0] * 5}), LOSS), "five steps exclude nothing"
+
+
+def test_a_net_without_the_unit_excludes_what_happens_to_it() -> None:
+    assert apart(fake_run({LOSS: [1.0] * 30, ACT_RMS: [1.0]}), DEAD_SHARE) == ["twin"]
+
+
 class Broken(Pitfall):
     """A detector with a fault."""
 
@@ -121,6 +176,7 @@ class Loud(Pitfall):
     """A detector that always fires."""
 
     family = "data"
+    looks_like: ClassVar = {"twin": "The twin is in the mean."}
 
     def detect(self, run: Run) -> Iterator[Finding]:
         yield self.finding("Always.")

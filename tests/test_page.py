@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -39,6 +40,7 @@ class SleepyStudent(Pitfall):
     family = "attention"
     needs = (LOSS, Hygiene)
     caused_by = ("big-lunch",)
+    looks_like: ClassVar = {"big-lunch": "A big lunch shows at the belt."}
     naps: float = limit(3.0, why="fewer | than three are only human, as measured in 12 lectures")
     prescriptions = (
         Prescription("Open a window", "Fresh air wakes.", "the window is a painting"),
@@ -55,6 +57,7 @@ class BigLunch(SleepyStudent):
 
     family = "food"
     caused_by = ()
+    looks_like: ClassVar = {}
     needs = ()
     prescriptions = ()
     demo = None
@@ -99,6 +102,10 @@ Nothing.
 ## When not to worry
 
 In the holidays.
+
+## Told apart from
+
+- `big-lunch`: A big lunch shows at the belt.
 
 ## Related pitfalls
 
@@ -163,6 +170,7 @@ def test_what_is_missing_leaves_no_empty_heading():
 def test_json():
     told = page.to_json(SleepyStudent())
     assert told["causes"] == []
+    assert told["looks_like"] == {"big-lunch": "A big lunch shows at the belt."}
     assert told["needs"] == ["loss", "hygiene"]
     assert told["limits"]["naps"]["value"] == 3.0
     assert told["demo"]["cured"] == "coffee = 2\nprint(coffee)\n"

@@ -11,14 +11,17 @@ pitfalls marked `stands_alone`, facts such as the scale of the inputs, stand bes
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from penlight.catalogue import catalogue
-from penlight.core.facts import Blind, Fault
-from penlight.core.finding import Diagnosis, Finding
+from penlight.core.facts import Blind, Fault, NonFinite, Predictions
+from penlight.core.finding import Diagnosis, Excluded, Finding
 from penlight.core.pitfall import Pitfall
 from penlight.core.run import Run
+from penlight.core.vocabulary import ACT_RMS, Signal
 
 SEVERITIES = {"critical": 0, "warning": 1, "note": 2}
+SHORT = 20  # steps: under this, silence excludes nothing that takes time to show
 
 
 def diagnose(run: Run, pitfalls: Iterable[Pitfall] | None = None) -> Diagnosis:
@@ -28,15 +31,19 @@ def diagnose(run: Run, pitfalls: Iterable[Pitfall] | None = None) -> Diagnosis:
     """
     known = {p.name: p for p in pitfalls} if pitfalls is not None else catalogue()
     findings: list[Finding] = []
+    silent: set[str] = set()
     faults = [f"{x.part} was switched off at step {x.step}: {x.error}" for x in run.all(Fault)]
     for name, pitfall in known.items():
         try:
-            findings += pitfall.detect(run)
+            found = list(pitfall.detect(run))
+            findings += found
+            if not found and visible(pitfall, run):
+                silent.add(name)
         except Exception as error:  # a broken detector must not cost the user the rest
             faults.append(f"the {name} detector failed: {type(error).__name__}: {error}")
     end = run.end
     return Diagnosis(
-        findings=tuple(rank(findings, known)),
+        findings=tuple(told_apart(x, known, silent) for x in rank(findings, known)),
         checked=tuple(known),
         blind=tuple(f"{b.what}: {b.why}" for b in run.all(Blind)),
         faults=tuple(faults),
@@ -49,6 +56,37 @@ def diagnose(run: Run, pitfalls: Iterable[Pitfall] | None = None) -> Diagnosis:
             "cost_seconds": round(end.cost, 3) if end else None,
         },
     )
+
+
+def told_apart(finding: Finding, known: dict[str, Pitfall], silent: set[str]) -> Finding:
+    """The finding with those of its look-alikes that were looked for and not seen.
+
+    Args:
+        finding: of a pitfall, known or not.
+        known: all pitfalls by name.
+        silent: the names of those that were visible and found nothing.
+    """
+    alike = known[finding.pitfall].looks_like if finding.pitfall in known else {}
+    excluded = tuple(Excluded(name, says) for name, says in alike.items() if name in silent)
+    return replace(finding, excluded=excluded)
+
+
+def visible(pitfall: Pitfall, run: Run) -> bool:
+    """Whether the run holds what the detector reads, so that its silence means something."""
+    if run.steps < SHORT:
+        return False
+    signals = [x for x in pitfall.needs if isinstance(x, Signal)]
+    # No ReLU, no dead share: that is an answer. No size of any output is none.
+    inside = [ACT_RMS if x.per == "activation" else x for x in signals]
+    modules = {x for x in inside if x.per == "module"}
+    others = [x for x in inside if x.per != "module"]
+    if not all(run.sites(x) for x in modules) or (others and not any(map(run.sites, others))):
+        return False
+    # That no NaN was born is news as well. Predictions are asked about held-out data.
+    facts = {x for x in pitfall.needs if not isinstance(x, Signal)} - {NonFinite}
+    if Predictions in facts and not run.evaluations(held_out=False):
+        return False
+    return all(run.all(x) for x in facts)
 
 
 def rank(findings: Iterable[Finding], known: dict[str, Pitfall]) -> list[Finding]:

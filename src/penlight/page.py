@@ -28,6 +28,7 @@ def markdown(pitfall: Pitfall, *, demo: bool = True, links: bool = False) -> str
         f"**{pitfall.title}.** Family: {pitfall.family}.",
         _filled("> ", "> ", pitfall.picture),
         *(_section(h, pitfall.section(h)) for h in HEADINGS if h != LAST),
+        _section("Told apart from", _apart(pitfall, links)),
         _section("Related pitfalls", _related(pitfall, links)),
         _section("What to change", _prescriptions(pitfall.prescriptions)),
         _section("Limits", _limits(pitfall)),
@@ -49,6 +50,7 @@ def to_json(pitfall: Pitfall) -> dict[str, Any]:
         "sections": {h: pitfall.section(h) for h in HEADINGS},
         "caused_by": list(pitfall.caused_by),
         "causes": consequences(pitfall.name),
+        "looks_like": dict(pitfall.looks_like),
         "prescriptions": [
             {"do": p.do, "because": p.because, "unless": p.unless} for p in pitfall.prescriptions
         ],
@@ -105,12 +107,20 @@ def _section(heading: str, text: str) -> str:
     return f"## {heading}\n\n{text}" if text else ""
 
 
+def _named(name: str, links: bool) -> str:
+    return f"[{name}]({name}.md)" if links and name in catalogue() else f"`{name}`"
+
+
+def _apart(pitfall: Pitfall, links: bool) -> str:
+    return "\n".join(
+        _filled("- ", "  ", f"{_named(name, links)}: {_sentence(says)}")
+        for name, says in sorted(pitfall.looks_like.items())
+    )
+
+
 def _related(pitfall: Pitfall, links: bool) -> str:
     def listed(names: list[str]) -> str:
-        known = catalogue()
-        return ", ".join(
-            f"[{n}]({n}.md)" if links and n in known else f"`{n}`" for n in sorted(names)
-        )
+        return ", ".join(_named(n, links) for n in sorted(names))
 
     lines = []
     if pitfall.caused_by:

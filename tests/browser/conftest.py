@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from penlight.core.facts import End, Header, Module, NonFinite, Optimizer, Parameter, Predictions
-from penlight.core.finding import Diagnosis, Evidence, Finding, Prescription
+from penlight.core.finding import Diagnosis, Evidence, Excluded, Finding, Prescription
 from penlight.core.run import Run
 from penlight.core.vocabulary import (
     ACT_RMS,
@@ -142,6 +142,10 @@ def sick(run: Run, where: str = "net.0", says: str = "Little light reaches net.0
             Evidence("predictions", "one class is predicted for most", value=0.9, limit=0.8),
         ),
         prescriptions=(Prescription("Use `nn.ReLU`", "it passes all of the light"),),
+        excluded=(
+            Excluded("dying-relu", "Dead units are exactly 0 for every sample."),
+            Excluded(f"{says}?", "`no_grad` stops the gradient at one place."),
+        ),
     )  # fmt: skip
     other = Finding("lr-too-low", "Steps are short", "warning", 0.8, first_step=30)
     return Diagnosis(

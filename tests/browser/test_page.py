@@ -164,6 +164,17 @@ def test_every_picture_has_words_and_a_table(show, make, judge):
     expect(there.locator("[data-table=loss] table")).to_contain_text("validation")
 
 
+def test_what_else_it_could_have_been_is_told(show, make, judge):
+    run = make()
+    there = show(Arm(run, judge(run))).page
+    fold = there.locator("#finding-1 .excluded")
+    assert not fold.locator("dl").is_visible()
+    fold.locator("summary").click()
+    expect(fold.locator("dt").first).to_have_text("dying-relu")
+    assert fold.locator("dd").first.inner_text() == "Dead units are exactly 0 for every sample."
+    assert fold.locator("dd code").inner_text() == "no_grad"
+
+
 def test_names_stay_text(show, make, judge):
     run = make(names=f"{EVIL}{{}}".format, script=f"/tmp/{EVIL}.py")
     name = next(iter(run.light))

@@ -52,6 +52,14 @@ class TestEveryPitfall:
         assert set(pitfall.caused_by) <= set(catalogue()), "caused_by names an unknown pitfall"
         assert pitfall.name not in pitfall.caused_by
 
+    def test_tells_its_look_alikes_apart(self, pitfall: Pitfall) -> None:
+        assert pitfall.name not in pitfall.looks_like
+        for name, says in pitfall.looks_like.items():
+            assert name in catalogue(), f"looks_like names an unknown pitfall, {name}"
+            assert pitfall.name in catalogue()[name].looks_like, f"{name} says nothing in return"
+            assert says.endswith("."), f"what {name} shows instead is a sentence"
+            assert says[0].isupper()
+
     def test_lives_in_a_file_of_its_name(self, pitfall: Pitfall) -> None:
         assert type(pitfall).__module__.endswith("." + pitfall.name.replace("-", "_"))
 

@@ -38,6 +38,17 @@ class Prescription:
 
 
 @dataclass(frozen=True, slots=True)
+class Excluded:
+    """A pitfall that looks like the one found, was looked for and was not seen.
+
+    `says` is a sentence on what it would show instead.
+    """
+
+    pitfall: str
+    says: str
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """One pitfall seen in one run. `confidence` is the detector's probability of being right."""
 
@@ -54,6 +65,7 @@ class Finding:
     rank: int = 0
     role: Role = "cause"
     because_of: str = ""  # the pitfall this one is a symptom of
+    excluded: tuple[Excluded, ...] = ()  # what else it could have been
 
     def ranked(self, rank: int, role: Role, because_of: str = "") -> Finding:
         """A copy with its place in the diagnosis."""
@@ -84,6 +96,7 @@ class Finding:
                 for e in self.evidence
             ],
             "prescriptions": [p.do for p in self.prescriptions],
+            "excluded": [{"pitfall": x.pitfall, "says": x.says} for x in self.excluded],
         }
 
 

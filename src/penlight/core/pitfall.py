@@ -60,7 +60,8 @@ class Pitfall(ABC):
     """One way in which training goes wrong.
 
     A subclass holds, in this order: its card (docstring: a title line, an everyday picture, then
-    the fixed headings), `family`, `needs`, `caused_by`, limits, `prescriptions`, `demo`, `detect`.
+    the fixed headings), `family`, `needs`, `caused_by`, `looks_like`, limits, `prescriptions`,
+    `demo`, `detect`.
     Its name is the class name in kebab case.
     """
 
@@ -68,6 +69,7 @@ class Pitfall(ABC):
     family: ClassVar[str]
     needs: ClassVar[tuple[Signal | type[Fact], ...]] = ()
     caused_by: ClassVar[tuple[str, ...]] = ()
+    looks_like: ClassVar[dict[str, str]] = {}  # another pitfall: what it shows instead
     stands_alone: ClassVar[bool] = False  # a fact that holds whatever else is wrong with the run
     prescriptions: ClassVar[tuple[Prescription, ...]] = ()
     demo: ClassVar[Demo | None] = None

@@ -43,6 +43,9 @@ class CausalLeak(Pitfall):
 
     family = "architecture"
     needs = (Exam, Hygiene, Module, Graph)
+    looks_like = {
+        "train-val-leakage": "A leak between the sets shows as equal rows in both.",
+    }
     share: float = limit(
         1e-5,
         why="float32 rounding moves an output by some 1e-7 of its scale; a causal model's earlier "

@@ -78,6 +78,19 @@ class ClassImbalanceCollapse(Pitfall):
         "params-not-optimised",
         "gradient-cut",
     )
+    looks_like = {
+        "no-information-from-input": (
+            "Without information in the input the scores are the same for all samples, and the "
+            "loss stops at the entropy of the labels."
+        ),
+        "output-units-mismatch": (
+            "With too few output units some classes have no unit, so no training could name them."
+        ),
+        "single-unit-softmax": (
+            "A softmax over one unit gives exactly 1 for every sample, whatever the classes' "
+            "shares."
+        ),
+    }
     majority: float = limit(
         0.8,
         why="share of the frequent class above which accuracy hides the others: at 80% a guess is "

@@ -40,6 +40,12 @@ class ClipWithoutUnscale(Pitfall):
 
     family = "numerics"
     needs = (Hygiene, Optimizer)
+    looks_like = {
+        "lr-too-low": (
+            "Too low a rate makes small steps with gradients that were unscaled before the clip, "
+            "or never scaled."
+        ),
+    }
     share: float = limit(
         0.5, why="the order of calls is the same in every step: it is wrong always or never"
     )

@@ -47,6 +47,12 @@ class CrossSampleLeak(Pitfall):
 
     family = "architecture"
     needs = (Exam, Objective, Inputs, Module, Graph)
+    looks_like = {
+        "eval-mode-forgotten": (
+            "A forgotten `eval()` mixes the samples by batch norm alone, and only until `eval()` "
+            "is called."
+        ),
+    }
     share: float = limit(
         1e-5,
         why="float32 rounding moves an untouched row by at most 1e-7 of the outputs' scale times "

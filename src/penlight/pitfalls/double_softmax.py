@@ -57,6 +57,23 @@ class DoubleSoftmax(Pitfall):
 
     family = "objective"
     needs = (Graph, Objective, Targets)
+    looks_like = {
+        "hidden-softmax": (
+            "A hidden softmax stands between two layers, so what reaches the loss is not a row of "
+            "probabilities."
+        ),
+        "loss-task-mismatch": (
+            "A loss for another task does not fit the kind of target; its input may well be raw "
+            "scores."
+        ),
+        "lr-too-low": (
+            "Too low a rate has raw scores at the loss, and a higher rate does better in a replay."
+        ),
+        "output-activation-mismatch": (
+            "A wrong last activation cannot reach the targets' range; probabilities squashed "
+            "twice do stay in it."
+        ),
+    }
     simplex: float = limit(
         1e-4,
         why="float32 rounding of a sum of 1,000 probabilities stays under 1e-5; logits that add up "

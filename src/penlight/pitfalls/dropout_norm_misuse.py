@@ -51,6 +51,14 @@ class DropoutNormMisuse(Pitfall):
 
     family = "architecture"
     needs = (Graph, Module, Objective)
+    looks_like = {
+        "eval-mode-forgotten": (
+            "A forgotten `eval()` leaves dropout or batch norm on while the model is judged."
+        ),
+        "excessive-regularisation": (
+            "Too much dropout or decay stands at the usual places and is too strong."
+        ),
+    }
     least: float = limit(
         0.02,
         why="with p below this the right answer is deleted in under 2% of the cases, less than the "

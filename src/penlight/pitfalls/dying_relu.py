@@ -58,6 +58,31 @@ class DyingRelu(Pitfall):
         "symmetric-init",
         "output-activation-mismatch",
     )
+    looks_like = {
+        "forward-collapse": (
+            "A forward collapse takes a share of the differences at every layer, and no layer is "
+            "all zeros."
+        ),
+        "lr-too-high": (
+            "Too high a rate takes steps of a tenth of the weights and more, and fails without "
+            "ReLUs as well."
+        ),
+        "no-information-from-input": (
+            "Without information in the input the samples are alike, or unused, before the first "
+            "layer; dead units come after a layer that was fed different samples."
+        ),
+        "saturated-activation": (
+            "Saturation happens to sigmoid and tanh units, at the ends of their range; ReLUs die "
+            "at 0."
+        ),
+        "symmetric-init": (
+            "Units that started equal are on, and the rows of their weights are identical."
+        ),
+        "vanishing-gradient": (
+            "A vanishing gradient fades over many layers while their units are still on for some "
+            "samples."
+        ),
+    }
     many: float = limit(
         0.7,
         why="18 healthy nets stay under 0.22, broken ones had 0.86 and 1.00; a layer with constant "

@@ -43,6 +43,18 @@ class EvalModeForgotten(Pitfall):
 
     family = "loop bug"
     needs = (Hygiene, Predictions, Module, Optimizer, Parameter)
+    looks_like = {
+        "cross-sample-leak": (
+            "Samples that leak into each other do so in evaluation mode, too: something other "
+            "than batch norm mixes the rows."
+        ),
+        "dropout-norm-misuse": (
+            "Dropout on the output spoils the training loss; in evaluation mode the model does "
+            "well."
+        ),
+        "misaligned-labels": "With mixed-up labels validation is at chance in either mode.",
+        "overfitting": "Overfitting shows later, with the modules in evaluation mode.",
+    }
     share: float = limit(
         0.5,
         why="a loop that forgets eval() does so at every evaluation, a correct one never; a few "

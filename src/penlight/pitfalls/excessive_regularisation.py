@@ -74,6 +74,15 @@ class ExcessiveRegularisation(Pitfall):
         "params-not-optimised",
         "gradient-cut",
     )
+    looks_like = {
+        "dropout-norm-misuse": (
+            "Dropout at the wrong place is the last thing before the loss, whatever its strength."
+        ),
+        "underfitting-capacity": (
+            "A model that is too narrow keeps its weight norms, and no penalty weighs much in its "
+            "loss."
+        ),
+    }
     share: float = limit(
         0.5,
         why="of the loss at the end is penalty: it counts for more than the task",

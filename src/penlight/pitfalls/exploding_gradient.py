@@ -52,6 +52,20 @@ class ExplodingGradient(Pitfall):
     family = "signal propagation"
     needs = (OUTPUT_GRAD, ACT_RMS, LOSS, Graph)
     caused_by = ()
+    looks_like = {
+        "init-loss-off": (
+            "A first loss far from guessing can come with an even light: only the last layer is "
+            "at fault."
+        ),
+        "input-scale": (
+            "Large inputs give the first layer a large gradient, and the layers after it grow no "
+            "further."
+        ),
+        "lr-too-high": (
+            "Too high a rate begins with an even light, and a smaller rate trains well in a replay."
+        ),
+        "nonfinite-loss": "A NaN that one operation makes has ordinary sizes before it.",
+    }
     loud: float = limit(
         1e2,
         why="over 21 nets of 16 layers SGD trained all nine with a light from 0.02 to 90; at 640 "

@@ -56,6 +56,17 @@ class ForwardCollapse(Pitfall):
         "saturated-activation",
         "input-scale",
     )
+    looks_like = {
+        "dying-relu": "A dead layer gives exact zeros for all samples at one place.",
+        "no-information-from-input": (
+            "Without information in the input even the first layer gives the same for all "
+            "samples, or the output ignores it."
+        ),
+        "vanishing-gradient": (
+            "With a vanishing gradient alone the outputs still tell the samples apart; only the "
+            "way back is dark."
+        ),
+    }
     faint: float = limit(
         1e-6,
         why="Adam learnt everything at 1.2e-5 and half at 9e-7; healthy nets of 40 layers keep "

@@ -53,6 +53,21 @@ class GradientCut(Pitfall):
     family = "loop bug"
     needs = (Parameter, Graph, Hygiene, Module, Objective, Exam, LOSS, OBJECTIVE_LOSS)
     caused_by = ("single-unit-softmax", "params-not-optimised", "missing-zero-grad")
+    looks_like = {
+        "missing-zero-grad": (
+            "Gradients that are cleared too early were there after `backward()` and are gone "
+            "before the step; every layer stands still."
+        ),
+        "params-not-optimised": (
+            "Weights that are in no optimiser get a gradient and are not moved."
+        ),
+        "single-unit-softmax": (
+            "A softmax over one unit answers 1 whatever comes in, so all gradients are exactly 0."
+        ),
+        "vanishing-gradient": (
+            "A vanishing gradient is small and not zero, and it fades over many layers."
+        ),
+    }
     idle: float = limit(
         0.01, why="rounding and `loss = 0; loss = loss + ...` add nothing; a term meant to be "
         "learnt from is a visible part of the loss"

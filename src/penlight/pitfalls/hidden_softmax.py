@@ -48,6 +48,15 @@ class HiddenSoftmax(Pitfall):
 
     family = "architecture"
     needs = (Graph, Module, ACCURACY, LOSS)
+    looks_like = {
+        "double-softmax": (
+            "Two softmaxes stand behind the last layer: one in the model, one in the loss."
+        ),
+        "vanishing-gradient": (
+            "A vanishing gradient loses a like factor at every layer, and no softmax stands on "
+            "the way."
+        ),
+    }
     prescriptions = (
         Prescription(
             "Replace the hidden softmax by nn.ReLU().",

@@ -54,6 +54,18 @@ class InitLossOff(Pitfall):
         "output-activation-mismatch",
         "wrong-reduction",
     )
+    looks_like = {
+        "exploding-gradient": (
+            "An exploding gradient grows over many layers; the last one is not at fault."
+        ),
+        "input-scale": (
+            "Inputs on a foreign scale are seen in the data, and go through the whole net to the "
+            "loss."
+        ),
+        "target-scale": (
+            "Targets on a foreign scale are seen in the targets: a mean or a spread far from 1."
+        ),
+    }
     far: float = limit(
         4.0,
         why="times the loss of guessing: 18 healthy runs began within 1.1, a sound net with He "

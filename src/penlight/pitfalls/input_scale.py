@@ -44,6 +44,20 @@ class InputScale(Pitfall):
     family = "data"
     stands_alone = True
     needs = (Inputs, Objective, Parameter, Exam, ACT_RMS, SATURATED_SHARE, ZERO_SHARE, DEAD_SHARE)
+    looks_like = {
+        "exploding-gradient": "An exploding gradient grows at every layer, with inputs of size 1.",
+        "init-loss-off": (
+            "With inputs of an ordinary size, the scale comes from the last layer's start."
+        ),
+        "lr-too-high": "Too high a rate fails with inputs of size 1, too.",
+        "saturated-activation": (
+            "Units can saturate with inputs of size 1, by weights that have grown."
+        ),
+        "target-scale": (
+            "Targets on a foreign scale are seen in what the loss compares with, whatever the "
+            "inputs."
+        ),
+    }
     large: float = limit(
         10.0,
         why="typical size of the largest feature, 1 when standardised: ten makes the energy of "

@@ -44,6 +44,12 @@ class LabelEncoding(Pitfall):
 
     family = "data"
     needs = (Objective, Targets, Inputs)
+    looks_like = {
+        "loss-task-mismatch": (
+            "A loss for another task stays wrong however the labels are numbered."
+        ),
+        "misaligned-labels": "Mixed-up labels have legal values at the wrong samples.",
+    }
     samples: float = limit(
         16, why="two label values seen on this many samples are the coding, not an accident"
     )

@@ -47,6 +47,15 @@ class LossBroadcast(Pitfall):
 
     family = "objective"
     needs = (Graph, Objective, EXPLAINED)
+    looks_like = {
+        "no-information-from-input": (
+            "Without information in the input the shapes fit, and the input is constant or has no "
+            "effect."
+        ),
+        "target-scale": (
+            "Targets on a foreign scale leave the predictions far from the targets' mean."
+        ),
+    }
     prescriptions = (
         Prescription(
             "Give both the same shape: loss_fn(model(x).squeeze(-1), y), "

@@ -50,6 +50,21 @@ class LossTaskMismatch(Pitfall):
 
     family = "objective"
     needs = (Objective, Targets, Graph, EXPLAINED, LOSS)
+    looks_like = {
+        "double-softmax": (
+            "With two softmaxes the loss fits the targets, and its input has been through a "
+            "softmax already."
+        ),
+        "label-encoding": (
+            "Wrongly coded labels belong to the right kind of loss: other numbers would fit it."
+        ),
+        "output-activation-mismatch": (
+            "A wrong last activation stands before a loss that fits the targets."
+        ),
+        "output-units-mismatch": (
+            "A wrong number of output units stands before a loss that fits the kind of target."
+        ),
+    }
     beyond: float = limit(
         0.5, why="GANs use noisy labels up to 1.2 on purpose; no recipe goes past 1.5 or below -0.5"
     )

@@ -60,6 +60,13 @@ class LrScheduleExhausted(Pitfall):
 
     family = "optimisation"
     needs = (LR, LOSS, OBJECTIVE_LOSS, ACCURACY, EXPLAINED, Optimizer)
+    looks_like = {
+        "lr-too-low": (
+            "A rate that is too low is so from the first step: it does not fall a thousandfold on "
+            "the way."
+        ),
+        "stopped-too-early": "A run that was stopped early has its rate, and its loss still falls.",
+    }
     early: float = limit(
         0.35,
         why="share of the run by which 99% of the sum of rates is spent; a cosine needs 0.9 of it, "

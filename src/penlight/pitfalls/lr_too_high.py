@@ -58,6 +58,35 @@ class LrTooHigh(Pitfall):
         "missing-zero-grad",
         "wrong-reduction",
     )
+    looks_like = {
+        "dying-relu": (
+            "ReLUs that died by themselves did so without long steps; after long ones they are a "
+            "result."
+        ),
+        "exploding-gradient": (
+            "An exploding gradient is there at the first step: the light grows from layer to "
+            "layer, whatever the rate."
+        ),
+        "input-scale": (
+            "Inputs on a foreign scale are seen in the data, and standardised they train well in "
+            "a replay."
+        ),
+        "missing-zero-grad": (
+            "Without `zero_grad` each backward pass adds to gradients that a step has already "
+            "used, and a lower rate only delays the trouble."
+        ),
+        "nonfinite-loss": (
+            "A NaN from a single operation (a logarithm of 0, a division by 0) comes out of the "
+            "blue; nothing grows before it."
+        ),
+        "target-scale": (
+            "Targets on a foreign scale make the first loss huge or tiny before any step is taken."
+        ),
+        "wrong-reduction": (
+            "A summed loss multiplies the rate by the batch size; the mean of it would be an "
+            "ordinary loss."
+        ),
+    }
     learnt: float = limit(
         0.6,
         why="a run that learnt this share of what there is to learn does not fail, whatever its "

@@ -50,6 +50,34 @@ class LrTooLow(Pitfall):
     family = "optimisation"
     needs = (LOSS, LR, UPDATE_RATIO, TRAVEL, Exam)
     caused_by = ("lr-schedule-exhausted", "vanishing-gradient", "forward-collapse")
+    looks_like = {
+        "clip-without-unscale": (
+            "Clipping scaled gradients makes steps small whatever the rate is: `clip_grad_norm_` "
+            "is called while the scaler's factor is still in."
+        ),
+        "double-softmax": (
+            "Two softmaxes leave a floor that no rate gets below: the inputs of the loss are "
+            "probabilities that add up to 1."
+        ),
+        "lr-schedule-exhausted": (
+            "A schedule that ran out begins with a useful rate: the loss falls at first and stops "
+            "when the rate is gone."
+        ),
+        "params-not-optimised": (
+            "Weights that no optimiser holds do not move at all; here all of them move, a little."
+        ),
+        "stopped-too-early": (
+            "A run that was stopped early takes steps of the usual size and has few of them."
+        ),
+        "underfitting-capacity": (
+            "A model that is too narrow has reached its plateau: no other rate does better in a "
+            "replay, and one layer has fewer units than the classes need."
+        ),
+        "vanishing-gradient": (
+            "With a vanishing gradient the layers near the loss move and the first ones do not: "
+            "the light falls by a constant factor a layer."
+        ),
+    }
     learnt: float = limit(
         0.5,
         why="a run that learnt half of what there is to learn is under way; slow healthy ones "

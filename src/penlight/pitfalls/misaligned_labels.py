@@ -84,6 +84,26 @@ class MisalignedLabels(Pitfall):
         "eval-mode-forgotten",
         "dropout-norm-misuse",
     )
+    looks_like = {
+        "eval-mode-forgotten": (
+            "A forgotten `eval()` shows as dropout or batch norm in training mode during "
+            "validation."
+        ),
+        "label-encoding": (
+            "Wrongly coded labels have values that the loss cannot mean, such as -1 and 1 for a "
+            "binary cross-entropy."
+        ),
+        "no-information-from-input": (
+            "Without information in the input all predictions are the same."
+        ),
+        "not-shuffled": "Data sorted by class show in the batches: most hold one class only.",
+        "overfitting": (
+            "Overfitting is better than chance on held-out data first and gets worse later."
+        ),
+        "underfitting-capacity": (
+            "A model that is too narrow learns a part, in training and in validation alike."
+        ),
+    }
     memorised: float = limit(
         0.3,
         why="share of the labels' entropy learnt on the training samples: what was learnt by a "

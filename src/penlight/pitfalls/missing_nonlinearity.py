@@ -45,6 +45,12 @@ class MissingNonlinearity(Pitfall):
 
     family = "architecture"
     needs = (Graph, Module, Objective, Inputs, ACCURACY, LOSS)
+    looks_like = {
+        "underfitting-capacity": (
+            "A layer that is too narrow has fewer units than the classes need, with activations "
+            "between the layers."
+        ),
+    }
     fits: float = limit(
         0.9, why="a linear model that learnt nine tenths of its training data is what it needs"
     )

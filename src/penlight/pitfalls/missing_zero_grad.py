@@ -44,6 +44,19 @@ class MissingZeroGrad(Pitfall):
 
     family = "loop bug"
     needs = (Hygiene, Graph, Parameter, GRAD_NORM)
+    looks_like = {
+        "gradient-cut": (
+            "Where the chain is cut, `backward()` itself brings no gradient to the layers before "
+            "the cut."
+        ),
+        "lr-too-high": (
+            "Too high a rate fails with gradients that are cleared before every backward pass."
+        ),
+        "wrong-reduction": (
+            "A summed loss has gradients too large from the first step on, by adding up over the "
+            "batch."
+        ),
+    }
     share: float = limit(
         0.5,
         why="a loop that forgets zero_grad re-uses gradients in every step but the first (29 of 29 "

@@ -46,6 +46,23 @@ class NoInformationFromInput(Pitfall):
 
     family = "data"
     needs = (Inputs, Targets, Exam, Module, DEPENDENCE)
+    looks_like = {
+        "class-imbalance-collapse": (
+            "With rare classes the scores do tell samples apart, and the loss is below the "
+            "entropy of the labels."
+        ),
+        "dying-relu": "Dead ReLUs stand behind layers that still tell the samples apart.",
+        "forward-collapse": (
+            "In a forward collapse the first layers tell the samples apart and the last ones do "
+            "not."
+        ),
+        "loss-broadcast": (
+            "A broadcast loss compares N x N pairs: the shapes (N, 1) and (N) meet in it."
+        ),
+        "misaligned-labels": (
+            "With mixed-up labels the predictions differ from sample to sample and are wrong."
+        ),
+    }
     rows: float = limit(
         32, why="samples: when 32 in a row are identical in all features, chance is no explanation"
     )

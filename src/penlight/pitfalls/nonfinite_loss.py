@@ -56,6 +56,16 @@ class NonfiniteLoss(Pitfall):
         "output-activation-mismatch",
         "wrong-reduction",
     )
+    looks_like = {
+        "exploding-gradient": (
+            "An exploding gradient is large for many layers before anything overflows."
+        ),
+        "lr-too-high": (
+            "Too high a rate drives the loss or the weights up for some steps before a number "
+            "overflows."
+        ),
+        "nonfinite-or-corrupt-data": "NaN in the data is there before the first layer.",
+    }
     growth: float = limit(
         1e3,
         why="factor by which loss or weights must have grown before the NaN to call it an "

@@ -49,6 +49,11 @@ class NonfiniteOrCorruptData(Pitfall):
     family = "data"
     stands_alone = True
     needs = (Inputs, Targets, NonFinite, LOSS)
+    looks_like = {
+        "nonfinite-loss": (
+            "With sound data the first NaN is born inside the model, the loss or the step."
+        ),
+    }
     lone: float = limit(
         5.0,
         why="times the other extreme of the data: a stand-in is meant to be impossible, so it lies "

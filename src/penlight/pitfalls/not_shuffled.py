@@ -48,6 +48,10 @@ class NotShuffled(Pitfall):
     family = "data"
     stands_alone = True
     needs = (Targets, Objective, Predictions, Optimizer, ACCURACY, BACKWARDS)
+    looks_like = {
+        "misaligned-labels": "Mixed-up labels come in batches of mixed classes.",
+        "overfitting": "Overfitting happens with batches of mixed classes.",
+    }
     share: float = limit(
         0.5,
         why="of the batches hold one class only; 200 shuffled epochs never gave an excess beyond "

@@ -57,6 +57,13 @@ class OutputActivationMismatch(Pitfall):
 
     family = "objective"
     needs = (Objective, Targets, Graph, ACCURACY, LOSS)
+    looks_like = {
+        "double-softmax": "Squashing twice is one activation too many of the right kind.",
+        "loss-task-mismatch": "A loss for another task is wrong with any last activation.",
+        "target-scale": (
+            "Without an activation on the output any target can be reached, only not soon."
+        ),
+    }
     gap: float = limit(
         0.1, why="rounding and a clipped rare value stay within a tenth of the targets' range"
     )

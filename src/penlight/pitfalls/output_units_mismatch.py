@@ -42,6 +42,13 @@ class OutputUnitsMismatch(Pitfall):
 
     family = "objective"
     needs = (Objective, Targets, Inputs)
+    looks_like = {
+        "class-imbalance-collapse": "Rare classes have a unit of their own that never wins.",
+        "loss-task-mismatch": "A loss for another task is wrong with any number of output units.",
+        "single-unit-softmax": (
+            "A softmax over a single unit gives 1 for every sample and exact zeros as gradients."
+        ),
+    }
     classes: float = limit(
         100, why="more distinct whole numbers than this are rather counts than classes"
     )

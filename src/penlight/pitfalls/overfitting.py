@@ -58,6 +58,17 @@ class Overfitting(Pitfall):
         "not-shuffled",
         "dropout-norm-misuse",
     )
+    looks_like = {
+        "eval-mode-forgotten": (
+            "A forgotten `eval()` makes validation worse from the first pass on, by dropout or "
+            "batch norm in training mode."
+        ),
+        "misaligned-labels": "With mixed-up labels validation is at chance from the first pass on.",
+        "not-shuffled": "Data sorted by class show as batches that hold one class only.",
+        "train-val-leakage": (
+            "A leak makes validation too good: rows of the validation set were trained on."
+        ),
+    }
     t: float = limit(
         4.0,
         why="paired over the samples; 4 is one chance in 30,000, and two in a row make up for the "

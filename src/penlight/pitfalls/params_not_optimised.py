@@ -44,6 +44,13 @@ class ParamsNotOptimised(Pitfall):
 
     family = "loop bug"
     needs = (Parameter, Optimizer, Hygiene)
+    looks_like = {
+        "gradient-cut": "A cut chain leaves weights in the optimiser without a gradient.",
+        "lr-too-low": (
+            "Too low a rate moves every weight a little; a weight that no optimiser holds does "
+            "not move at all."
+        ),
+    }
     half: float = limit(
         0.5,
         why="with most of the weights left at random values the model cannot be what was meant; "

@@ -47,6 +47,14 @@ class SaturatedActivation(Pitfall):
     family = "signal propagation"
     needs = (SATURATED_SHARE, ACT_ABSMAX, Graph)
     caused_by = ("input-scale", "lr-too-high", "target-scale")
+    looks_like = {
+        "dying-relu": "Dead units are ReLUs that give 0 for every sample.",
+        "input-scale": "Inputs on a foreign scale are seen in the data: a typical size far from 1.",
+        "vanishing-gradient": (
+            "A gradient can vanish through units in the middle of their range: each layer "
+            "multiplies it by less than 1."
+        ),
+    }
     most: float = limit(
         0.5, why="half the units with a slope under 5% of the steepest; unscaled inputs gave 1.00, "
         "standardised ones 0.00, and no healthy net of the zoo passes it in a hidden layer"

@@ -47,6 +47,19 @@ class SingleUnitSoftmax(Pitfall):
     family = "objective"
     needs = (Graph, Objective)
     caused_by = ("output-units-mismatch",)
+    looks_like = {
+        "class-imbalance-collapse": (
+            "With rare classes the scores differ between samples although the decisions do not."
+        ),
+        "gradient-cut": (
+            "A cut chain leaves out the layers before the cut only, and the last layer does not "
+            "end in a softmax of one unit."
+        ),
+        "output-units-mismatch": (
+            "Too few or too many output units are seen from the classes in the labels; with a "
+            "single unit it is the softmax that makes the answer constant."
+        ),
+    }
     prescriptions = (
         Prescription(
             "For two classes: end the one unit in a sigmoid, with nn.BCELoss.",

@@ -62,6 +62,13 @@ class StoppedTooEarly(Pitfall):
         "symmetric-init",
         "dying-relu",
     )
+    looks_like = {
+        "lr-schedule-exhausted": (
+            "A schedule that ran out leaves the loss flat: the rate is gone long before the end."
+        ),
+        "lr-too-low": "Too low a rate takes many steps, each a tiny share of the weights' norm.",
+        "underfitting-capacity": "A model that is too narrow has a flat loss at the end.",
+    }
     learnt: float = limit(
         0.35,
         why="share of what there is to learn; slow but healthy runs (LSTM and character model of "

@@ -42,6 +42,13 @@ class SymmetricInit(Pitfall):
 
     family = "signal propagation"
     needs = (Parameter, Graph, Module)
+    looks_like = {
+        "dying-relu": "Dead units have different weights and an output of 0 for every sample.",
+        "underfitting-capacity": (
+            "A layer that is too narrow has few units that differ; equal units are many that act "
+            "as one."
+        ),
+    }
     level: float = limit(
         1e-5,
         why="spread of a tensor filled with one value, as a share of it: rounding in float32 sums "

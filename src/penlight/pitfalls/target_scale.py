@@ -47,6 +47,23 @@ class TargetScale(Pitfall):
     stands_alone = True
     needs = (Targets, Objective, Optimizer, LOSS, EXPLAINED)
     caused_by = ("output-activation-mismatch",)
+    looks_like = {
+        "init-loss-off": (
+            "A first loss far from guessing with targets of an ordinary scale comes from the last "
+            "layer's start."
+        ),
+        "input-scale": (
+            "Inputs on a foreign scale are seen in what the model is fed, not in what it is asked "
+            "for."
+        ),
+        "loss-broadcast": (
+            "A broadcast loss brings the predictions to the mean of the targets, and no further."
+        ),
+        "lr-too-high": "Too high a rate begins with an ordinary loss and drives it up.",
+        "output-activation-mismatch": (
+            "A last activation with a limited range sticks at the end of that range."
+        ),
+    }
     scale: float = limit(
         10.0,
         why="a decade either way: initial outputs have a size of 0.1 to 1; y x 300 + 5000 ended at "

@@ -47,6 +47,15 @@ class TrainValLeakage(Pitfall):
     family = "generalisation"
     stands_alone = True
     needs = (Predictions, Inputs, Objective, OBJECTIVE_LOSS)
+    looks_like = {
+        "causal-leak": (
+            "A causal leak sees the answer within one sequence: a later token moves an earlier "
+            "output."
+        ),
+        "overfitting": (
+            "Overfitting makes validation worse with time, on rows that were never trained on."
+        ),
+    }
     low: float = limit(
         0.05,
         why="share of held-out rows seen in training; real data sets hold up to 3% near or exact "

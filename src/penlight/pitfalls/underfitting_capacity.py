@@ -64,6 +64,25 @@ class UnderfittingCapacity(Pitfall):
         "eval-mode-forgotten",
         "cross-sample-leak",
     )
+    looks_like = {
+        "excessive-regularisation": (
+            "Too strong a penalty shrinks the weights, or is a large part of the loss; the layers "
+            "are wide enough."
+        ),
+        "lr-too-low": (
+            "With too low a rate the loss is still on its way down, and a higher rate does better "
+            "in a replay."
+        ),
+        "misaligned-labels": (
+            "With mixed-up labels nothing is learnt that holds on new samples, however wide the "
+            "layers are."
+        ),
+        "missing-nonlinearity": (
+            "A stack of linear layers has units enough, and no activation between them."
+        ),
+        "stopped-too-early": "A run that was stopped early still falls at the end.",
+        "symmetric-init": "Equal units have identical rows of weights, however wide the layer is.",
+    }
     narrow: float = limit(
         0.5,
         why="units for one of the C - 1 directions that C classes need: below half of them most "

@@ -47,6 +47,32 @@ class VanishingGradient(Pitfall):
     family = "signal propagation"
     needs = (OUTPUT_GRAD, GRAD_NORM, DEPENDENCE, TRAVEL, Optimizer, Parameter)
     caused_by = ("saturated-activation", "symmetric-init", "input-scale")
+    looks_like = {
+        "dying-relu": (
+            "Dead ReLUs are exactly 0 for every sample of many batches, and the gradient ends at "
+            "their layer."
+        ),
+        "forward-collapse": (
+            "In a forward collapse the outputs of the late layers no longer depend on the input, "
+            "and Adam does not help."
+        ),
+        "gradient-cut": (
+            "A cut chain takes all of the gradient at one place: before it there is none, or "
+            "exactly 0."
+        ),
+        "hidden-softmax": (
+            "A softmax between two layers takes the light at one place, by about the width of the "
+            "layer."
+        ),
+        "lr-too-low": (
+            "Too low a rate leaves the light as it is: all layers move alike, each by a tiny "
+            "share of its norm."
+        ),
+        "saturated-activation": (
+            "Saturated units are pinned at the ends of their range: most have a slope under 5% of "
+            "the steepest."
+        ),
+    }
     dim: float = limit(
         1e-2,
         why="16-layer nets measured over 21 gains: SGD at its best of three rates failed for every "

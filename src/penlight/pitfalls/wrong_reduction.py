@@ -46,6 +46,12 @@ class WrongReduction(Pitfall):
 
     family = "objective"
     needs = (Objective, Graph, Optimizer, Hygiene, OBJECTIVE_LOSS)
+    looks_like = {
+        "lr-too-high": "Too high a rate fails with a loss that is averaged over the batch.",
+        "missing-zero-grad": (
+            "Without `zero_grad` the gradients grow from step to step, by adding up over time."
+        ),
+    }
     samples: float = limit(
         8, why="below a factor of 8 a summed loss stays within the usual range of learning rates"
     )

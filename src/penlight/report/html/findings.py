@@ -74,6 +74,7 @@ def card(finding: Finding, run: Run, pack: Pack) -> dict[str, Any]:
             }
             for p in finding.prescriptions
         ],
+        "excluded": [(w.clean(x.pitfall), inline(w.sentence(x.says))) for x in finding.excluded],
         "card": _card(known) if known else None,
         "demo": bool(known and known.demo),
     }
