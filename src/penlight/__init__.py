@@ -3,6 +3,7 @@
     penlight run train.py      watch an unmodified script, then say what is wrong and why
 
 In Python, `watch` follows a loop or a notebook cell, `check` examines one batch before a training,
+`fix` tries cures of a model, an optimiser and a loss in memory and proves one,
 `load` and `diagnose` read recorded runs, `explain` tells about a pitfall.
 """
 
@@ -19,6 +20,7 @@ __all__ = [
     "check",
     "diagnose",
     "explain",
+    "fix",
     "load",
     "watch",
 ]
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from penlight.core.finding import Diagnosis, Finding
     from penlight.core.run import Run
     from penlight.errors import PenlightError
-    from penlight.library import check, explain, watch
+    from penlight.library import check, explain, fix, watch
     from penlight.library import diagnosis_of as diagnose
     from penlight.store.reader import load
 
@@ -40,6 +42,7 @@ _HOMES = {
     "check": ("penlight.library", "check"),
     "diagnose": ("penlight.library", "diagnosis_of"),
     "explain": ("penlight.library", "explain"),
+    "fix": ("penlight.library", "fix"),
     "load": ("penlight.store.reader", "load"),
     "watch": ("penlight.library", "watch"),
 }

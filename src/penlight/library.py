@@ -1,11 +1,12 @@
-"""Penlight inside Python: `watch` for loops and notebooks, `check` before a training."""
+"""Penlight inside Python: `watch` and `fix` for notebooks, `check` before a training."""
 
 from __future__ import annotations
 
 import inspect
 import io
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,10 @@ from penlight.store.reader import load
 if TYPE_CHECKING:
     import torch
     from torch import nn
+
+    from penlight.edits.training import Training
+    from penlight.trial.decide import Verdict
+    from penlight.trial.result import Fix, Trial
 
 CHECK_SECONDS = 2.0  # of experiments in a check
 _watching: list[str] = []
@@ -142,6 +147,122 @@ def check(
         finally:
             probe.finish(0)
         return diagnose(sink.run())
+
+
+@dataclass(frozen=True)
+class Cure:
+    """What `fix` found.
+
+    Args:
+        found: diagnosis, trials and words.
+        training: the cured training, trained to its end; without a proven cure the user's own
+            objects, untouched. Its `zero_grad`, `before_step` and `after_step` say what a loop has
+            to do around each step.
+    """
+
+    found: Fix
+    training: Training
+
+    @property
+    def accepted(self) -> bool:
+        """Whether a cure is proven."""
+        return self.found.accepted
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """Of the prescription that was taken furthest; None when none was tried."""
+        return self.found.trials[0].verdict if self.found.trials else None
+
+    @property
+    def trials(self) -> tuple[Trial, ...]:
+        """All that was tried, the proven one first."""
+        return self.found.trials
+
+    @property
+    def model(self) -> nn.Module:
+        return self.training.model
+
+    @property
+    def optimizer(self) -> torch.optim.Optimizer:
+        return self.training.optimizer
+
+    @property
+    def loss(self) -> Callable[..., torch.Tensor]:
+        return self.training.loss
+
+    @property
+    def batches(self) -> Iterable[Any]:
+        """What to train on; a cure may scale or shuffle it."""
+        return self.training.batches
+
+    @property
+    def validation(self) -> Iterable[Any] | None:
+        return self.training.validation
+
+    def to_json(self) -> dict[str, Any]:
+        """The contract of `penlight fix --json`; `patch` is empty."""
+        return self.found.to_json()
+
+    def __str__(self) -> str:
+        from rich.console import Console
+
+        from penlight.report.fix import print_fix
+
+        text = io.StringIO()
+        print_fix(self.found, Console(file=text, width=80, no_color=True))
+        return text.getvalue()
+
+    def _repr_html_(self) -> str:
+        from penlight.report.html import Arm, frame, page
+
+        arm = Arm(self.found.run, self.found.diagnosis)
+        return frame(page(arm, fix=self.to_json()))
+
+
+def fix(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    loss: Callable[..., torch.Tensor],
+    batches: Iterable[Any],
+    validation: Iterable[Any] | None = None,
+    *,
+    epochs: int = 10,
+    budget: float = 20.0,
+    minutes: float | None = None,
+) -> Cure:
+    """Train copies, say what is wrong, try cures on further copies and prove one.
+
+    The objects handed in, their gradients and all random states are left exactly as they were.
+
+    Args:
+        model: the model as it is before the training; it is trained by
+            `loss(model(inputs), targets).backward()` and `optimizer.step()`.
+        optimizer: made of the model's parameters.
+        loss: takes outputs and targets, gives one number.
+        batches: a DataLoader or a list of (inputs, targets), gone through once an epoch.
+        validation: the same, held out: what a cure is judged by. Without it, training batches
+            before they are learnt from.
+        epochs: how often one training goes through the batches.
+        budget: what may be spent, in such trainings.
+        minutes: what may be spent in all; None for no limit.
+
+    Raises:
+        PenlightError: torch is not installed, or the objects cannot be copied or trained like that.
+
+    Example:
+        >>> cure = penlight.fix(model, optimizer, loss_fn, train_loader, test_loader, epochs=5)
+        >>> print(cure)
+        >>> model = cure.model
+    """
+    with _alone("penlight.fix"):
+        from penlight.edits.training import Training
+        from penlight.trial import notebook
+
+        if epochs < 1 or budget <= 0:
+            raise PenlightError("penlight.fix needs at least one epoch and a budget above zero.")
+        given = Training(model, optimizer, loss, batches, validation)
+        found, cured = notebook.fix(given, epochs, budget, minutes)
+        return Cure(found, cured or given)
 
 
 def told(diagnosis: Diagnosis, run: Run, width: int = 80) -> str:

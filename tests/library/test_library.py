@@ -144,6 +144,7 @@ def test_the_public_names_are_these() -> None:
         "check",
         "diagnose",
         "explain",
+        "fix",
         "load",
         "watch",
     ]

@@ -41,7 +41,10 @@ class SwapActivation(Edit):
 
     @classmethod
     def propose(cls, scene: Scene, finding: Finding) -> Iterator[Edit]:
-        kinds = {site.kind for site in hidden(scene)}
+        try:
+            kinds = {site.kind for site in hidden(scene)}
+        except Refused:  # there is no source: what has run
+            kinds = {KINDS[m.type] for m in scene.run.modules if m.type in KINDS}
         if kinds & set(FLAT):
             yield cls("ReLU")
             yield cls("GELU")

@@ -125,10 +125,11 @@ def _cure(sheet: Sheet, found: Fix) -> None:
             f"{100 * best.error_rate:.1f}% of such trials."
         )
     else:
-        sheet.write(f"{said}. Random numbers change nothing in this script, so one pair tells all.")
+        sheet.write(f"{said}. Random numbers change nothing here, so one pair tells all.")
     still = [f.pitfall for f in found.after.causes if f.severity != "note"] if found.after else []
     if still:
-        sheet.write((f"Still found in the patched script: {', '.join(still)}.", "yellow"))
+        where = "cured training" if found.in_memory else "patched script"
+        sheet.write((f"Still found in the {where}: {', '.join(still)}.", "yellow"))
     sheet.blank()
 
 
@@ -187,12 +188,19 @@ def _by_hand(sheet: Sheet, found: Fix) -> None:
 
 def _closing(sheet: Sheet, found: Fix, patch: str, applied: str) -> None:
     runs = f"{found.cost:.1f}".removesuffix(".0")
+    what, kept = "the script", "No file was changed."
+    if found.in_memory:
+        what, kept = "the training", "Your own objects are as they were."
+    elif applied:
+        kept = f"The old text is kept in {applied}."
     sheet.write(
-        (f"It took {w.duration(found.seconds)}, {runs} runs of the script. ", "dim"),
-        ("No file was changed." if not applied else f"The old text is kept in {applied}.", "dim"),
+        (f"It took {w.duration(found.seconds)}, {runs} runs of {what}. ", "dim"),
+        (kept, "dim"),
     )
     if applied:
         sheet.write("Next: ", ("penlight undo", "bold"), " takes it back.")
+    elif found.accepted and found.in_memory:
+        sheet.write("Next: take .model, .optimizer, .loss and .batches: cured and trained.")
     elif found.accepted:
         sheet.write("Next: ", (f"patch -p1 -d {found.root} < {patch}", "bold"))
     elif found.diagnosis.alarms:

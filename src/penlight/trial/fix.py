@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from penlight.core.finding import Diagnosis
+from penlight.core.run import Run
 from penlight.diagnosis import diagnose
 from penlight.edits.scene import Scene
 from penlight.edits.source import Project
@@ -109,7 +110,11 @@ def fix(
         control = bench.first()
         if keep is not None and (control.place / segment_name(0)).exists():
             keep(control.place / segment_name(0))
-        found = _Doctor(bench, scratch, trees, control, root, script, target, args, options).work()
+        copies = _Copies(scratch, trees, root, script, tuple(args))
+        doctor = Doctor(
+            bench, control, str(target), script, root, copies.scene, copies.texts, options
+        )
+        found = doctor.work()
         return replace(found, cost=bench.cost, arms=bench.arms, seconds=time.monotonic() - began)
 
 
@@ -151,21 +156,61 @@ def _pool(options: Options, scratch: Path, modules: Sequence[str]) -> Pool:
 
 
 @dataclass
-class _Doctor:
-    """One visit."""
+class _Copies:
+    """Copies of the project's folder, one for each scene."""
 
-    bench: Bench
     scratch: Path
     trees: Trees
-    control: Arm
     root: Path
     script: str
-    target: Target
-    args: Sequence[str]
+    args: tuple[str, ...]
+    _made: int = 0
+
+    def scene(self, made: Joint, run: Run) -> Scene:
+        """The project with a joint prescription made, and a run of it."""
+        folder = self.root
+        if made.texts:
+            self._made += 1
+            snapshot = self.trees.mapped(self.root, self.scratch / SNAPSHOT)
+            folder = patched_folder(snapshot, self.scratch / f"scene{self._made:03d}", made.texts)
+        return Scene(Project(folder, self.script), run, self.args)
+
+    def texts(self, made: Joint) -> dict[str, tuple[str, str]]:
+        """(before, after) of every file that it changes."""
+        found = {}
+        for file, after in made.texts.items():
+            with (self.root / file).open(encoding="utf-8", newline="") as stream:
+                before = stream.read()
+            if before != after:
+                found[file] = (before, after)
+        return found
+
+
+@dataclass
+class Doctor:
+    """One visit.
+
+    Args:
+        bench: runs the arms.
+        control: the training as it is.
+        title: what is treated, in words.
+        script: its file.
+        root: the folder of that file.
+        scene_of: makes the scene in which a joint prescription is in place, with its run.
+        texts_of: (before, after) of the files that a joint prescription changes.
+        options: how to look.
+    """
+
+    bench: Bench
+    control: Arm
+    title: str
+    script: str
+    root: Path
+    scene_of: Callable[[Joint, Run], Scene]
+    texts_of: Callable[[Joint], dict[str, tuple[str, str]]]
     options: Options
     measure: str = ""  # what is shown of an outcome
     outcome: str = ""  # its name in words
-    _folders: int = 0
 
     def work(self) -> Fix:
         control = self.control
@@ -179,7 +224,7 @@ class _Doctor:
         diagnosis = diagnose(run)
         diagnosis = replace(
             diagnosis,
-            meta={**diagnosis.meta, "script": str(self.target), "script_exit": control.status},
+            meta={**diagnosis.meta, "script": self.title, "script_exit": control.status},
         )
         plain = Fix(diagnosis, run, self.script, self.root)
         refused = control.failed and control.done.get("refused")
@@ -188,7 +233,7 @@ class _Doctor:
         if not diagnosis.alarms:
             why = "" if run.steps else "No optimiser step was seen, so there is nothing to judge."
             return replace(plain, why=why)
-        scene = Scene(Project(self.root, self.script), run, tuple(self.args))
+        scene = self.scene_of(Joint(), run)
         found = sources(control)
         if not found:
             return self._unscored(plain, scene)
@@ -199,7 +244,7 @@ class _Doctor:
         if untrue is not None:
             return replace(plain, refusals=untrue[1], why=untrue[0])
         search = Search(
-            self.bench, scene, diagnosis, control, source, self._folder,
+            self.bench, scene, diagnosis, control, source, self.scene_of,
             self.options.policy, self.options.seed,
         )  # fmt: skip
         search.run()
@@ -236,13 +281,6 @@ class _Doctor:
             "`val acc 0.93` at the end.",
         )
 
-    def _folder(self, made: Joint) -> Path:
-        """A folder that holds the project with a joint prescription made."""
-        self._folders += 1
-        base = self.scratch / f"scene{self._folders:03d}"
-        snapshot = self.trees.mapped(self.root, self.scratch / SNAPSHOT)
-        return patched_folder(snapshot, base, made.texts)
-
     # -- proof --------------------------------------------------------------------------------
 
     def _prove(self, plain: Fix, search: Search, source: Source) -> Fix:
@@ -269,8 +307,7 @@ class _Doctor:
         done = replace(plain, trials=tuple(trials))
         if chosen is None:
             return replace(done, why=_why_not(search, trials))
-        texts = {f: (self._before(f), t) for f, t in chosen.joint.texts.items()}
-        texts = {f: pair for f, pair in texts.items() if pair[0] != pair[1]}
+        texts = self.texts_of(chosen.joint)
         return replace(
             done,
             accepted=True,
@@ -284,10 +321,6 @@ class _Doctor:
                 "after": curve(chosen.arm, source, self.measure),
             },
         )
-
-    def _before(self, file: str) -> str:
-        with (self.root / file).open(encoding="utf-8", newline="") as stream:
-            return stream.read()
 
     def _confirm(
         self, tried: Tried, source: Source, alpha: float

@@ -85,6 +85,7 @@ class Fix:
     seconds: float = 0.0
     arms: int = 0
     why: str = ""
+    in_memory: bool = False  # of objects in this process: there is no file and no patch
 
     @property
     def healthy(self) -> bool:

@@ -98,6 +98,7 @@ class Samples:
         self._within = False
         self._optimizers: dict[int, int] = {}
         self._probe: Probe | None = None
+        self._undo: list[Callable[[], None]] = []
 
     def attach(self, probe: Probe) -> None:
         """Watch from now on, around whatever the probe has put on the same functions."""
@@ -113,6 +114,7 @@ class Samples:
             original = getattr(functional, name)
             wrapped.__prepare_scriptable__ = lambda original=original: original  # type: ignore[attr-defined]
             setattr(functional, name, wrapped)
+            self._undo.append(functools.partial(setattr, functional, name, original))
 
         def stepped(optimizer: Any, *_: Any) -> None:
             if self.closed or torch.compiler.is_compiling():
@@ -122,7 +124,7 @@ class Samples:
             self._evaluations()
             self.step = max(self.step, count)
 
-        register_optimizer_step_post_hook(stepped)
+        self._undo.append(register_optimizer_step_post_hook(stepped).remove)
         self._probe, finish = probe, probe.finish
 
         def finished(*args: Any, **kwargs: Any) -> None:
@@ -216,6 +218,12 @@ class Samples:
         call = _rows(found.name, found.prediction, found.target, {}, self.step, ROWS, CALL)
         if call is not None:
             self._train(found.name, ("by hand",), call)
+
+    def detach(self) -> None:
+        """Take everything off again, before the probe does: where the process lives on."""
+        self.close()
+        while self._undo:
+            self._undo.pop()()
 
     def close(self) -> None:
         """The training is over."""

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from penlight.core.finding import Diagnosis
+from penlight.core.run import Run
 from penlight.diagnosis import diagnose
 from penlight.edits.learning_rate import TOO_LOW
 from penlight.edits.scene import Scene
-from penlight.edits.source import Project
 from penlight.trial.arms import Arm
 from penlight.trial.bench import Bench, Spent
 from penlight.trial.decide import FEWEST, Verdict
@@ -81,7 +80,7 @@ class Search:
         diagnosis: of that run.
         control: that run's arm.
         source: where outcomes are read.
-        folder: makes a folder with these texts in place, for a scene.
+        scene_of: makes the scene in which a joint prescription is in place, with its run.
         policy: how candidates are chosen: "doctor", or for comparison "random" and "rate".
     """
 
@@ -90,7 +89,7 @@ class Search:
     diagnosis: Diagnosis
     control: Arm
     source: Source
-    folder: Callable[[Joint], Path]
+    scene_of: Callable[[Joint, Run], Scene]
     policy: str = "doctor"
     seed: int = 0
     tried: list[Tried] = field(default_factory=list)
@@ -209,12 +208,11 @@ class Search:
         return scene, diagnose(scene.run)
 
     def _scene_of(self, made: Joint, arm: Arm | None = None) -> Scene:
-        project = Project(self.folder(made), self.scene.project.script)
         run = arm.run if arm is not None else self.scene.run
         if arm is None:
             found = next((t for t in self.tried if t.joint.key == made.key), None)
             run = found.arm.run if found is not None else run
-        return Scene(project, run, self.scene.argv)
+        return self.scene_of(made, run)
 
     # -- for comparison -----------------------------------------------------------------------
 
