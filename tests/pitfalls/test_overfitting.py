@@ -107,6 +107,7 @@ def test_accuracy_falls_while_the_training_loss_falls():
         ([0.6, 0.72, 0.8, 0.79, 0.78, 0.77, 0.77, 0.76], FALLING),  # under five points
         ([0.6, 0.72, 0.8, 0.78, 0.75, 0.72, 0.79, 0.69], FALLING),  # one bad pass
         ([0.6, 0.72, 0.8, 0.78, 0.75, 0.72, 0.7, 0.69], FALLING[::-1]),  # training gets worse, too
+        ([0.6, 0.72, 0.8, 0.5, 0.55, 0.6, 0.65, 0.69], FALLING),  # the next task, judged alike
     ],
 )
 def test_a_wobble_of_accuracy_is_nothing(accuracies, curve):
