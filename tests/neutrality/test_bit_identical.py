@@ -151,7 +151,29 @@ def recurrent() -> Trace:
     return losses, [p.detach().clone() for p in parameters], torch.rand(3)
 
 
-TRAININGS = [plain, closure, gan, accumulated_bf16, checkpointed, recurrent]
+def attentive() -> Trace:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.embed = nn.Linear(10, 4 * 16)
+            self.block = nn.TransformerEncoderLayer(16, 2, 32, dropout=0.1, batch_first=True)
+            self.attend = nn.MultiheadAttention(16, 2, dropout=0.1, batch_first=True)
+            self.head = nn.Linear(16, 3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            with torch.autocast("cpu", dtype=torch.bfloat16):
+                x = self.block(self.embed(x).unflatten(-1, (4, 16)))
+                x = x + self.attend(x, x, x)[0]
+                q = x.unflatten(-1, (2, 8)).transpose(1, 2)
+                x = F.scaled_dot_product_attention(q, q, q, dropout_p=0.1, is_causal=True)
+                return self.head(x.transpose(1, 2).flatten(2).mean(1)).float()
+
+    torch.manual_seed(0)
+    net = Net()
+    return loop(net, torch.optim.AdamW(net.parameters(), lr=1e-3))
+
+
+TRAININGS = [plain, closure, gan, accumulated_bf16, checkpointed, recurrent, attentive]
 
 
 def watched(training: Callable[[], Trace]) -> tuple[Trace, MemorySink]:

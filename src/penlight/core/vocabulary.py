@@ -109,6 +109,20 @@ SATURATED_SHARE = Signal(
     "activation",
     "Share of sigmoid or tanh units whose mean slope over a batch is under 5% of its maximum.",
 )
+ATTENTION_LOGIT = Signal(
+    "attention_logit",
+    "1",
+    "module",
+    "Largest magnitude of q . k times the scale over the pairs that no mask takes out, on a "
+    "sample: the first row of the batch, 4 heads, 64 queries, 512 keys.",
+)
+ATTENTION_ENTROPY = Signal(
+    "attention_entropy",
+    "share",
+    "module",
+    "Entropy of the attention weights over log(keys that may be seen), mean over the queries of "
+    "that sample: 1 when all keys weigh the same, 0 when one has it all.",
+)
 
 SIGNALS: dict[str, Signal] = {
     value.name: value for value in list(globals().values()) if isinstance(value, Signal)

@@ -162,7 +162,6 @@ class Forward:
     def _leaf(self, module: nn.Module, args: Any, output: Any) -> None:
         state = self.state
         tensor = first_tensor(output)
-        found = state.models.modules.get(id(module))
         if (
             tensor is None
             or not tensor.is_floating_point()
@@ -170,7 +169,7 @@ class Forward:
             or not measurable(tensor)
         ):
             return
-        site = state.models.site(module) if found else self._late(module)
+        site = self.site(module)
         calls = self.calls[site] = self.calls.get(site, 0) + 1
         if calls > OFTEN and not state.room():
             return  # an evaluation with gradients on, or a loop that never steps
@@ -188,13 +187,14 @@ class Forward:
             watch = state.ledger.guard("gradient hooks", self._gradient(site), anywhere=True)
             tensor.register_hook(watch)
 
-    def _late(self, module: nn.Module) -> str:
-        """Name for a leaf that ran before its root was known or belongs to none."""
-        top = self.stack[0] if self.stack else module
-        root = self.state.models.root(top)
-        if root is not None:
-            self.state.models.name(root)
-        return self.state.models.site(module)
+    def site(self, module: nn.Module) -> str:
+        """Name of a module that runs now, or has just run; its root may not be known yet."""
+        models = self.state.models
+        if id(module) not in models.modules:
+            root = models.root(self.stack[0] if self.stack else module)
+            if root is not None:
+                models.name(root)
+        return models.site(module)
 
     def _gradient(self, site: str) -> Any:
         def hook(grad: Tensor) -> None:

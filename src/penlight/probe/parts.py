@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 
 from penlight.core import facts as f
 from penlight.core.vocabulary import OUTPUT_GRAD
+from penlight.probe.attention import Attention
 from penlight.probe.compare import Comparisons
 from penlight.probe.exam import Exam
 from penlight.probe.forward import Forward
@@ -48,6 +49,7 @@ class Parts:
         ledger.calibrate()
         self.forward.calibrate()
         self._patch_dropout(patches)
+        self.attention = Attention(self.state, self.forward, patches)
         self.objectives = Objectives(self.state, self.forward, patches)
         self.comparisons = Comparisons(self.state, self.forward, patches)
         self.comparisons.elsewhere = self.objectives.scoring
@@ -135,14 +137,6 @@ class Parts:
             return dropout(input, p, training, inplace)
 
         patches.wrap(nn.functional, "dropout", watched)
-        attention = nn.functional.scaled_dot_product_attention
-
-        def watched_attention(*args: Any, **kwargs: Any) -> Tensor:
-            if not torch.compiler.is_compiling():
-                seen(float(kwargs.get("dropout_p", args[4] if len(args) > 4 else 0.0)) > 0)
-            return attention(*args, **kwargs)
-
-        patches.wrap(nn.functional, "scaled_dot_product_attention", watched_attention)
 
     def _patch_compile(self, patches: Patches) -> None:
         state = self.state
