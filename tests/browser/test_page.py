@@ -164,6 +164,25 @@ def test_every_picture_has_words_and_a_table(show, make, judge):
     expect(there.locator("[data-table=loss] table")).to_contain_text("validation")
 
 
+def test_attention_is_drawn_where_there_is_some(show, make, judge):
+    run = make()
+    assert show(Arm(run, judge(run))).page.locator("#logits, #attention").count() == 0
+    t = np.arange(60)
+    series = {(s, x): run.series(s, x) for s in ("loss", "output_grad") for x in run.sites(s)}
+    for site, size in (("blocks.0.attend", 4.0), ("blocks.1.attend", 40.0)):
+        values = np.linspace(1, size, 60)
+        series["attention_logit", site] = Series("attention_logit", site, t, values)
+        series["attention_entropy", site] = Series("attention_entropy", site, t, 1 / values)
+    there = show(Arm(Run(series, run.facts), judge(run))).page
+    for picture, last in (("logits", "40"), ("attention", "0.025")):
+        assert there.locator(f"#{picture} canvas").first.evaluate(INK)["drawn"] > 0.003
+        legend = there.locator(f"#{picture} .legend").inner_text()
+        assert "blocks.0.attend (first)" in legend
+        assert "blocks.1.attend (last)" in legend
+        there.locator(f"[data-table={picture}] summary").click()
+        expect(there.locator(f"[data-table={picture}] table > tr").last).to_contain_text(last)
+
+
 def test_what_else_it_could_have_been_is_told(show, make, judge):
     run = make()
     there = show(Arm(run, judge(run))).page

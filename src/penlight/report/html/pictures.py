@@ -14,6 +14,8 @@ from penlight.core.finding import Diagnosis
 from penlight.core.run import Run, Series
 from penlight.core.vocabulary import (
     ACT_RMS,
+    ATTENTION_ENTROPY,
+    ATTENTION_LOGIT,
     DEAD_SHARE,
     GRAD_NORM,
     LOSS,
@@ -61,6 +63,8 @@ class Pictures:
             "updates": self.updates(),
             "dead": self.shares(DEAD_SHARE.name),
             "saturated": self.shares(SATURATED_SHARE.name),
+            "logits": self.shares(ATTENTION_LOGIT.name),
+            "attention": self.shares(ATTENTION_ENTROPY.name),
         }
 
     def keep(self, series: Series) -> int:
@@ -172,7 +176,7 @@ class Pictures:
         return self._rows(self.run.series(UPDATE_RATIO, x) for x in names)
 
     def shares(self, signal: str) -> list[dict[str, Any]]:
-        """A share for each activation, from input to output."""
+        """A number for each activation or attention, from input to output."""
         place = {m.name: m.order for m in self.run.modules}
         found = sorted(
             self.run.every(signal), key=lambda s: place.get(s.site.split(":")[0], len(place))

@@ -129,7 +129,7 @@ def content(
         picture["label"] = w.clean(arm.label)
     has = {
         key: any(p[key] for p in pictures)
-        for key in ("light", "loss", "updates", "dead", "saturated")
+        for key in ("light", "loss", "updates", "dead", "saturated", "logits", "attention")
     }
     has["valid"] = any(p["loss"] and p["loss"]["valid"] for p in pictures)
     curves = cured["curves"] if cured else {}

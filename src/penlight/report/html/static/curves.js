@@ -273,18 +273,19 @@ function blend(at) {
   return `rgb(${a.slice(0, 3).map((v, i) => Math.round(v + (b[i] - v) * at)).join(",")})`;
 }
 
-function updateCurves(holder) {
+// A line for each layer that has numbers of this kind.
+function layerCurves(holder, key, options) {
   holder.replaceChildren();
-  const arms = data.arms.filter((arm) => arm.updates.length);
+  const arms = data.arms.filter((arm) => arm[key].length);
   for (const arm of arms) {
-    const total = arm.updates.length;
-    const lines = arm.updates.map((row, i) => ({ ...series(row.series), label: row.name, stroke: blend(total > 1 ? i / (total - 1) : 1), width: total > 40 ? 1 : 1.5 }));
+    const total = arm[key].length;
+    const lines = arm[key].map((row, i) => ({ ...series(row.series), label: row.name, stroke: blend(total > 1 ? i / (total - 1) : 1), width: total > 40 ? 1 : 1.5 }));
     if (arm.label) holder.append(make("h3", {}, arm.label));
-    if (!lines.some((l) => l.y.some((v) => v > 0))) {
+    if (key === "updates" && !lines.some((l) => l.y.some((v) => v > 0))) {
       holder.append(make("p", {}, "Not one of these weights moved in any step that was looked at."));
       continue;
     }
-    curve(holder, lines, { log: true, tall: arms.length > 1 ? 220 : 280, band: data.band });
+    curve(holder, lines, { tall: arms.length > 1 ? 220 : 280, ...options });
     if (total > 1) holder.append(legend([{ ...lines[0], label: `${lines[0].label} (first)` }, { ...lines[total - 1], label: `${lines[total - 1].label} (last)` }]));
   }
 }

@@ -6,7 +6,9 @@ const PICTURES = {
   dead: (holder) => heat(holder, "dead"),
   saturated: (holder) => heat(holder, "saturated"),
   loss: lossCurve,
-  updates: updateCurves,
+  updates: (holder) => layerCurves(holder, "updates", { log: true, band: data.band }),
+  logits: (holder) => layerCurves(holder, "logits", { log: true }),
+  attention: (holder) => layerCurves(holder, "attention", { zero: true, level: { value: 1 } }),
   cure: cureCurve,
 };
 
