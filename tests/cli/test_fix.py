@@ -235,12 +235,12 @@ def test_killed_it_leaves_no_process(shell: Shell, temp: Path) -> None:
     process.kill()
     process.wait()
     process.stderr.close()
-    for _ in range(600):
-        if not arms_of(shell):
+    for _ in range(1200):
+        if not arms_of(shell) and not list(temp.iterdir()):
             break
         time.sleep(0.05)
     assert arms_of(shell) == []
-    assert temp.exists()
+    assert list(temp.iterdir()) == []
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import shutil
 import signal
 import sys
@@ -83,6 +84,8 @@ def command(
 
     if words_of(ctx)[0] == COMMAND:
         ctx.fail("penlight fix edits a script, so name one (or -m module), not a command.")
+    if not hasattr(os, "fork"):
+        raise PenlightError("penlight fix forks its trials and needs Linux, macOS or WSL.")
     if ranks.place().world > 1:
         raise PenlightError("penlight fix tries one process at a time: start it without torchrun.")
     if importlib.util.find_spec("torch") is None:

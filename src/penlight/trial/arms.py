@@ -149,7 +149,7 @@ class Zygote:
         env["PYTHONPATH"] = os.pathsep.join(dict.fromkeys([*paths, source]))
         words = [sys.executable, "-m", "penlight.trial.zygote"]
         self._process = subprocess.Popen(
-            [*words, str(scratch / SNAPSHOT), *modules],
+            [*words, str(scratch / SNAPSHOT), str(os.getpid()), *modules],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

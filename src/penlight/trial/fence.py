@@ -89,7 +89,7 @@ class Fence:
     def _check(self, path: str, folder: int, follow: bool, keep: bool) -> None:
         if not path or path.startswith(FREE):
             return
-        start = os.readlink(f"/proc/self/fd/{folder}") if folder >= 0 else os.getcwd()  # noqa: PTH109, PTH115
+        start = _folder_of(folder) if folder >= 0 else os.getcwd()  # noqa: PTH109
         full = os.path.abspath(os.path.join(start, path))  # noqa: PTH100, PTH118
         if _below(full, self.scratch):
             self._own(full, follow, keep)
@@ -149,6 +149,16 @@ class Fence:
             original(this, name)
 
         writer.__init__ = checked
+
+
+def _folder_of(handle: int) -> str:
+    """The path of an open folder."""
+    if sys.platform == "darwin":
+        import fcntl
+
+        path: bytes = fcntl.fcntl(handle, fcntl.F_GETPATH, b"\0" * 1024)
+        return os.fsdecode(path.rstrip(b"\0"))
+    return os.readlink(f"/proc/self/fd/{handle}")  # noqa: PTH115
 
 
 def _below(path: str, root: str) -> bool:

@@ -12,6 +12,7 @@ import ctypes
 import json
 import os
 import select
+import shutil
 import signal
 import sys
 import time
@@ -29,8 +30,14 @@ class Child:
     late: bool = False
 
 
-def serve(snapshot: Path, modules: list[str]) -> None:
-    """Answer requests until the input ends."""
+def serve(snapshot: Path, parent: int, modules: list[str]) -> None:
+    """Answer requests until the input ends.
+
+    Args:
+        snapshot: what arms start from; its folder goes when the parent has died.
+        parent: the process that asks.
+        modules: what to load besides torch.
+    """
     replies = os.fdopen(os.dup(1), "w", buffering=1)
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 1)
@@ -56,6 +63,9 @@ def serve(snapshot: Path, modules: list[str]) -> None:
     finally:
         for pid in children:
             _kill(pid)
+            os.waitpid(pid, 0)
+        if os.getppid() != parent:  # nobody else is left to tidy up
+            shutil.rmtree(snapshot.parent, ignore_errors=True)
 
 
 def _fork(folder: str, snapshot: Path, seconds: float) -> Child:
@@ -137,4 +147,4 @@ def _preload(modules: list[str]) -> None:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    serve(Path(sys.argv[1]), sys.argv[2:])
+    serve(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3:])
