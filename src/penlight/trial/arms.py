@@ -183,7 +183,7 @@ class Zygote:
             raise PenlightError("The process that runs the trials has died.", 1)
         *lines, self._buffer = (self._buffer + read).split(b"\n")
         found: list[dict[str, Any]] = [json.loads(line) for line in lines]
-        return [each for each in found if "folder" in each]
+        return found
 
     def close(self) -> None:
         """End it and its arms."""

@@ -43,7 +43,6 @@ def serve(snapshot: Path, parent: int, modules: list[str]) -> None:
     os.dup2(null, 1)
     os.environ["MPLBACKEND"] = "Agg"  # no window opens from a trial
     _preload(modules)
-    replies.write('{"ready": true}\n')
     children: dict[int, Child] = {}
     try:
         buffer = b""
