@@ -183,6 +183,31 @@ def test_attention_is_drawn_where_there_is_some(show, make, judge):
         expect(there.locator(f"[data-table={picture}] table > tr").last).to_contain_text(last)
 
 
+def test_the_light_before_and_after_a_cure_is_in_one_card(show, make, judge):
+    run = make()
+    light = {
+        "before": [[f"net.{i}", 10.0 ** (i - 7)] for i in range(8)],
+        "after": [[f"net.{i}", 0.9 ** (7 - i)] for i in range(8)],
+    }
+    fix = {"trials": [], "why": "It works.", "patch": "+x", "light": light}
+    there = show(Arm(run, judge(run)), fix=fix).page
+    beams = there.locator(".fix #beams")
+    assert beams.locator(".beam").count() == 2
+    assert beams.locator("text.arm").all_text_contents() == ["without the change", "with it"]
+    fills = there.locator(".stage polygon").evaluate_all("l => l.map(x => x.getAttribute('fill'))")
+    assert len(set(fills)) == 3, "each beam has colours of its own"
+    dark = beams.locator(".pane[data-arm='0'][data-layer='0']")
+    dark.hover()
+    assert "1 in 10 million of the light" in beams.locator(".tip").inner_text()
+    dark.click()
+    assert not there.locator("#history").is_visible()
+    beams.locator(".pane[tabindex='0']").focus()
+    there.keyboard.press("End")
+    assert "net.7" in beams.locator(".tip").inner_text()
+    there.locator("[data-table=beams] summary").click()
+    expect(there.locator("[data-table=beams] table > tr")).to_have_count(16)
+
+
 def test_what_else_it_could_have_been_is_told(show, make, judge):
     run = make()
     there = show(Arm(run, judge(run))).page

@@ -258,6 +258,8 @@ def test_a_cure_is_shown_with_its_pairs_and_its_patch(cases, tmp_path):
         "confirmed": True,
         "outcome": "error rate",
         "curves": {"before": [[0, 0.9], [9, 0.8]], "after": [[0, 0.9], [9, 0.1], ["?", 3]]},
+        "light": {"before": [["net.0", 1e-6], ["net.2", 1e-3], [EVIL, 1.0], ["x", "?"], 3],
+                  "after": [["net.0", 0.5], ["net.2", 0.7], ["net.4", 1.0]]},
         "instructions": [{"do": "Warm up", "why": "a factory", "instruction": "Edit it"}, 3],
         "why": None,
     }  # fmt: skip
@@ -269,6 +271,15 @@ def test_a_cure_is_shown_with_its_pairs_and_its_patch(cases, tmp_path):
     assert "Also tried: 1 change" in Tags(text).text
     cure = data_of(text)["cure"]
     assert unpacked(data_of(text), cure["after"])[1].tolist() == pytest.approx([0.9, 0.1])
+    before, after = data_of(text)["beams"]
+    assert [(x["name"], x["left"]) for x in before["light"]] == [
+        ("net.0", 1e-6), ("net.2", 1e-3), (EVIL, 1.0)
+    ]  # fmt: skip
+    assert (after["label"], len(after["light"])) == ("with it", 3)
+    fix["light"]["after"].pop()
+    short = page(Arm(run, diagnosis), fix=fix)
+    assert data_of(short)["beams"] == []
+    assert 'id="beams"' not in short
     said = Tags(text).text
     for words in (
         "What no edit could make",

@@ -13,6 +13,7 @@ from penlight.core import facts as f
 from penlight.core.vocabulary import OUTPUT_GRAD, Signal
 
 Array = npt.NDArray[np.float64]
+RECENT = 20  # looks: the light of now is the median over so many of the last ones
 
 
 @dataclass(frozen=True)
@@ -213,3 +214,12 @@ class Run:
                 values = own.values[here][lit] / lamp.values[there][lit]
             result[name] = Series("light", name, steps[lit], values)
         return result
+
+    @cached_property
+    def light_now(self) -> dict[str, float]:
+        """The light left at each module site, input first: the median of the last looks."""
+        return {
+            site: float(np.median(series.finite.values[-RECENT:]))
+            for site, series in self.light.items()
+            if series.finite
+        }

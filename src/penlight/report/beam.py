@@ -5,29 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 from rich.cells import cell_len, set_cell_size
 from rich.style import Style
 from rich.text import Text
 
-from penlight.core.run import Run
 from penlight.report.words import tiny
 
 FEWEST = 4  # layers that make a picture worth looking at
-RECENT = 20  # the picture shows the median over so many of the last samples
 DECADES = 8.0  # from full light to darkness
 WIDEST, NARROWEST = 11, 2  # columns of one pane
 _SHADES = {True: " .-+#", False: " ░▒▓█"}
 _PALETTE = ((22, 16, 40), (87, 16, 110), (188, 55, 84), (249, 142, 9), (252, 246, 190))
-
-
-def light_now(run: Run) -> dict[str, float]:
-    """The light left at each layer, input first; the last samples' median."""
-    return {
-        site: float(np.median(series.finite.values[-RECENT:]))
-        for site, series in run.light.items()
-        if series.finite
-    }
 
 
 def beam(light: Mapping[str, float], width: int, *, colour: bool, ascii_only: bool) -> list[Text]:

@@ -188,7 +188,7 @@ def _listed(findings: Sequence[Finding]) -> str:
 
 
 def _flashlight(sheet: Sheet, run: Run) -> None:
-    light = {sheet.safe(name): value for name, value in beam.light_now(run).items()}
+    light = {sheet.safe(name): value for name, value in run.light_now.items()}
     if len(light) < beam.FEWEST:
         return
     first, *_, last = light

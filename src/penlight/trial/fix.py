@@ -320,6 +320,7 @@ class Doctor:
                 "before": curve(self.control, source, self.measure),
                 "after": curve(chosen.arm, source, self.measure),
             },
+            light={"before": self.control.run.light_now, "after": chosen.arm.run.light_now},
         )
 
     def _confirm(

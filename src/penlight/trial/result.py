@@ -63,6 +63,7 @@ class Fix:
         refusals: prescriptions that could not be made in the source.
         after: the diagnosis of the patched script.
         curves: outcomes over the steps, "before" and "after".
+        light: what is left of it at each layer in the same two runs, likewise.
         cost: runs of the script as it is that the whole search took.
         why: one sentence about why there is no patch; '' when there is one.
         error: how the script as it is ended, when it crashed.
@@ -81,6 +82,7 @@ class Fix:
     after: Diagnosis | None = None
     outcome: str = ""
     curves: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
+    light: dict[str, dict[str, float]] = field(default_factory=dict)
     cost: float = 0.0
     seconds: float = 0.0
     arms: int = 0
@@ -108,6 +110,7 @@ class Fix:
             "after": self.after.to_json() if self.after is not None else None,
             "outcome": self.outcome,
             "curves": {name: [list(p) for p in points] for name, points in self.curves.items()},
+            "light": {name: [list(x) for x in left.items()] for name, left in self.light.items()},
             "cost": {
                 "runs": round(self.cost, 2),
                 "arms": self.arms,

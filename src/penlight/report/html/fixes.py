@@ -13,6 +13,7 @@ import numpy as np
 from penlight.core.run import Series
 from penlight.report import words as w
 
+FEWEST = 3  # layers that make a flashlight
 VERDICTS = {
     "accept": "better",
     "harmful": "worse",
@@ -56,6 +57,7 @@ def shown(fix: Mapping[str, Any] | None) -> dict[str, Any] | None:
         ],
         "outcome": _text(fix.get("outcome")) or "outcome",
         "curves": _curves(fix.get("curves")),
+        "beams": _beams(fix.get("light")),
     }
     return found if trials or found["patch"] or found["why"] else None
 
@@ -83,6 +85,21 @@ def _curves(value: object) -> dict[str, Series]:
         values = np.array([pairs[s] for s in steps], np.float64)
         found[name] = Series(name, "", np.array(steps, np.int64), values)
     return found if all(len(s) > 1 for s in found.values()) else {}
+
+
+def _beams(value: object) -> list[dict[str, Any]]:
+    """The light left at each layer before and after the change, where both make a picture."""
+    found = []
+    for name, label in (("before", "without the change"), ("after", "with it")):
+        points = value.get(name) if isinstance(value, Mapping) else None
+        rows = [
+            {"name": w.clean(x[0]), "kind": "", "source": "", "left": left}
+            for x in (points if isinstance(points, list) else [])
+            if isinstance(x, list) and len(x) == 2 and isinstance(x[0], str)
+            and (left := _number(x[1])) is not None and left >= 0
+        ]  # fmt: skip
+        found.append({"label": label, "light": rows})
+    return found if all(len(x["light"]) >= FEWEST for x in found) else []
 
 
 def _listed(value: object) -> list[Mapping[str, Any]]:

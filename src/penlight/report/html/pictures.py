@@ -11,7 +11,7 @@ import numpy as np
 
 from penlight.core.facts import NonFinite, Predictions
 from penlight.core.finding import Diagnosis
-from penlight.core.run import Run, Series
+from penlight.core.run import RECENT, Run, Series
 from penlight.core.vocabulary import (
     ACT_RMS,
     ATTENTION_ENTROPY,
@@ -26,10 +26,9 @@ from penlight.core.vocabulary import (
 from penlight.pitfalls._curves import chance_loss, loss_curve
 from penlight.pitfalls._evaluations import held_out_passes
 from penlight.report import words as w
-from penlight.report.beam import RECENT
+from penlight.report.html.fixes import FEWEST
 from penlight.report.html.packing import Pack, means, thin
 
-FEWEST = 3  # layers that make a flashlight
 MAIN = 300  # spans of steps in the picture of the loss
 SMOOTH = 80  # points of its mean
 ROOM = 9_000  # spans over all layers together: what a page of ordinary size can hold
@@ -89,17 +88,15 @@ class Pictures:
     def light(self) -> list[dict[str, Any]]:
         """The layers from input to output; empty when they are too few for a picture."""
         rows = []
-        for name, series in self.run.light.items():
-            if not series.finite:
-                continue
+        for name, left in self.run.light_now.items():
+            series = self.run.light[name]
             module = self.run.module(name)
             rows.append(
                 {
                     "name": w.clean(name),
                     "kind": w.clean(module.type) if module else "",
                     "source": w.clean(w.place(module.source)) if module and module.source else "",
-                    # The median of the last looks, as the terminal shows it.
-                    "left": float(np.median(series.finite.values[-RECENT:])),
+                    "left": left,
                     "series": self.keep(series),
                     "more": self._history(name),
                 }

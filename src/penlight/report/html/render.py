@@ -23,7 +23,6 @@ from penlight.core.run import Run
 from penlight.core.vocabulary import ACCURACY
 from penlight.report import told
 from penlight.report import words as w
-from penlight.report.beam import light_now
 from penlight.report.html import findings, fixes
 from penlight.report.html.packing import Pack, thin
 from penlight.report.html.pictures import BAND, Pictures
@@ -135,6 +134,7 @@ def content(
     curves = cured["curves"] if cured else {}
     data = {
         "cure": {name: pack.add(thin(series, SPANS)) for name, series in curves.items()},
+        "beams": cured["beams"] if cured else [],
         "arms": pictures,
         "band": BAND,
         "trials": [
@@ -205,7 +205,7 @@ def _summary(arm: Arm) -> dict[str, Any]:
     elif end is not None and end.script_exit:
         trouble = f"The script ended with exit code {end.script_exit}."
     card = catalogue().get(causes[0].pitfall) if causes else None
-    light = light_now(run)
+    light = run.light_now
     names = list(light)
     return {
         "label": w.clean(arm.label),
@@ -244,7 +244,7 @@ def _numbers(arm: Arm) -> list[dict[str, str]]:
     elif series:
         value = 100 * float(series.tail(0.1).mean())
         found.append({"value": f"{value:.1f}%", "name": "training accuracy"})
-    light = light_now(run)
+    light = run.light_now
     if light and next(iter(light.values())) < DARK and arm.diagnosis.alarms:
         value = next(iter(light.values()))
         found.insert(0, {"value": w.part(value), "name": "of the light reaches the first layer"})

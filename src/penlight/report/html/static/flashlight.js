@@ -3,8 +3,8 @@
 const NARROW = 560; // below this the beam falls from top to bottom
 let beamAt = 0; // the layer that has the focus
 
-function flashlight(stage) {
-  const arms = data.arms.filter((arm) => arm.light.length);
+function flashlight(stage, all) {
+  const arms = all.filter((arm) => arm.light.length);
   const width = Math.max(280, stage.clientWidth);
   const upright = width < NARROW;
   const scene = upright ? standing(arms, width) : lying(arms, width);
@@ -16,7 +16,7 @@ function flashlight(stage) {
     "aria-label": "The light left at each layer, from the input to the loss",
   });
   svg.append(definitions());
-  scene.beams.forEach((beam, i) => svg.append(oneBeam(beam, arms[i], i, upright)));
+  scene.beams.forEach((beam, i) => svg.append(oneBeam(beam, arms[i], i, upright, stage.id)));
   const tip = make("div", { class: "tip", role: "status", hidden: "" });
   stage.replaceChildren(svg, tip);
   wire(stage, svg, tip, arms);
@@ -73,14 +73,14 @@ function definitions() {
   return draw("defs", {}, soft, halo, metal);
 }
 
-function oneBeam(beam, arm, which, upright) {
+function oneBeam(beam, arm, which, upright, stage) {
   const group = draw("g", { class: "beam", "data-arm": which });
   const rows = arm.light;
   const gap = beam.length / rows.length;
   // The layer nearest to the loss stands nearest to the lamp.
   const place = (i) => (rows.length - 1 - i + 0.72) * gap;
   const spread = (along) => beam.half * (0.5 + 0.42 * (along / beam.length));
-  const fill = ramp(group, beam, rows, place, gap, which, upright);
+  const fill = ramp(group, beam, rows, place, gap, `${stage}-${which}`);
   const cone = [[-2, -spread(0)], [beam.length, -spread(beam.length)], [beam.length, spread(beam.length)], [-2, spread(0)]];
   const shape = cone.map(([a, c]) => beam.point(a, c).join(",")).join(" ");
   group.append(
@@ -100,8 +100,7 @@ function oneBeam(beam, arm, which, upright) {
 }
 
 // The colours along a beam: even between two panes, changing at the glass.
-function ramp(group, beam, rows, place, gap, which, upright) {
-  const id = `light-${which}`;
+function ramp(group, beam, rows, place, gap, id) {
   const [x1, y1] = beam.point(0, 0);
   const [x2, y2] = beam.point(beam.length, 0);
   const gradient = draw("linearGradient", { id, gradientUnits: "userSpaceOnUse", x1, y1, x2, y2 });
@@ -144,7 +143,7 @@ function pane(beam, row, i, rows, along, gap, thick, which, upright) {
   const focus = data.focus === row.name && which === 0;
   const group = draw("g", {
     class: `pane${focus ? " named" : ""}${gap < 7 ? " dense" : ""}`,
-    role: "button",
+    role: row.series === undefined ? "img" : "button",
     tabindex: i === beamAt && which === 0 ? "0" : "-1",
     "data-layer": i,
     "data-arm": which,
@@ -323,11 +322,13 @@ function move(svg, pane, goal) {
 
 function choose(svg, pane, arms) {
   const arm = arms[pane.dataset.arm];
-  openHistory(arm, arm.light[Number(pane.dataset.layer)]);
+  const row = arm.light[Number(pane.dataset.layer)];
+  if (row.series !== undefined) openHistory(arm, row);
 }
 
 function close() {
   const box = document.getElementById("history");
+  if (!box) return;
   box.hidden = true;
   box.replaceChildren();
 }

@@ -1,7 +1,8 @@
 // Puts the pictures where they belong, and listens.
 
 const PICTURES = {
-  light: flashlight,
+  light: (stage) => flashlight(stage, data.arms),
+  beams: (stage) => flashlight(stage, data.beams),
   flow: (holder) => heat(holder, "flow"),
   dead: (holder) => heat(holder, "dead"),
   saturated: (holder) => heat(holder, "saturated"),
@@ -15,7 +16,7 @@ const PICTURES = {
 function drawAll() {
   charts.forEach(({ chart }) => chart.destroy());
   charts.clear();
-  if (document.getElementById("history")) close();
+  close();
   if (!data.arms) return;
   document.querySelectorAll("[data-picture]").forEach((holder) => PICTURES[holder.dataset.picture](holder));
   document.querySelectorAll("[data-small]").forEach(smallPicture);
@@ -31,9 +32,9 @@ function tableFor(key) {
     table.append(tag === "th" ? make("thead", {}, row) : row);
   };
   const name = (arm, text) => (arm.label ? `${arm.label}: ${text}` : text);
-  if (key === "light") {
+  if (key === "light" || key === "beams") {
     add(["layer", "kind", "light left", "number"], "th");
-    data.arms.forEach((arm) => arm.light.forEach((r) => add([name(arm, r.name), r.kind, part(r.left), number(r.left)])));
+    (key === "light" ? data.arms : data.beams).forEach((arm) => arm.light.forEach((r) => add([name(arm, r.name), r.kind, part(r.left), number(r.left)])));
     return table;
   }
   const rows = data.arms.flatMap((arm) => {
