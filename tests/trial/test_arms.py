@@ -141,3 +141,24 @@ print("loss", 0.5)
     arm = start(train(end=end), args=("--n", "3"))[0]
     assert not arm.failed, arm.error
     assert arm.printed.strip() == "loss 0.5"
+
+
+def test_a_term_without_gradient_is_no_evaluation(start: Start) -> None:
+    aside = f"F.mse_loss(model.weight.detach(), torch.ones(2, 4)); {PLAIN}"
+    kept = pairs(start(train(aside))[0])
+    assert [(p.phase, p.name) for p in kept] == [
+        ("train", "cross_entropy"),
+        ("eval", "cross_entropy"),
+    ]
+
+
+def test_the_terms_of_an_objective_count_together(start: Start) -> None:
+    end = "with torch.no_grad():\n    F.mse_loss(model(x)[:, 0], torch.randn(64))"
+    control, treated = start(train(end=end), train())
+    source = sources(control)[0]
+    assert source.name == "cross_entropy"  # labels before numbers
+    both, one = score(control, source), score(treated, source)
+    assert both is not None
+    assert one is not None
+    assert set(both.measures) == {"error", "missing", "unexplained"}
+    assert set(one.measures) == {"error", "missing"}

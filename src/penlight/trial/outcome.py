@@ -92,8 +92,12 @@ class Pairs:
 
 @dataclass(frozen=True)
 class Source:
-    """Where an outcome is read: "eval" or "train" pairs by index, the probe's "accuracy", or
-    what is "printed" under a name."""
+    """Where an outcome is read: "eval" or "train" pairs, the probe's "accuracy", or what is
+    "printed" under a name.
+
+    Pairs are those of the loss function `name`, the `index`-th place that calls it; of the
+    `index`-th place of all where an edit has put another loss function there.
+    """
 
     kind: str
     index: int = 0
@@ -141,8 +145,8 @@ def sources(arm: Arm) -> list[Source]:
     passes = arm.run.evaluations(held_out=False)
     fresh = arm.run.evaluations() or not passes
     found: list[Source] = []
-    ranked = sorted(range(len(evals)), key=lambda i: -_badness(evals[i], trains))
-    held_out = [Source("eval", i) for i in ranked if scored(evals[i].last, trains)]
+    ranked = sorted(range(len(evals)), key=lambda i: _badness(evals[i], trains), reverse=True)
+    held_out = [_at(evals, i) for i in ranked if scored(evals[i].last, trains)]
     if fresh:
         found += held_out
         if any(p.accuracy is not None for p in passes):
@@ -154,21 +158,50 @@ def sources(arm: Arm) -> list[Source]:
     # Of networks that train against each other no batch tells how well it goes.
     if len({o.source for o in arm.run.optimizers}) < 2:
         order = sorted(range(len(trains)), key=lambda i: -len(trains[i].x))
-        found += [Source("train", i) for i in order if scored(trains[i].last, trains)]
+        found += [_at(trains, i) for i in order if scored(trains[i].last, trains)]
     found += [Source("printed", name=name) for name in named if not _is_score(name)]
     return found
+
+
+def _at(places: Sequence[Pairs], index: int) -> Source:
+    """The source that finds a place again."""
+    name = places[index].name
+    return Source(places[index].phase, sum(p.name == name for p in places[:index]), name)
+
+
+def _with_terms(
+    found: Score | None, place: Pairs, kept: Sequence[Pairs], training: Sequence[Pairs]
+) -> Score | None:
+    """A score with the measures of the other loss functions of the same evaluation."""
+    if found is None or place.phase != "eval":
+        return found
+    measures = dict(found.measures)
+    for other in kept:
+        same = other.phase == "eval" and other.calls[-1, 0] == place.calls[-1, 0]
+        if same and other.name != place.name:
+            term = scored(other.last, training)
+            measures = {**(term.measures if term is not None else {}), **measures}
+    return Score(measures, found.n)
+
+
+def _place(kept: Sequence[Pairs], source: Source) -> Pairs | None:
+    """The place of a source among the pairs that an arm has kept."""
+    places = [p for p in kept if p.phase == source.kind]
+    named = [p for p in places if p.name == source.name] or places
+    return named[source.index] if source.index < len(named) else None
 
 
 def score(arm: Arm, source: Source) -> Score | None:
     """An arm's outcome; None when it left none there."""
     if source.kind in ("eval", "train"):
         kept = pairs(arm)
-        places = [p for p in kept if p.phase == source.kind]
-        if source.index >= len(places):
+        place = _place(kept, source)
+        if place is None:
             return None
         trains = [p for p in kept if p.phase == "train"]
-        found = scored(places[source.index].last, trains)
-        return balanced(places[source.index].last) or found if source.balanced else found
+        if source.balanced and (alike := balanced(place.last)) is not None:
+            return alike
+        return _with_terms(scored(place.last, trains), place, kept, trains)
     if source.kind == "accuracy":
         passes = [p for p in arm.run.evaluations(held_out=False) if p.accuracy is not None]
         if not passes:
@@ -223,10 +256,9 @@ def curve(arm: Arm, source: Source, measure: str = "") -> list[tuple[int, float]
     if source.kind not in ("eval", "train"):
         return []
     kept = pairs(arm)
-    places = [p for p in kept if p.phase == source.kind]
-    if source.index >= len(places):
+    place, trains = _place(kept, source), [p for p in kept if p.phase == "train"]
+    if place is None:
         return []
-    place, trains = places[source.index], [p for p in kept if p.phase == "train"]
     count = len(place.calls)
     group = 1 if source.kind == "eval" else max(1, math.ceil(count / 40))
     points = []
@@ -391,10 +423,10 @@ def _log(name: str, value: float) -> float:
     return math.log(value + SOFT.get(name, 0.0))
 
 
-def _badness(found: Pairs, training: Sequence[Pairs]) -> float:
-    """Of several evaluations the one that goes worst is the one on held-out data."""
+def _badness(found: Pairs, training: Sequence[Pairs]) -> tuple[bool, float]:
+    """Of several evaluations those of labels come first, and the one that goes worst: held out."""
     got = scored(found.last, training)
-    return got.main[1] if got is not None else -1.0
+    return (False, -1.0) if got is None else ("error" in got.measures, got.main[1])
 
 
 # -- printed results ----------------------------------------------------------------------------

@@ -154,13 +154,14 @@ class Samples:
             finally:
                 self._within = False
             given = dict(zip(("input", "target"), args, strict=False)) | kwargs
+            gradients = torch.is_grad_enabled()
             with torch.no_grad():
-                self._take(name, given, result)
+                self._take(name, given, result, gradients)
             return result
 
         return watched
 
-    def _take(self, name: str, given: dict[str, Any], result: Any) -> None:
+    def _take(self, name: str, given: dict[str, Any], result: Any, gradients: bool) -> None:
         import torch
 
         x, y = given.get("input"), given.get("target")
@@ -168,6 +169,8 @@ class Samples:
             return
         if int(torch._C._current_graph_task_id()) != -1:  # recomputed in the backward pass
             return
+        if not result.requires_grad and gradients:
+            return  # a term that was cut off from the graph, or a metric
         if not result.requires_grad:
             call = _rows(name, x, y, given, self.step, PASS_ROWS, PASS)
             if call is not None:
