@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from penlight.catalogue import catalogue
-from penlight.core.facts import Blind, Fault, NonFinite, Predictions
+from penlight.core.facts import Act, Blind, Fault, NonFinite, Predictions
 from penlight.core.finding import Diagnosis, Excluded, Finding
 from penlight.core.pitfall import Pitfall
 from penlight.core.run import Run
@@ -42,6 +42,7 @@ def diagnose(run: Run, pitfalls: Iterable[Pitfall] | None = None) -> Diagnosis:
         except Exception as error:  # a broken detector must not cost the user the rest
             faults.append(f"the {name} detector failed: {type(error).__name__}: {error}")
     end = run.end
+    acts = [{"step": x.step, "what": x.what, "says": x.says} for x in run.all(Act)]
     return Diagnosis(
         findings=tuple(told_apart(x, known, silent) for x in rank(findings, known)),
         checked=tuple(known),
@@ -54,6 +55,7 @@ def diagnose(run: Run, pitfalls: Iterable[Pitfall] | None = None) -> Diagnosis:
             "seconds": round(end.seconds, 3) if end else None,
             "script_exit": end.script_exit if end else None,
             "cost_seconds": round(end.cost, 3) if end else None,
+            **({"acts": acts} if acts else {}),
         },
     )
 

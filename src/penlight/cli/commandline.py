@@ -28,7 +28,9 @@ class Launcher(click.Command):
         valued = {
             name
             for parameter in self.params
-            if isinstance(parameter, click.Option) and not parameter.is_flag
+            if isinstance(parameter, click.Option)
+            and not parameter.is_flag
+            and not parameter._flag_needs_value  # `--guard`, and `--guard=skip` in one word
             for name in parameter.opts
         }
         position = 0
@@ -68,6 +70,6 @@ def share(ctx: click.Context, param: click.Parameter, value: str) -> float:
     except ValueError:
         number = -1.0
     if not 0 < number <= 1:
-        message = f"{value!r} is no share of the training time: write 1% or 0.01."
+        message = f"{value!r} is no share: write 1% or 0.01."
         raise click.BadParameter(message, ctx, param)
     return number

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 from penlight.cli.commandline import COMMAND, Launcher, share, target_of, words_of
 from penlight.cli.watching import Report, shown, watch
+from penlight.errors import PenlightError
+from penlight.launch import ranks
+
+if TYPE_CHECKING:
+    from penlight.launch.target import Target
+    from penlight.trial.using import Using
 
 
 @click.command("run", cls=Launcher)
@@ -26,6 +33,20 @@ from penlight.cli.watching import Report, shown, watch
     help="Where run folders go.  [default: $PENLIGHT_DIR or .penlight]",
 )  # fmt: skip
 @click.option("--name", default="", help="What to call this run, instead of the script's name.")
+@click.option(
+    "--with", "wanted", multiple=True, metavar="EDIT",
+    help="Use a cure for this run alone, such as learning-rate=0.01: no file is changed. "
+    "Can be given several times.",
+)  # fmt: skip
+@click.option(
+    "--guard", is_flag=False, flag_value="stop", type=click.Choice(["skip", "stop"]),
+    help="Keep non-finite numbers out of the weights: end the run before they get there, or "
+    "with --guard=skip drop that step and go on.",
+)  # fmt: skip
+@click.option(
+    "--guard-memory", default="25%", show_default=True, callback=share, metavar="SHARE",
+    help="Share of the free memory that the guard's copy of the last good state may take.",
+)  # fmt: skip
 @click.option("--quiet", is_flag=True, help="Print nothing; the run folder and --json tell it.")
 @click.pass_context
 def command(
@@ -35,6 +56,9 @@ def command(
     budget: float,
     root: Path | None,
     name: str,
+    wanted: tuple[str, ...],
+    guard: Literal["skip", "stop"] | None,
+    guard_memory: float,
     quiet: bool,
 ) -> None:
     """Watch a training script, then say what is wrong and why.
@@ -46,10 +70,32 @@ def command(
     """
     report = Report(out, quiet, strict)
     if words_of(ctx)[0] == COMMAND:
+        if wanted:
+            ctx.fail("--with edits a script, so name one (or -m module), not a command.")
+        if guard is not None:
+            ctx.fail("--guard protects one script, so name it (or -m module), not a command.")
         ctx.exit(_command(words_of(ctx)[1], report, root, name, budget))
     target, args = target_of(ctx)
-    folder, outcome = watch(target, args, report, root=root, name=name, budget=budget)
+    using = _using(target, args, wanted, root) if wanted else None
+    starters = [using.start] if using is not None else []
+    if guard is not None:
+        from penlight.launch.guard import Guard
+
+        if ranks.place().world > 1:
+            raise PenlightError("--guard protects one process: start it without torchrun.")
+        starters.append(Guard(guard, guard_memory).start)
+    folder, outcome = watch(
+        target, args, report, root=root, name=name, budget=budget,
+        texts=using.texts if using is not None else None, starters=starters,
+    )  # fmt: skip
     ctx.exit(report.tell(folder, outcome))
+
+
+def _using(target: Target, args: list[str], wanted: tuple[str, ...], root: Path | None) -> Using:
+    from penlight.edits import parse
+    from penlight.trial.using import prepare
+
+    return prepare(target, args, [parse(text) for text in wanted], root)
 
 
 def _command(argv: list[str], report: Report, root: Path | None, name: str, budget: float) -> int:

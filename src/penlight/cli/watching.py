@@ -6,7 +6,7 @@ import importlib.util
 import os
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -104,8 +104,13 @@ def watch(
     mode: str = "run",
     budget: float = 0.01,
     stop_after: int | None = None,
+    texts: Mapping[str, str] | None = None,
+    starters: Sequence[Callable[[Probe], None]] = (),
 ) -> tuple[Path, Outcome]:
     """Run a script under the probe; where it was recorded, and how it ended.
+
+    `texts` take the place of files, see `run_script`; `starters` are called with the probe once
+    it watches.
 
     Raises:
         PenlightError: it cannot be run.
@@ -121,6 +126,13 @@ def watch(
         lambda error: report.say(f"penlight: the recording stopped ({error.strerror})."),
     )
     progress = _Progress(report.stream, sink.path.parent)
+    speaks = not report.quiet and mode != "check" and here.speaks
+
+    def begun(probe: Probe) -> None:
+        for start in starters:
+            start(probe)
+        if speaks:
+            progress.start(probe)
 
     def terminated(outcome: Outcome) -> None:
         progress.stop()
@@ -134,11 +146,12 @@ def watch(
             mode=mode,
             budget=budget,
             stop_after=stop_after,
-            on_start=None if report.quiet or mode == "check" or not here.speaks else progress.start,
+            on_start=begun,
             on_end=progress.stop,
             # Among ranks a slow death would hold up the launcher, which kills them one by one.
             on_terminate=terminated if here.world == 1 else None,
             leaving=True,
+            texts=texts,
         )
     except PenlightError:
         _discard(sink.path)

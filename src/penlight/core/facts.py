@@ -316,25 +316,13 @@ class NonFinite(Fact):
 
 
 @dataclass(frozen=True, slots=True)
-class Exam(Fact):
-    """One experiment on copies of the model and batches, outside the training's own path.
+class Act(Fact):
+    """Something that Penlight did to the training because the user asked for it."""
 
-    `name` tells which; `values` holds its numbers. See `penlight.probe.exam`.
-    """
-
-    kind: ClassVar[str] = "exam"
-    name: str = ""
+    kind: ClassVar[str] = "act"
     step: int = 0
-    values: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Blind(Fact):
-    """Something the probe could not see, and why."""
-
-    kind: ClassVar[str] = "blind"
-    what: str = ""
-    why: str = ""
+    what: str = ""  # "with": an edit in memory; "guard": a step dropped, or the run ended
+    says: str = ""  # one sentence
 
 
 @dataclass(frozen=True, slots=True)

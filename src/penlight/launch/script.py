@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 import types
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,7 @@ from penlight.launch import tracebacks
 from penlight.launch.arming import TorchWatch
 from penlight.launch.target import Target, load, script_folder
 from penlight.launch.termination import LastWords
+from penlight.launch.texts import replaced
 
 if TYPE_CHECKING:
     from penlight.probe import Probe
@@ -56,6 +57,7 @@ def run_script(
     on_end: Callable[[], None] | None = None,
     on_terminate: Callable[[Outcome], None] | None = None,
     leaving: bool = False,
+    texts: Mapping[str, str] | None = None,
 ) -> Outcome:
     """Run a script to its end, whatever the end is, and watch it from `import torch` on.
 
@@ -75,6 +77,7 @@ def run_script(
         leaving: this process ends right after: do what Python does at its end (wait for
             threads, run the atexit handlers), so that a report comes after the last word of the
             script.
+        texts: contents by resolved path that take the place of files of the script's project.
 
     Raises:
         PenlightError: the target cannot be run at all.
@@ -88,12 +91,12 @@ def run_script(
             on_terminate(TERMINATED)
 
     last_words = LastWords(terminated)
-    with _own_world(target, args):
+    with _own_world(target, args), replaced(texts or {}):
         watch.torch.start()
         if on_terminate is not None:
             last_words.start()
         try:
-            outcome = _execute(target, watch)
+            outcome = _execute(target, watch, texts)
             if os.getpid() != pid:
                 raise SystemExit(outcome.exit_code)
             if leaving:
@@ -188,12 +191,12 @@ class _Watch:
         return isinstance(error, Enough)
 
 
-def _execute(target: Target, watch: _Watch) -> Outcome:
+def _execute(target: Target, watch: _Watch, texts: Mapping[str, str] | None = None) -> Outcome:
     """Run the code; print an uncaught exception as Python would."""
     refused: PenlightError | None = None
     try:
         try:
-            program = load(target)
+            program = load(target, texts)
         except PenlightError as error:
             refused = error
             raise

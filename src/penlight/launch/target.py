@@ -9,12 +9,14 @@ import shutil
 import sys
 import traceback
 import types
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from pathlib import Path
 from typing import Literal
 
 from penlight.errors import PenlightError
+from penlight.launch.texts import text_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +67,21 @@ class Program:
     argv0: str
 
 
-def load(target: Target) -> Program:
+def load(target: Target, texts: Mapping[str, str] | None = None) -> Program:
     """Find and compile the target; give it a fresh `__main__` as Python itself would.
+
+    Args:
+        target: what to load.
+        texts: contents by resolved path that take the place of the file's own. For a module
+            `launch.texts.replaced` sees to it.
 
     Raises:
         PenlightError: it does not exist or is not Python.
         BaseException: whatever a parent package of a module raises while it is imported.
     """
-    return _load_module(target.name) if target.kind == "module" else _load_path(target.name)
+    if target.kind == "module":
+        return _load_module(target.name)
+    return _load_path(target.name, texts or {})
 
 
 def script_folder(path: str) -> str:
@@ -80,8 +89,8 @@ def script_folder(path: str) -> str:
     return str(Path(os.path.realpath(path)).parent)
 
 
-def read_script(path: str) -> types.CodeType:
-    """Compile a script file.
+def read_script(path: str, texts: Mapping[str, str] | None = None) -> types.CodeType:
+    """Compile a script file, or the text that takes its place.
 
     Raises:
         PenlightError: one sentence about why it cannot be run.
@@ -100,7 +109,8 @@ def read_script(path: str) -> types.CodeType:
     if b"\0" in source:
         raise PenlightError(f"{path} is not a Python script: it holds binary data.", exit_code=1)
     try:
-        return compile(source, _absolute(path), "exec", dont_inherit=True)
+        text = text_of(_absolute(path), texts or {})
+        return compile(source if text is None else text, _absolute(path), "exec", dont_inherit=True)
     except (SyntaxError, ValueError) as error:
         where = "".join(traceback.format_exception_only(type(error), error)).rstrip()
         raise PenlightError(
@@ -124,8 +134,8 @@ def _not_there(path: str) -> str:
     return f"There is no file {path!r} in {Path.cwd()}."
 
 
-def _load_path(path: str) -> Program:
-    code = read_script(path)
+def _load_path(path: str, texts: Mapping[str, str]) -> Program:
+    code = read_script(path, texts)
     module = types.ModuleType("__main__")
     module.__file__ = _absolute(path)
     vars(module).update(

@@ -52,6 +52,8 @@ def _header(sheet: Sheet, run: Run) -> None:
     sheet.write(
         (f"{told.script_name(run)}: ", "bold"), f"{facts}, {loss}" if loss else facts, hang=2
     )
+    for said in told.acts(run):
+        sheet.write((said, "cyan"), hang=2)
     if end is not None and end.error:
         said = f"The script stopped with an error: {w.sentence(end.error)}"
         sheet.write((said, "yellow"), hang=2)

@@ -8,17 +8,27 @@ from pathlib import Path, PurePath
 
 import numpy as np
 
+from penlight.core.facts import Act
 from penlight.core.finding import Diagnosis, Evidence, Finding
 from penlight.core.run import Run
 from penlight.core.vocabulary import LOSS, SIGNALS
 from penlight.report import words as w
 
+ACTS = 4  # told; of more the number is
 PARTS = frozenset({"light", "travel", "update_ratio"})  # parts of a whole, whatever their unit
 
 
 def script_name(run: Run) -> str:
     """The script's file name."""
     return PurePath(run.header.script).name or "The run"
+
+
+def acts(run: Run) -> list[str]:
+    """What Penlight did to this training at the user's wish, a sentence each."""
+    said = [w.sentence(act.says) for act in run.all(Act)]
+    if len(said) <= ACTS:
+        return said
+    return [*said[: ACTS - 1], f"And {len(said) - ACTS} more of this kind.", said[-1]]
 
 
 def trained(run: Run) -> bool:

@@ -123,7 +123,7 @@ def _job(target: Target, args: Sequence[str]) -> tuple[Job, Trees, str]:
     cwd = Path(os.path.realpath(Path.cwd()))
     name = target.name
     if target.kind == "module":
-        script = _module_file(target.name, cwd)
+        script = module_file(target.name, cwd)
         root, trees = cwd, Trees((cwd,))
     else:
         path = Path(os.path.realpath(target.name))
@@ -138,14 +138,19 @@ def _job(target: Target, args: Sequence[str]) -> tuple[Job, Trees, str]:
     return job, trees, script
 
 
-def _module_file(name: str, cwd: Path) -> str:
+def module_file(name: str, cwd: Path) -> str:
+    """The file of a module, relative to a folder.
+
+    Raises:
+        PenlightError: it lies elsewhere.
+    """
     base = Path(*name.split("."))
     for candidate in (base.with_suffix(".py"), base / "__main__.py"):
         if (cwd / candidate).is_file():
             return candidate.as_posix()
     raise PenlightError(
         f"-m {name} is not a file below {cwd}, so it cannot be edited: "
-        "run penlight fix from the project's own folder."
+        "start from the project's own folder."
     )
 
 

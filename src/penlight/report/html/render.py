@@ -214,6 +214,7 @@ def _summary(arm: Arm) -> dict[str, Any]:
         "verdict": w.clean(w.sentence(card.title if card else causes[0].says)) if causes else "",
         "tally": told.tally(causes, symptoms) if causes else "",
         "trouble": w.clean(trouble),
+        "acts": [w.clean(said) for said in told.acts(run)],
         "running": end is None,
         "steps": run.steps,
         "few": 0 < run.steps < FEW_STEPS,
