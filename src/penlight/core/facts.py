@@ -316,6 +316,28 @@ class NonFinite(Fact):
 
 
 @dataclass(frozen=True, slots=True)
+class Exam(Fact):
+    """One experiment on copies of the model and batches, outside the training's own path.
+
+    `name` tells which; `values` holds its numbers. See `penlight.probe.exam`.
+    """
+
+    kind: ClassVar[str] = "exam"
+    name: str = ""
+    step: int = 0
+    values: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Blind(Fact):
+    """Something the probe could not see, and why."""
+
+    kind: ClassVar[str] = "blind"
+    what: str = ""
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Act(Fact):
     """Something that Penlight did to the training because the user asked for it."""
 
