@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import math
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
 from playwright.sync_api import expect
 
-from penlight.core.facts import End, Header, Module, Parameter
+from penlight.core.facts import End, Header, Module, Offender, Parameter
 from penlight.core.finding import Diagnosis
 from penlight.core.run import Run, Series
 from penlight.report.html import Arm, page
@@ -206,6 +208,40 @@ def test_the_light_before_and_after_a_cure_is_in_one_card(show, make, judge):
     assert "net.7" in beams.locator(".tip").inner_text()
     there.locator("[data-table=beams] summary").click()
     expect(there.locator("[data-table=beams] table > tr")).to_have_count(16)
+
+
+def test_the_data_that_a_finding_speaks_of_are_shown(show, make, judge):
+    dark = (*(float(i % 28) for i in range(28 * 28 - 1)), math.nan)
+    facts = [
+        Offender(why="nonfinite", step=3, batch=4, row=2, whole=(1, 28, 28), shape=(28, 28),
+                 values=dark),
+        Offender(why="nonfinite", step=3, batch=4, row=5, whole=(5,), integral=True, shape=(5,),
+                 values=(3.0, 1.0, 4.0, math.inf, 5.0)),
+        Offender(why="leaked", step=9, row=1, whole=(2,), shape=(2,), values=(0.5, 0.25)),
+        Offender(why="nonfinite", shape=(9, 9), values=(1.0,)),
+    ]  # fmt: skip
+    run = make(facts=facts)
+    found = replace(judge(run).findings[0], pitfall="nonfinite-loss")
+    seen = show(Arm(run, Diagnosis((found,))))
+    figures = seen.page.locator("#finding-1 .samples figure")
+    assert figures.count() == 2
+    image = figures.nth(0).locator("img")
+    assert image.evaluate("i => [i.complete, i.naturalWidth, i.naturalHeight]") == [True, 28, 28]
+    assert image.bounding_box()["width"] == 112
+    # The last pixel is red, the first one black.
+    colours = image.evaluate("""(i) => {
+      const c = document.createElement("canvas"); [c.width, c.height] = [28, 28];
+      const pen = c.getContext("2d"); pen.drawImage(i, 0, 0);
+      return [[27, 27], [0, 0], [27, 0]].map(([x, y]) => [...pen.getImageData(x, y, 1, 1).data]);
+    }""")
+    assert colours == [[214, 40, 57, 255], [0, 0, 0, 255], [255, 255, 255, 255]]
+    assert (
+        "Row 2 of batch 4, step 3: 1 × 28 × 28, 1 value not finite" in figures.nth(0).inner_text()
+    )
+    assert figures.nth(1).locator("li").all_text_contents() == ["3", "1", "4", "∞", "5"]
+    assert "5 numbers" in figures.nth(1).inner_text()
+    assert figures.nth(1).locator("li.lost").count() == 1
+    assert len(seen.requests) == 1, "the picture is in the page"
 
 
 def test_what_else_it_could_have_been_is_told(show, make, judge):

@@ -47,6 +47,11 @@ if TYPE_CHECKING:
     "--guard-memory", default="25%", show_default=True, callback=share, metavar="SHARE",
     help="Share of the free memory that the guard's copy of the last good state may take.",
 )  # fmt: skip
+@click.option(
+    "--samples", is_flag=True,
+    help="Keep a few of the rows that a finding speaks of (NaN in the data, leaked samples) in the "
+    "run's folder, to show them in the report. Data are never kept otherwise.",
+)  # fmt: skip
 @click.option("--quiet", is_flag=True, help="Print nothing; the run folder and --json tell it.")
 @click.pass_context
 def command(
@@ -59,6 +64,7 @@ def command(
     wanted: tuple[str, ...],
     guard: Literal["skip", "stop"] | None,
     guard_memory: float,
+    samples: bool,
     quiet: bool,
 ) -> None:
     """Watch a training script, then say what is wrong and why.
@@ -74,6 +80,8 @@ def command(
             ctx.fail("--with edits a script, so name one (or -m module), not a command.")
         if guard is not None:
             ctx.fail("--guard protects one script, so name it (or -m module), not a command.")
+        if samples:
+            ctx.fail("--samples looks into one script, so name it (or -m module), not a command.")
         ctx.exit(_command(words_of(ctx)[1], report, root, name, budget))
     target, args = target_of(ctx)
     using = _using(target, args, wanted, root) if wanted else None
@@ -84,6 +92,8 @@ def command(
         if ranks.place().world > 1:
             raise PenlightError("--guard protects one process: start it without torchrun.")
         starters.append(Guard(guard, guard_memory).start)
+    if samples:
+        starters.append(lambda probe: probe.keep_samples())
     folder, outcome = watch(
         target, args, report, root=root, name=name, budget=budget,
         texts=using.texts if using is not None else None, starters=starters,

@@ -316,6 +316,26 @@ class NonFinite(Fact):
 
 
 @dataclass(frozen=True, slots=True)
+class Offender(Fact):
+    """One row of the data that a finding speaks of, made small. Kept only if the user asks for it.
+
+    `values` are in the order of `shape`: (height, width) of an image with its channels averaged,
+    else (n,) numbers from place `start` of the row on.
+    """
+
+    kind: ClassVar[str] = "offender"
+    why: str = ""  # nonfinite, leaked
+    step: int = 0
+    batch: int | None = None  # training batches since the start; None for an evaluation
+    row: int = 0  # its place in the batch
+    whole: tuple[int, ...] = ()  # the row's own shape
+    integral: bool = False  # whole numbers, such as tokens
+    start: int = 0
+    shape: tuple[int, ...] = ()
+    values: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Exam(Fact):
     """One experiment on copies of the model and batches, outside the training's own path.
 

@@ -21,6 +21,7 @@ from penlight.signals import tensors as measure
 if TYPE_CHECKING:
     from penlight.probe.capture import Capture
     from penlight.probe.compare import Comparisons
+    from penlight.probe.offenders import Offenders
 
 LAP = 100  # module calls of one measurement of the idle hooks
 OFTEN = 8  # calls of one module in one step; more only while the budget is easy
@@ -39,6 +40,7 @@ class Forward:
         self.training: list[Root] = []  # roots of the training passes since the last backward
         self.capture: Capture | None = None
         self.comparisons: Comparisons | None = None
+        self.offenders: Offenders | None = None
         self.output: Tensor | None = None  # of the newest training pass of a looked-at step
         self.last_eval: tuple[Root, list[str]] | None = None
         self.eval_gap = False
@@ -125,18 +127,7 @@ class Forward:
             return
         state = self.state
         if torch.is_grad_enabled() and tensor.requires_grad:
-            if root.stochastic:
-                self._training_mode(root)
-            if self.comparisons is not None and self.comparisons.open:
-                self.comparisons.close()
-            state.batches += 1
-            if root not in self.training:
-                self.training.append(root)
-            if state.armed:
-                self.output = tensor.detach()
-                self.rows.trained(root, args)
-                if self.capture is not None:
-                    self.capture.forward(root, args, tensor)
+            self._trained(root, args, tensor)
         elif not torch.is_grad_enabled() and root.trained:
             loose = root.loose()
             state.count("eval_forwards")
@@ -151,6 +142,23 @@ class Forward:
             self.rows.evaluated(args)
             if self.comparisons is not None:
                 self.comparisons.passed(tensor)
+
+    def _trained(self, root: Root, args: Any, tensor: Tensor) -> None:
+        state = self.state
+        if root.stochastic:
+            self._training_mode(root)
+        if self.comparisons is not None and self.comparisons.open:
+            self.comparisons.close()
+        state.batches += 1
+        if self.offenders is not None:
+            self.offenders.trained(args)
+        if root not in self.training:
+            self.training.append(root)
+        if state.armed:
+            self.output = tensor.detach()
+            self.rows.trained(root, args)
+            if self.capture is not None:
+                self.capture.forward(root, args, tensor)
 
     def _training_mode(self, root: Root) -> None:
         self.state.count("train_forwards")

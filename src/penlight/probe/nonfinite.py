@@ -9,6 +9,7 @@ search begin, with the graph, weights and gradients of that very step still in p
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +18,9 @@ from penlight.core import facts as f
 from penlight.probe.graph import Walk, saved, walk
 from penlight.probe.state import State, user_line
 from penlight.signals.parameters import local
+
+if TYPE_CHECKING:
+    from penlight.probe.offenders import Offenders
 
 MAKERS = {
     "Log": "log of a value that is zero or negative",
@@ -67,6 +71,7 @@ class NonFinites:
         self.found = False
         self.line = ""  # where the script calls backward
         self.last_finite: float | None = None
+        self.offenders: Offenders | None = None
 
     # -- sentinels, every step ------------------------------------------------------------
 
@@ -134,6 +139,8 @@ class NonFinites:
             return
         graph = walk(loss, state.models.parameter)
         index, op, reason, rows = self._first(graph) if graph else (0, "", "", ())
+        if self.offenders is not None:
+            self.offenders.broke()
         own = graph.nodes[index].op.module if graph else ""
         module = own or (graph.upstream(index)[0] if graph else "")
         state.write(

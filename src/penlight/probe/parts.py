@@ -22,6 +22,7 @@ from penlight.probe.guard import Ledger, Patches
 from penlight.probe.models import Models
 from penlight.probe.nonfinite import NonFinites
 from penlight.probe.objective import Objectives
+from penlight.probe.offenders import Offenders
 from penlight.probe.readout import Readout
 from penlight.probe.schedule import EXAM, Governor
 from penlight.probe.sink import Sink
@@ -62,6 +63,12 @@ class Parts:
         """Watch nothing but these; empty means everything."""
         self.state.models.restrict(models)
         self.training.only = {id(x) for x in optimizers}
+
+    def keep_samples(self) -> None:
+        """Keep some rows of the data that a finding may speak of."""
+        offenders = Offenders(self.state)
+        for part in (self.forward, self.forward.rows, self.nonfinites):
+            part.offenders = offenders
 
     def preflight(self, model: nn.Module, optimizer: Optimizer | None, seconds: float) -> None:
         """Finish a check: one backward pass was seen and no step will follow.

@@ -106,6 +106,11 @@ class Probe:
         self._ledger.cost += thread_time() - imported
         self._started = start
 
+    def keep_samples(self) -> None:
+        """Keep a few rows of the data that a finding may speak of, in the run's folder."""
+        if self.parts is not None:
+            self.parts.keep_samples()
+
     def finish(self, script_exit: int | None = 0, error: str = "") -> None:
         """Stop watching, take all hooks off, write the end. Safe to call twice.
 

@@ -7,7 +7,7 @@ fingerprints, and different rows differ with near certainty.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +15,9 @@ from torch import Tensor, nn
 from penlight.core import facts as f
 from penlight.probe.models import Root
 from penlight.probe.state import State, first_tensor, measurable
+
+if TYPE_CHECKING:
+    from penlight.probe.offenders import Offenders
 
 SAMPLES = 4096  # rows behind the input statistics
 COLUMNS = 512  # features whose second-moment matrix is kept
@@ -63,6 +66,7 @@ class Rows:
         self.evaluated_rows = (0, 0)
         self.told = (0, 0)  # ... when somebody last asked, ...
         self.newest = (0, 0)  # ... and in the newest batch alone.
+        self.offenders: Offenders | None = None
 
     def trained(self, root: Root, args: Any) -> None:
         """Take in the input of one training forward pass."""
@@ -92,7 +96,10 @@ class Rows:
         if not measurable(x):
             return
         prints = fingerprints(x[:512])
-        self.newest = (len(prints), sum(p in self.known for p in prints))
+        known = [p in self.known for p in prints]
+        self.newest = (len(prints), sum(known))
+        if self.offenders is not None:
+            self.offenders.leaked(x, known)
         self.evaluated_rows = _plus(self.evaluated_rows, self.newest)
 
     def pause(self) -> None:

@@ -21,6 +21,7 @@ from penlight.report import told
 from penlight.report import words as w
 from penlight.report.html.packing import Pack, thin
 from penlight.report.html.pictures import losses
+from penlight.report.html.samples import samples
 
 SPANS = 120  # of steps in a small picture
 OPS = 7  # operations drawn in front of a loss
@@ -74,6 +75,7 @@ def card(finding: Finding, run: Run, pack: Pack) -> dict[str, Any]:
             }
             for p in finding.prescriptions
         ],
+        "samples": samples(finding.pitfall, run),
         "excluded": [(w.clean(x.pitfall), inline(w.sentence(x.says))) for x in finding.excluded],
         "card": _card(known) if known else None,
         "demo": bool(known and known.demo),
