@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from penlight.core.facts import Parameter, Targets
+from penlight.core.facts import Module, Parameter, Targets
 from penlight.core.run import Run
 from penlight.core.vocabulary import DEAD_SAMPLES, DEAD_SHARE, LOSS, UPDATE_RATIO, ZERO_SHARE
 from penlight.pitfalls.dying_relu import DyingRelu
@@ -79,3 +79,15 @@ def test_copes_with_an_empty_run() -> None:
 
 def test_card_is_complete() -> None:
     assert not check_card(DyingRelu())
+
+
+def test_most_of_a_handful_of_units_is_no_proof() -> None:
+    """Five of six units off leaves one that works; forty of forty-eight is beyond chance."""
+    run = run_of([0.5, 0.83, 0.83])
+
+    def among(units: int) -> Run:
+        layer = Module(name="0", type="ReLU", output_shape=(32, units))
+        return Run(dict(run._series), [*run.facts, layer])
+
+    assert list(DyingRelu().detect(among(48)))
+    assert not list(DyingRelu().detect(among(6)))

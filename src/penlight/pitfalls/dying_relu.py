@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from penlight.core.finding import Evidence, Finding, Prescription
@@ -10,6 +11,8 @@ from penlight.core.run import Run, Series
 from penlight.core.vocabulary import DEAD_SAMPLES, DEAD_SHARE, GRAD_NORM, UPDATE_RATIO, ZERO_SHARE
 from penlight.pitfalls._curves import verdict
 from penlight.pitfalls._layers import owner, span
+
+WIDE = 64  # units of a layer whose width is unknown
 
 
 class DyingRelu(Pitfall):
@@ -209,9 +212,21 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
     def _dead(self, run: Run, series: Series) -> tuple[float, Series, str] | None:
         """A layer most of whose units were dead in the end, on enough samples."""
         count = run.series(DEAD_SAMPLES, series.site)
-        if not count or count.values[-1] < self.samples or series.values[-1] <= self.many:
+        if not count or count.values[-1] < self.samples:
+            return None
+        if series.values[-1] <= self._border(run, series):
             return None
         return float(series.values[-1]), series, f"on {count.values[-1]:.0f} samples"
+
+    def _border(self, run: Run, series: Series) -> float:
+        """Share of dead units from which on a layer is in trouble, whatever its width.
+
+        Half of the units off is harmless, with a spread of 0.5 / sqrt(units): 0.7 stands 3.3 of
+        these above it at 64 units, and few of a narrow layer's units say less.
+        """
+        module = run.module(owner(series))
+        units = module.output_shape[1] if module and len(module.output_shape) > 1 else WIDE
+        return min(self.all_dead, max(self.many, 0.5 + 3.3 * 0.5 / math.sqrt(units)))
 
     def _silent(self, run: Run, series: Series) -> tuple[float, Series, str] | None:
         """A layer that was looked at too rarely for the former, but gave nothing but zeros.
