@@ -24,7 +24,6 @@ BY_HAND = (
     "causal-leak",
     "cross-sample-leak",
     "no-information-from-input",
-    "output-units-mismatch",
     "train-val-leakage",
 )
 MOST = 3  # proposals tried for one prescription

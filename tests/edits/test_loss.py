@@ -74,6 +74,21 @@ def test_the_objective_changes_and_runs(
         assert objective.weighted
 
 
+def test_the_evaluation_gets_its_targets_in_the_same_form(
+    scene: Callable[..., Scene], rerun: Callable[[Scene], Recorded]
+) -> None:
+    labels = "(torch.arange(24) % 3).float()"
+    script = TRAIN.format(labels=labels, units="3", act="", loss="nn.MSELoss()", call=CALL)
+    script = script.replace("y[rows])", "y[rows][:, None])")
+    edited = scene(f"{script}print(criterion(model(x), y[:, None]))\n").after(
+        [Loss("cross_entropy")]
+    )
+    text = edited.project.text("train.py")
+    assert "criterion(model(x), y[:, None].squeeze(1).long())" in text
+    assert "criterion(model(x[rows]), y[rows][:, None].squeeze(1).long())" in text
+    rerun(edited)
+
+
 def test_what_is_right_already_is_left_alone(scene: Callable[..., Scene]) -> None:
     found = scene(
         TRAIN.format(labels=THREE, units="3", act="", loss="nn.CrossEntropyLoss()", call=CALL)

@@ -9,14 +9,12 @@ from penlight.core.finding import Finding
 from penlight.edits.edit import Edit, Refused
 from penlight.edits.flow import put
 from penlight.edits.heads import ending, head_op, removed, thresholds
-from penlight.edits.losses import CLASSES, LossCall, loss_call
-from penlight.edits.names import sibling
+from penlight.edits.losses import CLASSES, LossCall, loss_call, renamed, twins
 from penlight.edits.scene import Scene
 from penlight.edits.source import Change
 from penlight.edits.training import Training
 
 LOGITS = ("cross_entropy", "binary_cross_entropy_with_logits")
-KEPT = ("reduction",)  # options that the losses share
 HEADS = {"cross_entropy": "softmax", "binary_cross_entropy_with_logits": "sigmoid"}
 
 
@@ -61,8 +59,13 @@ class Loss(Edit):
         if found.function == self.function:
             raise Refused(f"The loss is {self.function} already.")
         return [
-            *_renamed(found, self.function),
-            *_target(scene, found, self.function),
+            *renamed(found, self.function),
+            *(
+                change
+                for each in twins(scene, found)
+                if each is found or found.maker is not None
+                for change in _target(scene, each, self.function)
+            ),
             *_raw_outputs(scene, self.function),
         ]
 
@@ -73,29 +76,6 @@ class Loss(Edit):
         if isinstance(training.loss, kind):
             raise Refused(f"The loss is {self.function} already.")
         training.loss = kind()
-
-
-def _renamed(found: LossCall, function: str) -> Iterator[Change]:
-    """The loss's name; options that the new one does not have go."""
-    source, call = found.options_in, found.options
-    new = CLASSES[function] if found.maker is not None else function
-    name, imports = sibling(source, call.func, new)
-    yield from imports
-    yield source.replace(call.func, name)
-    positional = 0 if found.maker is not None else 2
-    keywords = (*KEPT, "input", "target")
-    options = [
-        a
-        for i, a in enumerate(call.args)
-        if (a.keyword is None and i >= positional)
-        or (a.keyword is not None and a.keyword.value not in keywords)
-    ]
-    for arg in options:
-        row = list(call.args)
-        at = row.index(arg)
-        end = source.span(arg.value)[1]
-        start = source.span(row[at - 1].value)[1] if at else source.span(arg)[0]
-        yield Change(source.file, start, end, "")
 
 
 def _target(scene: Scene, found: LossCall, function: str) -> Iterator[Change]:

@@ -11,8 +11,9 @@ from penlight.core.facts import Objective
 from penlight.edits.edit import Refused
 from penlight.edits.flow import calls_in, made_of
 from penlight.edits.models import SCOPES
+from penlight.edits.names import sibling
 from penlight.edits.scene import Scene
-from penlight.edits.source import Source, argument, last_name
+from penlight.edits.source import Change, Source, argument, last_name
 
 CLASSES = {
     "cross_entropy": "CrossEntropyLoss",
@@ -29,6 +30,7 @@ CLASSES = {
     "poisson_nll_loss": "PoissonNLLLoss",
     "kl_div": "KLDivLoss",
 }
+KEPT = ("reduction",)  # options that the losses share
 PREDICTIONS = ("pred", "out", "hat", "logit", "score", "prob", "model", "net", "input")
 
 
@@ -94,6 +96,42 @@ def loss_call(scene: Scene, objective: Objective | None = None) -> LossCall:
         f"Where the loss of {objective.source} is built cannot be told from the text.",
         f"Look for {name or function}.",
     )
+
+
+def renamed(found: LossCall, function: str) -> Iterator[Change]:
+    """The loss's name; options that the new one does not have go."""
+    source, call = found.options_in, found.options
+    new = CLASSES[function] if found.maker is not None else function
+    name, imports = sibling(source, call.func, new)
+    yield from imports
+    yield source.replace(call.func, name)
+    positional = 0 if found.maker is not None else 2
+    keywords = (*KEPT, "input", "target")
+    options = [
+        a
+        for i, a in enumerate(call.args)
+        if (a.keyword is None and i >= positional)
+        or (a.keyword is not None and a.keyword.value not in keywords)
+    ]
+    for arg in options:
+        row = list(call.args)
+        at = row.index(arg)
+        end = source.span(arg.value)[1]
+        start = source.span(row[at - 1].value)[1] if at else source.span(arg)[0]
+        yield Change(source.file, start, end, "")
+
+
+def twins(scene: Scene, found: LossCall) -> Iterator[LossCall]:
+    """All calls of the loss in the training, the evaluations among them."""
+    yield found
+    name = last_name(found.call.func)
+    if not name:
+        return
+    for file in scene.files:
+        source = scene.source(file)
+        for call in source.calls(name):
+            if call is not found.call and len(call.args) >= 2:
+                yield LossCall(source, call, found.function, found.made_in, found.maker)
 
 
 def _given_name(source: Source, maker: cst.Call) -> str:

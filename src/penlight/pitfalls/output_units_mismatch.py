@@ -62,6 +62,7 @@ class OutputUnitsMismatch(Pitfall):
             "with the class indices.",
             "Each class needs a score of its own.",
             "the target is a quantity, not a class: then nn.MSELoss on one linear unit",
+            edits=("output-units",),
         ),
     )
     demo = Demo(
@@ -174,6 +175,7 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
                     f"If there are only {classes} classes, end in nn.Linear(..., {classes}).",
                     "Unused units must be learnt to be silent.",
                     "more classes will come, or the width is padded on purpose",
+                    edits=("output-units",),
                 ),
             ),
         )

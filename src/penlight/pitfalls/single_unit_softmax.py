@@ -76,6 +76,7 @@ class SingleUnitSoftmax(Pitfall):
         Prescription(
             "For C classes: nn.Linear(..., C), no softmax, nn.CrossEntropyLoss.",
             "Softmax needs one score for each class.",
+            edits=("output-units",),
         ),
         Prescription(
             "For a real-valued target: remove the softmax and use nn.MSELoss.",
