@@ -46,6 +46,16 @@ class BnStaleOrSmallBatch(Pitfall):
     family = "loop bug"
     needs = (Module, Exam, Targets)
     caused_by = ("lr-too-high", "eval-mode-forgotten", "cross-sample-leak", "nonfinite-loss")
+    looks_like = {
+        "cross-sample-leak": "Samples that leak into each other do so in evaluation mode, too.",
+        "dropout-norm-misuse": (
+            "Dropout behind the last layer makes the modes differ without any batch norm."
+        ),
+        "eval-mode-forgotten": (
+            "A forgotten `eval()` shows as batch norm in training mode while the model is judged."
+        ),
+        "overfitting": "Overfitting is a difference between two sets of data, in the same mode.",
+    }
     numbers: float = limit(
         8,
         why="numbers a channel in one batch: the spread of 8 is known to a quarter, and 1/sqrt(2n) "

@@ -44,6 +44,9 @@ class CausalLeak(Pitfall):
     family = "architecture"
     needs = (Exam, Hygiene, Module, Graph)
     looks_like = {
+        "cross-sample-leak": (
+            "A causal leak stays within one sequence: a later token moves an earlier output."
+        ),
         "train-val-leakage": "A leak between the sets shows as equal rows in both.",
     }
     share: float = limit(

@@ -48,6 +48,8 @@ class CrossSampleLeak(Pitfall):
     family = "architecture"
     needs = (Exam, Objective, Inputs, Module, Graph)
     looks_like = {
+        "bn-stale-or-small-batch": "Batch norm mixes the samples in training mode only.",
+        "causal-leak": "Samples that leak into each other are different rows of a batch.",
         "eval-mode-forgotten": (
             "A forgotten `eval()` mixes the samples by batch norm alone, and only until `eval()` "
             "is called."

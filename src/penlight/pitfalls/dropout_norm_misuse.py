@@ -52,6 +52,10 @@ class DropoutNormMisuse(Pitfall):
     family = "architecture"
     needs = (Graph, Module, Objective)
     looks_like = {
+        "bn-stale-or-small-batch": (
+            "Batch norm over a handful of numbers makes the modes differ, with dropout at its "
+            "usual place or none."
+        ),
         "eval-mode-forgotten": (
             "A forgotten `eval()` leaves dropout or batch norm on while the model is judged."
         ),

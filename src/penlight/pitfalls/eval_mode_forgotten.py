@@ -44,6 +44,10 @@ class EvalModeForgotten(Pitfall):
     family = "loop bug"
     needs = (Hygiene, Predictions, Module, Optimizer, Parameter)
     looks_like = {
+        "bn-stale-or-small-batch": (
+            "Batch norm with statistics of no use differs between the modes although both are "
+            "called at the right time."
+        ),
         "cross-sample-leak": (
             "Samples that leak into each other do so in evaluation mode, too: something other "
             "than batch norm mixes the rows."

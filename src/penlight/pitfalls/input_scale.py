@@ -50,6 +50,9 @@ class InputScale(Pitfall):
             "With inputs of an ordinary size, the scale comes from the last layer's start."
         ),
         "lr-too-high": "Too high a rate fails with inputs of size 1, too.",
+        "nonfinite-or-corrupt-data": (
+            "Stand-ins for missing values are a few numbers far away from all others."
+        ),
         "saturated-activation": (
             "Units can saturate with inputs of size 1, by weights that have grown."
         ),

@@ -59,6 +59,10 @@ class Overfitting(Pitfall):
         "dropout-norm-misuse",
     )
     looks_like = {
+        "bn-stale-or-small-batch": (
+            "Batch norm with statistics of no use is a difference between the two modes on the "
+            "same samples."
+        ),
         "eval-mode-forgotten": (
             "A forgotten `eval()` makes validation worse from the first pass on, by dropout or "
             "batch norm in training mode."
