@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from penlight.edits import parse
+from penlight.edits import Refused, parse
 from penlight.edits.scene import Scene
 from penlight.edits.source import Project
 from penlight.lab import record
@@ -73,3 +73,58 @@ def test_keras_scripts_are_edited_and_run(tmp_path: Path) -> None:
     assert again.exit_code == 0, again.printed
     assert abs(again.run.inputs[0].mean) < 0.3
     assert again.run.steps == 2 * recorded.run.steps
+
+
+OBJECTIVES = """
+import os
+os.environ["KERAS_BACKEND"] = "torch"
+import keras
+import numpy as np
+from keras.layers import Activation, Dense, Input
+
+x = np.random.default_rng(0).normal(0, 1, (40, 4)).astype("float32")
+y = {labels}
+model = keras.Sequential([Input((4,)), Dense(8, activation="relu"), {head}])
+model.compile(optimizer="sgd", loss={loss}, metrics=["{metric}"])
+model.fit(x, y, epochs=1, verbose=0)
+"""
+TWO, THREE, HOT = "np.arange(40) % 2", "np.arange(40) % 3", "np.eye(3)[np.arange(40) % 3]"
+LOGITS = "keras.losses.SparseCategoricalCrossentropy(from_logits=True)"
+# edit: labels, last layer, loss, metric; the same after it
+LOSSES = {
+    ("loss=binary_cross_entropy", TWO, 'Dense(1, activation="sigmoid")', '"mse"', "acc"): (
+        'Dense(1, activation="sigmoid")', '"binary_crossentropy"', "acc"),
+    ("loss=binary_cross_entropy_with_logits", TWO, "Dense(1)", '"mse"', "binary_accuracy"): (
+        'Dense(1, activation="sigmoid")', '"binary_crossentropy"', "accuracy"),
+    ("loss=cross_entropy", HOT, 'Dense(3, "softmax")', '"mse"', "accuracy"): (
+        'Dense(3, "softmax")', '"categorical_crossentropy"', "accuracy"),
+    ("loss=cross_entropy", HOT, 'Dense(3), Activation("relu")', '"mae"', "categorical_accuracy"): (
+        'Dense(3), Activation("softmax")', '"categorical_crossentropy"', "accuracy"),
+    ("loss=cross_entropy", THREE, "Dense(3)", '"sparse_categorical_crossentropy"', "acc"): (
+        "Dense(3)", LOGITS, "acc"),
+    ("loss=mse_loss", TWO, 'Dense(1, activation="sigmoid")', '"binary_crossentropy"', "accuracy"): (
+        'Dense(1, activation="linear")', '"mse"', "mae"),
+    ("output-activation=softmax", THREE, "Dense(3)", '"sparse_categorical_crossentropy"', "acc"): (
+        "Dense(3, activation=\"softmax\")", '"sparse_categorical_crossentropy"', "acc"),
+    ("output-units=3", THREE, 'Dense(1, activation="sigmoid")', '"mse"', "accuracy"): (
+        'Dense(3, activation="softmax")', '"sparse_categorical_crossentropy"', "accuracy"),
+}  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("before", LOSSES, ids=lambda b: f"{b[0]} {b[2]} {b[3]}")
+def test_the_objective_of_keras(tmp_path: Path, before: tuple[str, ...]) -> None:
+    edit, labels, head, loss, metric = before
+    path = tmp_path / "train.py"
+    path.write_text(OBJECTIVES.format(labels=labels, head=head, loss=loss, metric=metric))
+    recorded = record(path)
+    assert recorded.exit_code == 0, recorded.printed
+    edited = Scene(Project(tmp_path, "train.py"), recorded.run).after([parse(edit)])
+    head, loss, metric = LOSSES[before]  # type: ignore[index]
+    wanted = OBJECTIVES.format(labels=labels, head=head, loss=loss, metric=metric)
+    assert edited.project.text("train.py") == wanted
+    path.write_text(wanted)
+    again = record(path)
+    assert again.exit_code == 0, again.printed
+    with pytest.raises(Refused, match="already"):
+        Scene(Project(tmp_path, "train.py"), again.run).after([parse(edit)])

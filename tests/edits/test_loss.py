@@ -77,15 +77,13 @@ def test_the_objective_changes_and_runs(
 def test_the_evaluation_gets_its_targets_in_the_same_form(
     scene: Callable[..., Scene], rerun: Callable[[Scene], Recorded]
 ) -> None:
-    labels = "(torch.arange(24) % 3).float()"
-    script = TRAIN.format(labels=labels, units="3", act="", loss="nn.MSELoss()", call=CALL)
-    script = script.replace("y[rows])", "y[rows][:, None])")
-    edited = scene(f"{script}print(criterion(model(x), y[:, None]))\n").after(
-        [Loss("cross_entropy")]
-    )
+    labels = "torch.arange(24) % 2 * 0"
+    script = TRAIN.format(labels=labels, units="1", act="", loss="nn.CrossEntropyLoss()", call=CALL)
+    found = scene(f"{script}print(criterion(model(x), y))\n")
+    edited = found.after([Loss("binary_cross_entropy_with_logits")])
     text = edited.project.text("train.py")
-    assert "criterion(model(x), y[:, None].squeeze(1).long())" in text
-    assert "criterion(model(x[rows]), y[rows][:, None].squeeze(1).long())" in text
+    assert "criterion(model(x), y.float().unsqueeze(1))" in text
+    assert "criterion(model(x[rows]), y[rows].float().unsqueeze(1))" in text
     rerun(edited)
 
 

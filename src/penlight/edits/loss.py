@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from penlight.core.finding import Finding
+from penlight.edits.compiled import compiled
 from penlight.edits.edit import Edit, Refused
 from penlight.edits.flow import put
 from penlight.edits.heads import ending, head_op, removed, thresholds
@@ -37,6 +38,8 @@ class Loss(Edit):
     def propose(cls, scene: Scene, finding: Finding) -> Iterator[Edit]:
         objective, (head, _) = scene.run.objective, head_op(scene.run)
         if objective is None:
+            if finding.pitfall == "single-unit-softmax" and compiled(scene) is not None:
+                yield cls("binary_cross_entropy")
             return
         one = len(objective.input_shape) < 2 or objective.input_shape[1] == 1
         now = objective.function
@@ -55,6 +58,10 @@ class Loss(Edit):
         return f"Use {CLASSES[self.function]} as the loss"
 
     def source(self, scene: Scene) -> Sequence[Change]:
+        keras = compiled(scene)
+        if keras is not None:
+            seen = scene.run.targets()
+            return list(keras.with_loss(self.function, seen is not None and len(seen.mean) > 1))
         found = loss_call(scene)
         if found.function == self.function:
             raise Refused(f"The loss is {self.function} already.")

@@ -9,6 +9,7 @@ import libcst as cst
 
 from penlight.core.facts import Objective
 from penlight.core.finding import Finding
+from penlight.edits.compiled import compiled
 from penlight.edits.edit import Edit, Refused
 from penlight.edits.flow import add_entry, entry, put
 from penlight.edits.heads import (
@@ -54,7 +55,9 @@ class OutputActivation(Edit):
         if finding.pitfall == "single-unit-softmax":
             yield cls(NONE if objective.function in VALUES else "sigmoid")
         elif objective.function == "nll_loss" and not objective.by_hand:
-            yield cls("log_softmax")
+            yield cls(
+                "log_softmax" if compiled(scene) is None else "softmax"
+            )  # Keras takes the log
         elif finding.pitfall == "output-activation-mismatch" and (
             objective.by_hand or not objective.function
         ):
@@ -70,6 +73,12 @@ class OutputActivation(Edit):
         return f"Let the model end in {self.to}"
 
     def source(self, scene: Scene) -> Sequence[Change]:
+        keras = compiled(scene)
+        if keras is not None:
+            change = keras.ended("linear" if self.to == NONE else self.to)
+            if change is None:
+                raise Refused(f"The model ends in {keras.activation or 'no activation'} already.")
+            return [change]
         kind, _ = head_op(scene.run)
         if not kind:
             return self._added(scene)

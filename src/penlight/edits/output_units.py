@@ -9,15 +9,16 @@ import libcst as cst
 
 from penlight.core.facts import Objective
 from penlight.core.finding import Finding
+from penlight.edits.compiled import LOSSES, Compiled, compiled
 from penlight.edits.edit import Edit, Refused
 from penlight.edits.flow import put
 from penlight.edits.heads import ending, head_op, last_layer, last_layer_at, removed
 from penlight.edits.losses import LossCall, loss_call, renamed, twins
 from penlight.edits.outputs import Outputs, answered, peeled
 from penlight.edits.scene import Scene
-from penlight.edits.source import Change, Source, last_name
+from penlight.edits.source import Change, Source, argument, last_name
 from penlight.edits.training import Training
-from penlight.edits.values import set_argument
+from penlight.edits.values import number, set_argument
 
 SIZES = {
     "Linear": ("out_features", 1), "LazyLinear": ("out_features", 0),
@@ -58,6 +59,9 @@ class OutputUnits(Edit):
         return f"Give the model {self.units} outputs, one for each class, with cross-entropy"
 
     def source(self, scene: Scene) -> Sequence[Change]:
+        keras = compiled(scene)
+        if keras is not None:
+            return self._keras(scene, keras)
         layer = last_layer_at(scene)
         kind = last_name(layer.maker.func)
         if kind not in SIZES:
@@ -100,6 +104,20 @@ class OutputUnits(Edit):
                 yield from removed(head)
             else:
                 yield from peeled(head.source, head.node, head.inner)
+
+    def _keras(self, scene: Scene, keras: Compiled) -> list[Change]:
+        source = keras.source
+        layers = list(source.calls("Dense"))
+        if not layers:
+            raise Refused(f"{source.file} shows no Dense layer.")
+        text = str(self.units)
+        now = argument(layers[-1], "units", 0)
+        if now is not None and number(scene, source, now.value) == self.units:
+            raise Refused(f"The last layer has {self.units} units already.")
+        changes = [*set_argument(scene, source, layers[-1], "units", text, 0)]
+        if keras.loss_name not in LOSSES[LOSS]:
+            changes += keras.with_loss(LOSS, onehot=False)
+        return changes
 
     def live(self, training: Training) -> None:
         from torch import nn
