@@ -59,6 +59,7 @@ class CausalLeak(Pitfall):
             "Use F.scaled_dot_product_attention(q, k, v, is_causal=True), or mask the scores with "
             "torch.triu(torch.ones(T, T, dtype=torch.bool), diagonal=1) before the softmax.",
             "Position t may then see positions up to t and no further.",
+            edits=("causal-mask",),
         ),
         Prescription(
             "Pad convolutions on the left only: F.pad(x, (kernel_size - 1, 0)).",

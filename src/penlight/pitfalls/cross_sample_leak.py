@@ -80,6 +80,7 @@ class CrossSampleLeak(Pitfall):
             "...).",
             "Without it they take the first dimension for time and run along the batch.",
             "your tensors really are (time, batch, ...)",
+            edits=("batch-first",),
         ),
     )
     demo = Demo(

@@ -1,0 +1,150 @@
+"""causal-mask: attention that sees no position to come."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import libcst as cst
+
+from penlight.edits.edit import Edit, Refused
+from penlight.edits.flow import calls_in, last_value, uses
+from penlight.edits.names import member
+from penlight.edits.scene import Scene
+from penlight.edits.source import Change, Source, argument, last_name
+from penlight.edits.values import add_argument
+
+FUSED = "scaled_dot_product_attention"
+# what the mask is called in their forward
+LAYERS = {"MultiheadAttention": "attn_mask", "TransformerEncoderLayer": "src_mask",
+          "TransformerEncoder": "mask"}  # fmt: skip
+POSITIONS = {"attn_mask": 5, "src_mask": 1, "mask": 1}
+INNER = ("TransformerEncoderLayer",)  # the encoder around it takes the mask
+MASKING = ("mask", "tril", "triu", "inf")
+
+
+@dataclass(frozen=True)
+class CausalMask(Edit):
+    """Hide from each position those that come after it."""
+
+    certain = True
+    new_rate = True
+
+    @property
+    def says(self) -> str:
+        return "Hide from each position those that come after it"
+
+    def source(self, scene: Scene) -> Sequence[Change]:
+        sources = [scene.source(file) for file in scene.files]
+        for find in (_fused, _diagonals, _layers, _by_hand):
+            changes = [c for source in sources for c in find(source)]
+            if changes:
+                return list(dict.fromkeys(changes))
+        raise Refused(
+            "The source shows no attention without a mask.",
+            "Mask the scores with torch.triu(torch.ones(T, T, dtype=torch.bool), diagonal=1).",
+        )
+
+
+def _fused(source: Source) -> Iterator[Change]:
+    """torch's own attention function."""
+    for call in source.calls(FUSED):
+        mask, causal = argument(call, "attn_mask", 3), argument(call, "is_causal", 5)
+        if mask is not None and source.code(mask.value) != "None":
+            continue
+        if causal is None:
+            yield add_argument(source, call, "is_causal=True")
+        elif source.code(causal.value) != "True":
+            yield source.replace(causal.value, "True")
+
+
+def _diagonals(source: Source) -> Iterator[Change]:
+    """A triangle that begins one diagonal too far to the right."""
+    for call in source.calls("triu", "tril"):
+        right = 1 if last_name(call.func) == "triu" else 0
+        matrix = isinstance(call.func, cst.Attribute) and source.code(call.func.value) != "torch"
+        given = argument(call, "diagonal", 0 if matrix else 1)
+        if "ones" in source.code(call) and given is not None:
+            number = source.code(given.value)
+            if number.isdigit() and int(number) > right:
+                yield source.replace(given.value, str(right))
+
+
+def _layers(source: Source) -> Iterator[Change]:
+    """Modules of attention that are called without a mask."""
+    for maker in source.calls(*LAYERS):
+        assign = source.parent(maker)
+        if not isinstance(assign, cst.Assign):
+            continue
+        target, name = assign.targets[0].target, LAYERS[last_name(maker.func)]
+        for use in uses(source, target):
+            call = source.parent(use)
+            if not isinstance(call, cst.Call) or call.func is not use or not call.args:
+                continue
+            given = [source.code(a.value) for a in call.args]
+            same = name != "attn_mask" or given[:3] == given[:1] * 3  # not to another sequence
+            if argument(call, name, POSITIONS[name]) is None and same:
+                yield from _masked(source, maker, call, name)
+
+
+def _masked(source: Source, maker: cst.Call, call: cst.Call, name: str) -> Iterator[Change]:
+    first = call.args[0].value
+    if not isinstance(first, (cst.Name, cst.Attribute)):
+        raise Refused(
+            f"{source.file}:{source.lines(call)[0]} gives the attention an expression whose "
+            "length has no name.",
+            f"Pass {name}=nn.Transformer.generate_square_subsequent_mask(length) there.",
+        )
+    text = source.code(first)
+    dim = 1 if _batch_first(source, maker) else 0
+    square, imports = member(source, "torch.nn", "Transformer")
+    mask = f"{square}.generate_square_subsequent_mask({text}.size({dim}), device={text}.device)"
+    yield from imports
+    yield add_argument(source, call, f"{name}={mask}")
+
+
+def _batch_first(source: Source, maker: cst.Call) -> bool:
+    """Whether a layer, or the layer that an encoder is made of, has the batch first."""
+    inner = [c for c in calls_in(source, maker) if last_name(c.func) in (*INNER, *LAYERS)]
+    if maker.args:  # self.layer = nn.TransformerEncoderLayer(...), and then made of that
+        text = source.code(maker.args[0].value)
+        inner += [c for c in source.calls(*INNER) if _assigned_to(source, c) == text]
+    return any(
+        (given := argument(call, "batch_first")) is not None and source.code(given.value) == "True"
+        for call in [maker, *inner]
+    )
+
+
+def _assigned_to(source: Source, call: cst.Call) -> str:
+    parent = source.parent(call)
+    return source.code(parent.targets[0].target) if isinstance(parent, cst.Assign) else ""
+
+
+def _by_hand(source: Source) -> Iterator[Change]:
+    """A softmax over a product of queries and keys."""
+    for call in source.calls("softmax"):
+        function = source.enclosing(call, cst.FunctionDef)
+        if not isinstance(function, cst.FunctionDef):
+            continue
+        if any(word in source.code(function).lower() for word in MASKING):
+            continue
+        owner = call.func.value if isinstance(call.func, cst.Attribute) else None
+        method = owner is not None and source.code(owner) not in ("F", "torch", "nn.functional")
+        scores = owner if method else call.args[0].value if call.args else None
+        if not isinstance(scores, cst.Name) or not _product(source, scores):
+            continue
+        text = scores.value
+        ones, imports = member(source, "torch", "ones")
+        kind, more = member(source, "torch", "bool")
+        yield from dict.fromkeys([*imports, *more])
+        future = f"{ones}({text}.shape[-2:], dtype={kind}, device={text}.device).triu(1)"
+        yield source.before(call, f'{text} = {text}.masked_fill({future}, float("-inf"))')
+
+
+def _product(source: Source, scores: cst.Name) -> bool:
+    """Whether a name was last set to a product with a transposed matrix."""
+    value = last_value(source, scores)
+    text = source.code(value) if value is not None else ""
+    return ("@" in text or "matmul" in text or "bmm" in text) and (
+        "transpose" in text or ".mT" in text or "permute" in text
+    )

@@ -1,0 +1,158 @@
+"""causal-mask, batch-first: sequence models that see what they may see."""
+# ruff: noqa: E501  # one row of the table is one style
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import nn
+
+from penlight.edits import Edit, Refused
+from penlight.edits.batch_first import BatchFirst
+from penlight.edits.causal_mask import CausalMask
+from penlight.edits.scene import Scene
+from penlight.edits.training import Training
+from penlight.lab import Recorded
+
+SCRIPT = """
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+torch.manual_seed(0)
+ids = torch.randint(0, 7, (6, 5))
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.token = nn.Embedding(7, 8)
+        {layer}
+        self.head = nn.Linear(8, 7)
+
+    def forward(self, ids):
+        x = self.token(ids)
+        {apply}
+        return self.head(x)
+
+
+model = Net()
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+for _ in range(2):
+    loss = F.cross_entropy(model(ids)[:, :-1].reshape(-1, 7), ids[:, 1:].reshape(-1))
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+model.eval()
+with torch.no_grad():
+    other = ids.clone()
+    other[:, -1] = (other[:, -1] + 1) % 7
+    print((model(ids) - model(other))[:, :-1].abs().max().item() > 1e-6)
+"""
+LAYER = "nn.TransformerEncoderLayer(8, 2, 8, 0.0, batch_first=True)"
+MASK = "nn.Transformer.generate_square_subsequent_mask(x.size(1), device=x.device)"
+FUTURE = 'scores = scores.masked_fill(torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).triu(1), float("-inf"))'
+MASKED: dict[str, tuple[str, str, str, str]] = {
+    "function": ("pass", "x = F.scaled_dot_product_attention(x, x, x)", "(x, x, x)", "(x, x, x, is_causal=True)"),
+    "switch": ("pass", "x = x + F.scaled_dot_product_attention(x, x, x, is_causal=False)", "is_causal=False", "is_causal=True"),
+    "attention": ("self.a = nn.MultiheadAttention(8, 2, batch_first=True)", "x, _ = self.a(x, x, x)", "(x, x, x)", f"(x, x, x, attn_mask={MASK})"),
+    "layer": (f"self.a = {LAYER}", "x = self.a(x)", "self.a(x)", f"self.a(x, src_mask={MASK})"),
+    "encoder": (f"self.a = nn.TransformerEncoder({LAYER}, 1)", "x = self.a(x)", "self.a(x)", f"self.a(x, mask={MASK})"),
+    "by hand": ("self.qk = nn.Linear(8, 8)", "scores = self.qk(x) @ x.transpose(1, 2); x = F.softmax(scores, dim=-1) @ x", "x = F.soft", f"{FUTURE}; x = F.soft"),
+    "one too far": ("self.m = torch.triu(torch.ones(5, 5), diagonal=2).bool()", "x = (x @ x.transpose(1, 2)).masked_fill(self.m, -1e9).softmax(-1) @ x", "diagonal=2", "diagonal=1"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("style", MASKED)
+def test_no_position_sees_what_comes(
+    scene: Callable[..., Scene], rerun: Callable[[Scene], Recorded], style: str
+) -> None:
+    layer, apply, old, new = MASKED[style]
+    script = SCRIPT.format(layer=layer, apply=apply)
+    assert script.count(old) == 1
+    found = scene(script)
+    edited = found.after([CausalMask()])
+    assert edited.project.text("train.py") == script.replace(old, new)
+    assert rerun(found).printed.splitlines()[-1] == "True"
+    assert rerun(edited).printed.splitlines()[-1] == "False"
+
+
+def test_attention_to_another_sequence_is_left_alone(scene: Callable[..., Scene]) -> None:
+    layer = "self.a = nn.MultiheadAttention(8, 2, batch_first=True)"
+    found = scene(SCRIPT.format(layer=layer, apply="m = x * 2; x, _ = self.a(x, m, m)"))
+    with pytest.raises(Refused, match="no attention without a mask"):
+        found.after([CausalMask()])
+
+
+ROWS = """
+import torch
+from torch import nn
+
+torch.manual_seed(0)
+x, y = torch.randn(12, 5, 3), torch.arange(12) % 2
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.rnn = {layer}
+        self.head = nn.Linear({width}, 2)
+
+    def forward(self, x):
+        {apply}
+        return self.head({out})
+
+
+model = Net()
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+for rows in torch.arange(12).split(6):
+    optimizer.zero_grad()
+    nn.functional.cross_entropy(model(x[rows]), y[rows]).backward()
+    optimizer.step()
+with torch.no_grad():
+    other = x.clone()
+    other[0] += 1
+    print((model(x) - model(other))[1:].abs().max().item() > 1e-6)
+"""
+ALONG: dict[str, tuple[str, str, str, str, str]] = {
+    "switch": ("nn.GRU(3, 4, batch_first=False)", "x, _ = self.rnn(x)", "4", "batch_first=False", "batch_first=True"),
+    "missing": ("nn.LSTM(3, 4)", "x, _ = self.rnn(x)", "4", "nn.LSTM(3, 4)", "nn.LSTM(3, 4, batch_first=True)"),
+    "attention": ("nn.MultiheadAttention(3, 1)", "x, _ = self.rnn(x, x, x)", "3", "Attention(3, 1)", "Attention(3, 1, batch_first=True)"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("style", ALONG)
+def test_no_sample_sees_another(
+    scene: Callable[..., Scene], rerun: Callable[[Scene], Recorded], style: str
+) -> None:
+    layer, apply, width, old, new = ALONG[style]
+    script = ROWS.format(layer=layer, apply=apply, width=width, out="x[:, -1]")
+    found = scene(script)
+    edited = found.after([BatchFirst()])
+    assert edited.project.text("train.py") == script.replace(old, new)
+    assert rerun(found).printed.splitlines()[-1] == "True"
+    assert rerun(edited).printed.splitlines()[-1] == "False"
+
+
+def test_a_layer_that_is_fed_the_time_first_is_left_alone(scene: Callable[..., Scene]) -> None:
+    apply = "x, _ = self.rnn(x.transpose(0, 1))"
+    found = scene(ROWS.format(layer="nn.LSTM(3, 4)", apply=apply, width="4", out="x[-1]"))
+    with pytest.raises(Refused, match="time first"):
+        found.after([BatchFirst()])
+
+
+@pytest.mark.parametrize("edit", [BatchFirst()])
+def test_the_live_face_parts_the_samples(edit: Edit) -> None:
+    torch.manual_seed(0)
+    model = nn.LSTM(3, 4)
+    x = torch.randn(6, 5, 3)
+    training = Training(model, torch.optim.SGD(model.parameters(), lr=0.1), nn.MSELoss(), [])
+    other = x.clone()
+    other[0] += 1
+    assert not torch.equal(model(x)[0][1:], model(other)[0][1:])
+    edit.live(training)
+    assert torch.equal(model(x)[0][1:], model(other)[0][1:])
+    with pytest.raises(Refused):
+        edit.live(training)
