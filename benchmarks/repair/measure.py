@@ -8,7 +8,7 @@
 
 A program is fixed with seed 0. Then the script as it is, the patched one and the known good one run
 on fresh seeds, without Penlight, and the RESULT lines that they print are compared: the gap closed
-is (patched - as it is) / (good - as it is), the median over the seeds; a program counts as repaired
+is (patched - as it is) / (good - as it is), of the medians over the seeds; a program counts as repaired
 from 0.9 on. Results are kept line by line in --out, so that an interrupted measurement goes on
 where it was. Writes benchmarks/repair/RESULTS-<what>.md unless --only names programs.
 """
@@ -115,10 +115,9 @@ def repair(program: Program, policy: str, budget: float) -> Row:
         values = [[_result(folder, text, seed) for seed in FRESH] for text in forms]
     sign = 1.0 if program.higher else -1.0
     finite = [[sign * v if math.isfinite(v) else -1e9 for v in row] for row in values]
-    gaps = [
-        (after - before) / (good - before) if good != before else math.nan
-        for before, after, good in zip(*finite, strict=True)
-    ]
+    # Of medians, not the median of ratios: on a lucky seed there is no gap to divide by.
+    before, after, good = (statistics.median(row) for row in finite)
+    closed = (after - before) / (good - before) if good != before else math.nan
     best = next((t for t in said["trials"] if t["verdict"] == "accept"), None)
     return Row(
         program.name,
@@ -129,7 +128,7 @@ def repair(program: Program, policy: str, budget: float) -> Row:
         said["cost"]["runs"],
         said["cost"]["seconds"],
         *(statistics.median(row) for row in values),
-        closed=statistics.median(gaps) if said["accepted"] else 0.0,
+        closed=closed if said["accepted"] else 0.0,
     )
 
 
@@ -168,7 +167,7 @@ def table(rows: Sequence[Row], command: str, what: str) -> str:
     """The results as Markdown."""
     accepted = [r for r in rows if r.accepted]
     repaired = [r for r in rows if r.closed >= REPAIRED]
-    harmed = [r for r in accepted if r.closed < -0.1]
+    harmed = [r for r in accepted if r.closed < 0]
     cost = statistics.median([r.runs for r in rows if math.isfinite(r.runs)] or [math.nan])
     closed = statistics.mean([min(1.0, max(-1.0, r.closed)) for r in rows])
     lines = [
