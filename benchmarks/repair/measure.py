@@ -9,7 +9,7 @@
 A program is fixed with seed 0. Then the script as it is, the patched one and the known good one run
 on fresh seeds, without Penlight, and the RESULT lines that they print are compared: the gap closed
 is (patched - as it is) / (good - as it is), of the medians over the seeds; a program
-counts as repaired from 0.9 on. Results are kept line by line in --out, so that a measurement goes on
+counts as repaired from 0.9 on. Results are kept line by line in --out, so that it goes on
 where it was interrupted. Writes benchmarks/repair/RESULTS-<what>.md unless --only names programs.
 """
 
