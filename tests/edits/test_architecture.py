@@ -73,6 +73,7 @@ CASES = {
     "norms in list": ("insert-norm=BatchNorm1d", SEQUENTIAL, {"  # narrow\n": "  # narrow\n    nn.BatchNorm1d(3),\n", "    nn.Linear(3, 5),\n": "    nn.Linear(3, 5),\n    nn.BatchNorm1d(5),\n"}),
     "way around": ("residual", DEEP, {"x = torch.tanh(layer(x))": "x = x + torch.tanh(layer(F.layer_norm(x, x.shape[-1:])))"}),
     "dropout in class": ("dropout=0.2", BENT, {"F.relu(self.a(x))": "F.dropout(F.relu(self.a(x)), 0.2, training=self.training)", "F.relu(self.b(x))": "F.dropout(F.relu(self.b(x)), 0.2, training=self.training)"}),
+    "dropout layer": ("dropout=0.2", CLASS.format(a="self.drop(self.a(x))", b="self.b(x)").replace("        self.b =", "        self.drop = nn.Dropout(0.7)\n        self.b ="), {"nn.Dropout(0.7)": "nn.Dropout(0.2)"}),
 }  # fmt: skip
 
 

@@ -82,3 +82,10 @@ def test_small_head(scene: Callable[..., Scene]) -> None:
     assert again is not None
     assert again.first_loss is not None
     assert again.first_loss < 1
+
+
+def test_a_small_head_is_counted_from_the_end(scene: Callable[..., Scene]) -> None:
+    found = scene(TRAIN.format(act="ReLU", init=""))
+    text = found.after([SmallHead()]).project.text("train.py")
+    assert "nn.init.normal_(model[-1].weight, std=0.01)" in text
+    assert "nn.init.zeros_(model[-1].bias)" in text

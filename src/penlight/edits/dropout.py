@@ -13,7 +13,7 @@ from penlight.edits.edit import Edit, Refused
 from penlight.edits.imports import imported
 from penlight.edits.names import sibling
 from penlight.edits.scene import Scene
-from penlight.edits.source import Change, argument, last_name
+from penlight.edits.source import Change, Source, argument, dotted, last_name
 from penlight.edits.training import Training
 from penlight.edits.values import listed, set_argument
 
@@ -46,6 +46,8 @@ class Dropout(Edit):
         for file in scene.files:
             source = scene.source(file)
             for call in source.calls(*LAYERS, *FUNCTIONS):
+                if _a_layer_called(source, call):
+                    continue
                 layer = last_name(call.func) in LAYERS
                 name = "rate" if argument(call, "rate") is not None else "p"
                 where = 0 if layer else 1
@@ -97,3 +99,12 @@ class Dropout(Edit):
             raise Refused("The model has no dropout layer whose share could be set.")
         for module in found:
             module.p = self.p
+
+
+def _a_layer_called(source: Source, call: cst.Call) -> bool:
+    """Whether it is a layer being used, as in `self.dropout(x)`, rather than a function of torch."""
+    if last_name(call.func) in LAYERS:
+        return False
+    method = source.enclosing(call, cst.FunctionDef)
+    first = method.params.params[:1] if isinstance(method, cst.FunctionDef) else ()
+    return bool(first) and dotted(call.func).startswith(f"{first[0].name.value}.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from penlight.core.run import Run
 from penlight.edits.edit import Edit, Refused
 from penlight.edits.imports import imported
 from penlight.edits.initialise import BY_HAND
@@ -39,6 +40,7 @@ class SmallHead(Edit):
                 changes.append(source.replace(call, f"{nn}.init.zeros_({layer}.bias)"))
         if changes:
             return [*imports, *changes]
+        layer = found.name + _from_the_end(scene.run, heavy[-1])
         bias = any(p.module == heavy[-1] and p.name.endswith("bias") for p in scene.run.parameters)
         code = f"{nn}.init.normal_({layer}.weight, std=0.01)"
         code += f"\n{nn}.init.zeros_({layer}.bias)" if bias else ""
@@ -53,3 +55,12 @@ class SmallHead(Edit):
         nn.init.normal_(layers[-1].weight, std=0.01)
         if layers[-1].bias is not None:
             nn.init.zeros_(layers[-1].bias)
+
+
+def _from_the_end(run: Run, name: str) -> str:
+    """The path to a layer; the last of a Sequential as [-1], which other edits do not move."""
+    block, _, index = name.rpartition(".")
+    indices = [m.name.rpartition(".")[2] for m in run.modules if m.name.rpartition(".")[0] == block]
+    if index.isdigit() and int(index) == max(int(i) for i in indices if i.isdigit()):
+        return path_to(run, name).removesuffix(f"[{index}]") + "[-1]"
+    return path_to(run, name)
