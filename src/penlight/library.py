@@ -241,7 +241,7 @@ def fix(
         loss: takes outputs and targets, gives one number.
         batches: a DataLoader or a list of (inputs, targets), gone through once an epoch.
         validation: the same, held out: what a cure is judged by. Without it, training batches
-            before they are learnt from.
+            before they are learnt from. Batches are moved to the model's device.
         epochs: how often one training goes through the batches.
         budget: what may be spent, in such trainings.
         minutes: what may be spent in all; None for no limit.
@@ -258,8 +258,8 @@ def fix(
         from penlight.edits.training import Training
         from penlight.trial import notebook
 
-        if epochs < 1 or budget <= 0:
-            raise PenlightError("penlight.fix needs at least one epoch and a budget above zero.")
+        if epochs < 1 or budget <= 0 or (minutes is not None and minutes <= 0):
+            raise PenlightError("penlight.fix needs at least one epoch and a limit above zero.")
         given = Training(model, optimizer, loss, batches, validation)
         found, cured = notebook.fix(given, epochs, budget, minutes)
         return Cure(found, cured or given)

@@ -162,6 +162,14 @@ def test_says_that_the_optimiser_is_of_another_model() -> None:
         penlight.fix(net(), optimizer, F.cross_entropy, data()[1])
 
 
+@pytest.mark.parametrize("limits", [{"epochs": 0}, {"budget": 0}, {"minutes": 0}])
+def test_limits_must_leave_something_to_do(limits: dict[str, Any]) -> None:
+    model = net()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with pytest.raises(penlight.PenlightError, match="at least one epoch"):
+        penlight.fix(model, optimizer, F.cross_entropy, data()[1], **limits)
+
+
 def test_leaves_no_hook_behind_when_a_training_fails() -> None:
     functions = dict(vars(F))
     model = net()

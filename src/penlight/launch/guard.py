@@ -47,6 +47,7 @@ class Guard:
         self._kept: WeakKeyDictionary[Optimizer, _Kept] = WeakKeyDictionary()
         self._probe: Probe | None = None
         self._broken = False
+        self._handles: list[Any] = []
 
     def start(self, probe: Probe) -> None:
         """Guard from now on."""
@@ -56,8 +57,15 @@ class Guard:
         )
 
         self._probe = probe
-        register_optimizer_step_pre_hook(self._careful(self._before))
-        register_optimizer_step_post_hook(self._careful(self._after))
+        self._handles = [
+            register_optimizer_step_pre_hook(self._careful(self._before)),
+            register_optimizer_step_post_hook(self._careful(self._after)),
+        ]
+
+    def stop(self) -> None:
+        """Guard no longer."""
+        while self._handles:
+            self._handles.pop().remove()
 
     def _careful(self, check: Callable[[Optimizer], None]) -> Callable[..., None]:
         """The check as a hook: a fault of its own costs the protection, never the training."""
@@ -107,8 +115,8 @@ class Guard:
             self._act(kept, "the step made the weights overflow", bad=True)
             return
         kept.in_a_row = 0
-        kept.steps += 1
-        if kept.steps % self._every == 0 and kept.possible:
+        kept.since += 1
+        if kept.since >= self._every and kept.possible:
             self._keep(kept)
 
     # -- acting -------------------------------------------------------------------------------
@@ -124,11 +132,9 @@ class Guard:
         state = "the weights are those of the step before"
         restored = not bad
         if bad and kept.copy is not None:
+            state = f"the weights are back where they were {kept.since} good steps ago"
             kept.restore()
-            kept.returns += 1
             restored = True
-            back = kept.steps % self._every if kept.steps >= self._every else kept.steps
-            state = f"the weights are back where they were {back} good steps ago"
         elif bad:
             state = "and the weights are not finite any more: no good copy of them fits in memory"
         tired = kept.in_a_row > MOST or kept.returns > MOST
@@ -143,7 +149,8 @@ class Guard:
         """Copy the good state, if it fits."""
         models = self._models()
         size = sum(t.numel() * t.element_size() for t in kept.everything(models))
-        kept.possible = size <= self._share * free_memory()
+        own = size if kept.copy is not None else 0  # what the copy before it gives back
+        kept.possible = size <= self._share * (free_memory() + own)
         if not kept.possible:
             kept.copy = None
             said = f"a copy of the good state needs {size / 2**20:.0f} MB, more than allowed"
@@ -184,7 +191,7 @@ class _Kept:
     """The newest good state of what one optimiser trains."""
 
     optimizer: Any  # weak: the optimiser is the key of this one
-    steps: int = 0  # good ones
+    since: int = 0  # good steps since the copy was taken or gone back to
     dropped: bool = False  # the step under way
     in_a_row: int = 0  # steps dropped
     returns: int = 0  # to the same copy
@@ -220,13 +227,16 @@ class _Kept:
         return [*self.tensors(models), *moments]
 
     def take(self, models: Iterable[Any]) -> None:
+        self.copy, self.states = None, []  # never two copies at a time
         self.copy = [(t, t.detach().clone()) for t in self.tensors(models)]
         state = self.optimizer().state
         self.states = [(p, _copied(state[p])) for p in self.parameters() if p in state]
-        self.returns = 0
+        self.returns = self.since = 0
 
     def restore(self) -> None:
         assert self.copy is not None
+        self.returns += 1
+        self.since = 0
         for tensor, good in self.copy:
             tensor.detach().copy_(good)
         state = self.optimizer().state

@@ -150,8 +150,8 @@ class Patient:
         steps = 0
         for _ in range(self.epochs):
             training.model.train()
-            for inputs, targets in training.batches:
-                _step(training, inputs, targets)
+            for batch in training.batches:
+                _step(training, batch)
                 steps += 1
                 if stop(steps):
                     return training
@@ -159,7 +159,8 @@ class Patient:
         return training
 
 
-def _step(training: Training, inputs: Any, targets: Any) -> None:
+def _step(training: Training, batch: Any) -> None:
+    inputs, targets = _beside(training.model, batch)
     if training.zero_grad:
         training.optimizer.zero_grad()
     training.loss(training.model(inputs), targets).backward()
@@ -177,8 +178,15 @@ def _evaluate(training: Training) -> None:
         return
     training.model.eval()
     with torch.no_grad():
-        for inputs, targets in training.validation:
+        for batch in training.validation:
+            inputs, targets = _beside(training.model, batch)
             training.loss(training.model(inputs), targets)
+
+
+def _beside(model: Any, batch: Any) -> Iterator[Any]:
+    """Inputs and targets on the device of the model."""
+    device = next(model.parameters()).device
+    return (x.to(device) if hasattr(x, "to") else x for x in batch)
 
 
 # -- arms ---------------------------------------------------------------------------------------
