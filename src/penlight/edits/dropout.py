@@ -102,7 +102,7 @@ class Dropout(Edit):
 
 
 def _a_layer_called(source: Source, call: cst.Call) -> bool:
-    """Whether it is a layer being used, as in `self.dropout(x)`, rather than a function of torch."""
+    """Whether it is a layer being used, as in `self.dropout(x)`, and no function of torch."""
     if last_name(call.func) in LAYERS:
         return False
     method = source.enclosing(call, cst.FunctionDef)
