@@ -1,11 +1,12 @@
 """The terminal report, as a reader sees it."""
+# ruff: noqa: E501  # one row of a table is one case
 
 from __future__ import annotations
 
 import pytest
 
 from penlight.core.facts import End, Header, Hygiene, Module
-from penlight.core.finding import Diagnosis, Evidence, Finding
+from penlight.core.finding import Diagnosis, Evidence, Finding, Prescription
 from penlight.core.run import Run
 from penlight.core.vocabulary import LOSS, OUTPUT_GRAD
 from penlight.testing import fake_run
@@ -121,3 +122,22 @@ def test_light_in_words(first, said, show):
     grads = {(OUTPUT_GRAD, n): [v] for n, v in zip("abcd", (first, 1.0, 1.0, 1.0), strict=True)}
     run = fake_run(grads, [Module(name=n, type="Linear", order=i) for i, n in enumerate("abcd")])
     assert said in show((Diagnosis((Finding("x", "y"),)), run))
+
+
+@pytest.mark.parametrize(
+    ("header", "edits", "folder", "following"),
+    [
+        (Header(script="my train.py", argv=("--lr", "1")), ("zero-grad",), "x", "penlight fix 'my train.py' --lr 1"),
+        (Header(script="-m pack.train"), ("zero-grad",), "x", "penlight fix -m pack.train"),
+        (Header(script="train.py"), (), "x", "penlight report"),
+        (Header(script="train.py", world=2), ("zero-grad",), "x", "penlight report"),
+        (Header(mode="watch"), ("zero-grad",), "x", "penlight report"),
+        (Header(mode="watch"), ("zero-grad",), "", "penlight explain missing-zero-grad"),
+    ],
+)  # fmt: skip
+def test_the_next_command_is_the_one_that_helps(header, edits, folder, following, show):
+    cure = Prescription("Clear the gradients.", edits=edits)
+    finding = Finding("missing-zero-grad", "Gradients pile up.", prescriptions=(cure,))
+    run = fake_run({LOSS: [1.0] * 30}, [header])
+    text = show((Diagnosis((finding,)), run), folder=folder)
+    assert text.rstrip().endswith(f"Next: {following}")

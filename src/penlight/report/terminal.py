@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 
 from rich.console import Console
@@ -172,7 +173,7 @@ def _closing(sheet: Sheet, diagnosis: Diagnosis, run: Run, folder: str) -> None:
         said += f", {told.percent(end.cost / whole)} of the run." if whole > 0 else "."
     if folder:
         said += f" The run is kept in {w.place(folder)}."
-    command = _next(diagnosis, run)
+    command = _next(diagnosis, run, kept=bool(folder))
     if len(f"{said} Next: {command}") <= sheet.width:
         sheet.write((said, "dim"), " Next: ", (command, "bold"))
     else:
@@ -203,11 +204,19 @@ def _flashlight(sheet: Sheet, run: Run) -> None:
     sheet.blank()
 
 
-def _next(diagnosis: Diagnosis, run: Run) -> str:
+def _next(diagnosis: Diagnosis, run: Run, kept: bool) -> str:
+    """The command that helps most now: the cure, else the page, else the card."""
+    if not told.trained(run) and not diagnosis.alarms:
+        return "penlight run --help"
+    header = run.header
+    curable = any(p.edits for x in diagnosis.alarms for p in x.prescriptions)
+    if curable and kept and header.mode == "run" and header.script and header.world == 1:
+        script = header.script if header.script.startswith("-m ") else shlex.quote(header.script)
+        return " ".join(["penlight fix", script, shlex.join(header.argv)]).strip()
+    if kept:
+        return "penlight report"
     if diagnosis.alarms:
         name = diagnosis.alarms[0].pitfall
         card = catalogue().get(name)
         return f"penlight {'demo' if card is not None and card.demo else 'explain'} {name}"
-    if not told.trained(run):
-        return "penlight run --help"
     return "penlight pitfalls"
