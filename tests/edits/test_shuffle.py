@@ -1,4 +1,4 @@
-"""shuffle, same-order, unscale, drop-output-dropout, hidden-relu, class-dim: one place changes."""
+"""shuffle, same-order, unscale, output dropout, hidden-relu, class-dim: one place changes."""
 # ruff: noqa: E501  # one row of the table is one style
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from penlight.edits import Edit, Refused
 from penlight.edits.class_dim import ClassDim
 from penlight.edits.drop_output_dropout import DropOutputDropout
 from penlight.edits.hidden_relu import HiddenRelu
+from penlight.edits.move_dropout import MoveDropout
 from penlight.edits.same_order import SameOrder
 from penlight.edits.scene import Scene
 from penlight.edits.shuffle import Shuffle
@@ -77,6 +78,21 @@ for epoch in range(2):
     scaler.update()
 """
 )
+CALLED = ROWS.replace(
+    "model = {model}",
+    """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.out = nn.Linear(4, 3)
+        self.drop = nn.Dropout(0.5)
+
+    def forward(self, x):
+        {forward}
+
+
+model = Net()""",
+)
 STYLES: dict[str, tuple[Edit, str, str, str]] = {
     "loader": (Shuffle(), LOADER.format(options="batch_size=8"), "loader = DataLoader(TensorDataset(x, y), batch_size=8)\ntest", "loader = DataLoader(TensorDataset(x, y), batch_size=8, shuffle=True)\ntest"),
     "loader says no": (Shuffle(), LOADER.format(options="batch_size=8, shuffle=False"), "shuffle=False", "shuffle=True"),
@@ -84,6 +100,10 @@ STYLES: dict[str, tuple[Edit, str, str, str]] = {
     "two orders": (SameOrder(), SEPARATE, "a = rng.permutation(a)\nb = rng.permutation(b)", "order = rng.permutation(len(a))\na = a[order]\nb = b[order]"),
     "scaler": (Unscale(), SCALED, "    torch.nn.utils", "    scaler.unscale_(optimizer)\n    torch.nn.utils"),
     "dropout": (DropOutputDropout(), ROWS.format(model="nn.Sequential(nn.Dropout(0.1), nn.Linear(4, 3), nn.Dropout(0.5))"), ", nn.Dropout(0.5)", ""),
+    "moved": (MoveDropout(), ROWS.format(model="nn.Sequential(nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 3), nn.Dropout(0.5))"), "nn.Linear(5, 3), nn.Dropout(0.5)", "nn.Dropout(0.5), nn.Linear(5, 3)"),
+    "moved line": (MoveDropout(), ROWS.format(model="nn.Sequential(\n    nn.ReLU(),\n    nn.Linear(4, 3),\n    nn.Dropout(0.5),\n)"), "    nn.Linear(4, 3),\n    nn.Dropout(0.5),\n", "    nn.Dropout(0.5),\n    nn.Linear(4, 3),\n"),
+    "moved call": (MoveDropout(), CALLED.format(forward="return self.drop(self.out(torch.relu(x)))"), "self.drop(self.out(torch.relu(x)))", "self.out(self.drop(torch.relu(x)))"),
+    "moved statement": (MoveDropout(), CALLED.format(forward="x = self.out(x)\n        x = self.drop(x)\n        return x"), "self.out(x)\n        x = self.drop(x)\n", "self.out(self.drop(x))\n"),
     "hidden": (HiddenRelu(), ROWS.format(model="nn.Sequential(nn.Linear(4, 5), nn.Softmax(dim=1), nn.Linear(5, 3))"), "nn.Softmax(dim=1)", "nn.ReLU()"),
     "batch": (ClassDim(), ROWS.format(model="nn.Sequential(nn.Linear(4, 3), nn.LogSoftmax(dim=0))").replace("F.cross_entropy", "F.nll_loss"), "dim=0", "dim=1"),
 }  # fmt: skip
@@ -107,7 +127,9 @@ def test_the_one_place_changes(
 
 
 @pytest.mark.parametrize(
-    "edit", [SameOrder(), Unscale(), DropOutputDropout(), HiddenRelu(), ClassDim()], ids=str
+    "edit",
+    [SameOrder(), Unscale(), DropOutputDropout(), MoveDropout(), HiddenRelu(), ClassDim()],
+    ids=str,
 )
 def test_nothing_to_do_is_said(scene: Callable[..., Scene], edit: Edit) -> None:
     with pytest.raises(Refused):

@@ -26,20 +26,7 @@ class DropOutputDropout(Edit):
         return "Take out the dropout behind the last layer"
 
     def source(self, scene: Scene) -> Sequence[Change]:
-        order = {m.name: m.order for m in scene.run.modules}
-        last = last_layer(scene.run)
-        after = [
-            m
-            for m in scene.run.modules
-            if m.type == "Dropout" and m.order > order.get(last, len(order))
-        ]
-        if len(after) != 1:
-            raise Refused(
-                "No dropout module was seen to run behind the last layer alone.",
-                "Move the dropout in front of the last layer.",
-            )
-        source, makers = scene.calls_at(after[0].source, "Dropout")
-        maker = makers[-1]
+        source, maker, last = trailing(scene)
         item = entry(source, maker)
         if item is not None:
             return [drop_entry(source, item)]
@@ -59,7 +46,40 @@ class DropOutputDropout(Edit):
         setattr(leaves[-1][0], leaves[-1][1], nn.Identity())
 
 
+def trailing(scene: Scene) -> tuple[Source, cst.Call, str]:
+    """The call that builds the dropout behind the last layer, and that layer's name.
+
+    Raises:
+        Refused: no dropout module was seen to run there.
+    """
+    order = {m.name: m.order for m in scene.run.modules}
+    last = last_layer(scene.run)
+    after = [
+        m
+        for m in scene.run.modules
+        if m.type == "Dropout" and m.order > order.get(last, len(order))
+    ]
+    if len(after) != 1:
+        raise Refused(
+            "No dropout module was seen to run behind the last layer alone.",
+            "Move the dropout in front of the last layer.",
+        )
+    source, makers = scene.calls_at(after[0].source, "Dropout")
+    return source, makers[-1], last
+
+
 def _unwrapped(source: Source, maker: cst.Call, layer: str) -> list[Change]:
+    assign, applied, calls = applied_behind(source, maker, layer)
+    gone = [source.drop(assign)] if calls == 1 else []
+    return [unwrap(source, applied, applied.args[0].value), *gone]
+
+
+def applied_behind(source: Source, maker: cst.Call, layer: str) -> tuple[cst.Assign, cst.Call, int]:
+    """Where a dropout gets its name, its call behind a layer, and how often it is called.
+
+    Raises:
+        Refused: that cannot be told.
+    """
     parent = source.parent(maker)
     if not isinstance(parent, cst.Assign):
         raise Refused("Where the dropout is applied cannot be told from the text.")
@@ -75,5 +95,4 @@ def _unwrapped(source: Source, maker: cst.Call, layer: str) -> list[Change]:
     ]
     if len(behind) != 1:
         raise Refused("Where the dropout is applied cannot be told from the text.")
-    gone = [source.drop(parent)] if len(calls) == 1 else []
-    return [unwrap(source, behind[0], behind[0].args[0].value), *gone]
+    return parent, behind[0], len(calls)

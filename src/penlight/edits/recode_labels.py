@@ -45,12 +45,15 @@ class RecodeLabels(Edit):
 
     def live(self, training: Training) -> None:
         import torch
+        from torch import nn
 
         seen = torch.cat([batch[1].reshape(-1) for batch in training.batches]).unique()
         if len(seen) != 2:
             raise Refused("The labels do not have exactly two values.")
         loss, high = training.loss, seen.max()
-        training.loss = lambda output, y: loss(output, (y == high).to(output.dtype))
+        margins = (nn.HingeEmbeddingLoss, nn.SoftMarginLoss, nn.MarginRankingLoss)
+        low, width = (-1, 2) if isinstance(loss, margins) else (0, 1)
+        training.loss = lambda output, y: loss(output, (y == high).to(output.dtype) * width + low)
 
 
 def _tensor_behind(source: Source, value: cst.BaseExpression) -> cst.BaseExpression:

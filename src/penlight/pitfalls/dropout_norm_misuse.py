@@ -72,6 +72,7 @@ class DropoutNormMisuse(Pitfall):
         Prescription(
             "Move the dropout in front of the last layer: self.out(self.dropout(hidden)).",
             "There it removes features, and the last layer learns to do without any single one.",
+            edits=("move-dropout",),
         ),
         Prescription(
             "Or drop it: the output layer needs no dropout of its own.",
