@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import inspect
 import io
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from penlight.edits.training import Training
+    from penlight.trial.bench import Listener
     from penlight.trial.decide import Verdict
     from penlight.trial.result import Fix, Trial
 
@@ -229,6 +231,7 @@ def fix(
     epochs: int = 10,
     budget: float = 20.0,
     minutes: float | None = None,
+    quiet: bool = False,
 ) -> Cure:
     """Train copies, say what is wrong, try cures on further copies and prove one.
 
@@ -245,6 +248,7 @@ def fix(
         epochs: how often one training goes through the batches.
         budget: what may be spent, in such trainings.
         minutes: what may be spent in all; None for no limit.
+        quiet: say nothing on stderr while it works.
 
     Raises:
         PenlightError: torch is not installed, or the objects cannot be copied or trained like that.
@@ -254,14 +258,22 @@ def fix(
         >>> print(cure)
         >>> model = cure.model
     """
-    with _alone("penlight.fix"):
+    with _alone("penlight.fix"), ExitStack() as stack:
         from penlight.edits.training import Training
         from penlight.trial import notebook
+        from penlight.trial.bench import Quiet
 
         if epochs < 1 or budget <= 0 or (minutes is not None and minutes <= 0):
             raise PenlightError("penlight.fix needs at least one epoch and a limit above zero.")
         given = Training(model, optimizer, loss, batches, validation)
-        found, cured = notebook.fix(given, epochs, budget, minutes)
+        stack.enter_context(notebook.randomness(given))  # rich draws some, too
+        listener: Listener = Quiet()
+        if not quiet:
+            from penlight.report.fix import Progression
+
+            listener = progress = Progression(sys.stderr)
+            stack.callback(progress.stop)
+        found, cured = notebook.fix(given, epochs, budget, minutes, listener)
         return Cure(found, cured or given)
 
 

@@ -125,6 +125,39 @@ class Cut(nn.Module):
         return out
 
 
+def test_a_loss_of_ones_own_is_judged_too(capsys: pytest.CaptureFixture[str]) -> None:
+    torch.manual_seed(0)
+    x = torch.randn(200, 4)
+    batches = list(zip(x.split(10), x.sum(1, keepdim=True).split(10), strict=True))
+    model = nn.Linear(4, 1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=3.0)
+    cure = penlight.fix(
+        model, optimizer, lambda out, y: ((out - y) ** 2).mean(), batches, epochs=3, budget=14
+    )
+    assert cure.accepted, str(cure)
+    assert "unexplained variance" in cure.trials[0].outcome
+    # What is infinite is the prediction, not the data.
+    found = [x["pitfall"] for x in cure.to_json()["diagnosis"]["findings"]]
+    assert "nonfinite-or-corrupt-data" not in found
+    assert "penlight: training as it is" in capsys.readouterr().err
+
+
+def test_says_that_no_outcome_can_be_seen(capsys: pytest.CaptureFixture[str]) -> None:
+    torch.manual_seed(0)
+    x = torch.randn(200, 4)
+    batches = list(zip(x.split(10), x[:, :1].split(10), strict=True))
+    model = nn.Linear(4, 1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e4)
+    cure = penlight.fix(
+        model, optimizer, lambda out, y: out.exp().sum() - (out * y).sum(), batches, epochs=3,
+        quiet=True,
+    )  # fmt: skip
+    assert cure.to_json()["diagnosis"]["findings"]
+    assert not cure.accepted
+    assert "torch.nn or torch.nn.functional" in " ".join(str(cure).split())
+    assert capsys.readouterr().err == ""
+
+
 def test_tells_what_only_the_source_can_do() -> None:
     loader, held_out = data()
     torch.manual_seed(1)

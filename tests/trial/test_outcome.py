@@ -53,6 +53,14 @@ def test_who_knows_nothing_misses_everything() -> None:
     assert found["missing"] == pytest.approx(1.0, abs=0.01)
 
 
+def test_a_target_that_was_lost_with_its_prediction_counts_as_the_worst() -> None:
+    y = rng.normal(size=400)
+    x, known = y + 0.1 * rng.normal(size=400), y.copy()
+    x[:100] = known[:100] = np.nan
+    assert measures("mse_loss", x, known)["unexplained"] == pytest.approx(1.0, abs=0.02)
+    assert measures("mse_loss", 0 * x + np.nan, 0 * x + np.nan)["unexplained"] == 4.0
+
+
 def test_unexplained_variance_ignores_the_scale_of_targets() -> None:
     y = rng.normal(size=(200, 2)) * [1.0, 300.0]
     x = y + rng.normal(size=(200, 2)) * [0.5, 30.0]

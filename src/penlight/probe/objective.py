@@ -152,7 +152,8 @@ class Objectives:
         if named or not self.state.armed or not self.state.room():
             return
         found = recognise(graph, self.forward.output)
-        if found is None:
+        # The target is read off the difference: a prediction that is not finite spoils it.
+        if found is None or not bool(found.prediction.isfinite().all()):
             return
         name, x, y = found.name, found.prediction.detach(), found.target.detach()
         site = self._site(name, x, y, {}, "train", by_hand=found.maker or "?")

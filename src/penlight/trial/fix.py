@@ -204,6 +204,7 @@ class Doctor:
         scene_of: makes the scene in which a joint prescription is in place, with its run.
         texts_of: (before, after) of the files that a joint prescription changes.
         options: how to look.
+        hint: what helps where no outcome can be seen.
     """
 
     bench: Bench
@@ -214,6 +215,7 @@ class Doctor:
     scene_of: Callable[[Joint, Run], Scene]
     texts_of: Callable[[Joint], dict[str, tuple[str, str]]]
     options: Options
+    hint: str = "Print one line such as `val acc 0.93` at the end."
     measure: str = ""  # what is shown of an outcome
     outcome: str = ""  # its name in words
 
@@ -234,7 +236,7 @@ class Doctor:
         plain = Fix(diagnosis, run, self.script, self.root)
         refused = control.failed and control.done.get("refused")
         if refused or (control.failed and not diagnosis.alarms):
-            return replace(plain, why=f"The script itself fails: {control.error}.")
+            return replace(plain, why=f"The training itself fails: {control.error}.")
         if not diagnosis.alarms:
             why = "" if run.steps else "No optimiser step was seen, so there is nothing to judge."
             return replace(plain, why=why)
@@ -281,9 +283,8 @@ class Doctor:
         return replace(
             plain,
             refusals=tuple(refusals),
-            why="How well the script does cannot be seen: no call of a loss function on outputs "
-            "and targets, no accuracy, no printed metric. Print one line such as "
-            "`val acc 0.93` at the end.",
+            why="How well the training does cannot be seen: no call of a loss function on outputs "
+            f"and targets, no accuracy, no printed metric. {self.hint}",
         )
 
     # -- proof --------------------------------------------------------------------------------

@@ -31,7 +31,7 @@ from penlight.store.schema import segment_name
 from penlight.store.writer import Writer
 from penlight.trial.arm import DONE, PAIRS, Job
 from penlight.trial.arms import Arm
-from penlight.trial.bench import Bench, Quiet
+from penlight.trial.bench import Bench, Listener
 from penlight.trial.fix import Doctor, Options
 from penlight.trial.result import Fix
 from penlight.trial.samples import Samples
@@ -42,18 +42,20 @@ if TYPE_CHECKING:
 EDITS = "edits"  # the one "file" of a scene in memory: a line for each edit
 SHIFT = 1000  # between the seeds of two pairs, as in scripts
 TITLE = "the training in memory"
+HINT = "Use a loss of torch.nn or torch.nn.functional."
 
 
 def fix(
-    given: Training, epochs: int, budget: float, minutes: float | None
+    given: Training, epochs: int, budget: float, minutes: float | None, listener: Listener
 ) -> tuple[Fix, Training | None]:
-    """Look for a cure of a training in memory; its objects and all random states stay as they are.
+    """Look for a cure of a training in memory; its objects stay as they are.
 
     Args:
-        given: the user's objects.
+        given: the user's objects. Random numbers are drawn: see `randomness`.
         epochs: how often one training goes through the batches.
         budget: what may be spent, in such trainings.
         minutes: what may be spent in all; None for no limit.
+        listener: told how it goes.
 
     Returns:
         What came of it, and the cured training once more from the start to its end; None when no
@@ -65,23 +67,24 @@ def fix(
     began = time.monotonic()
     _check(given)
     with ExitStack() as stack:
-        stack.enter_context(_randomness(given))
         scratch = Path(tempfile.mkdtemp(prefix="penlight-fix-"))
         stack.callback(shutil.rmtree, scratch, ignore_errors=True)
         patient = Patient(given, epochs, _Seeds(given))
         job = Job("path", TITLE, (), "", (), "", {})
-        bench = Bench(InProcess(patient, scratch), job, Quiet(), budget, minutes and 60 * minutes)
+        bench = Bench(InProcess(patient, scratch), job, listener, budget, minutes and 60 * minutes)
+        listener.phase("training as it is")
         control = bench.first()
         options = Options(budget=budget, minutes=minutes)
         doctor = Doctor(
             bench, control, TITLE, TITLE, scratch,
             lambda made, run: InMemory.of(patient, run, made.texts.get(EDITS, "")),
             lambda _: {},
-            options,
+            options, HINT,
         )  # fmt: skip
         found = doctor.work()
         cured = None
         if found.accepted:
+            listener.phase("training under the cure")
             cured = patient.train(made(found.trials[0].edits), 0)
             if cured.loss is patient.loss:
                 cured.loss = given.loss
@@ -293,14 +296,14 @@ def _check(given: Training) -> None:
     for name, batches in (("batches", given.batches), ("validation", given.validation)):
         if batches is None:
             continue
-        with _randomness(given):  # a loader draws a seed for each round
+        with randomness(given):  # a loader draws a seed for each round
             again = iter(batches) is not batches
         if not again:
             raise PenlightError(
                 f"penlight.fix goes through {name} many times, and a generator lasts only once: "
                 "give it a DataLoader or a list."
             )
-    with _randomness(given):
+    with randomness(given):
         first = next(iter(given.batches), None)
     if not isinstance(first, (tuple, list)) or len(first) != 2:
         kind = "nothing" if first is None else f"a {type(first).__name__}"
@@ -410,8 +413,8 @@ def _restore(states: Sequence[tuple[Callable[[Any], object], Any]]) -> None:
 
 
 @contextmanager
-def _randomness(given: Training) -> Iterator[None]:
-    """Put all random states back."""
+def randomness(given: Training) -> Iterator[None]:
+    """Put all random states back in the end."""
     states = _states(_generators(given))
     try:
         yield

@@ -393,6 +393,13 @@ def _missing(losses: Array, counts: npt.NDArray[np.int64]) -> float:
 
 
 def _unexplained(x: Array, y: Array) -> float:
+    # Of a loss by hand the target is known only through the prediction, and lost with it.
+    lost = ~np.isfinite(x).all(1) & ~np.isfinite(y).all(1)
+    if lost.any():
+        known = math.nan if lost.all() else _unexplained(x[~lost], y[~lost])
+        share = float(lost.mean())
+        # Just before that, numbers so large that rounding leaves nothing of the target.
+        return CAP if math.isnan(known) else share * CAP + (1 - share) * known
     with np.errstate(all="ignore"):
         spread = y.var(0)
         kept = spread > 1e-12 * (1 + np.square(y).mean(0))
