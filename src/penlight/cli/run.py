@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @click.option(
     "--guard", is_flag=False, flag_value="stop", type=click.Choice(["skip", "stop"]),
+    metavar="[=skip|stop]",
     help="Keep non-finite numbers out of the weights: end the run before they get there, or "
     "with --guard=skip drop that step and go on.",
 )  # fmt: skip
