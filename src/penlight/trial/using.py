@@ -38,7 +38,7 @@ OF_OPTIMIZER = {
 }  # fmt: skip
 OF_MODEL = {
     "clip-gradients", "optimise-all", "dropout", "drop-output-dropout", "swap-activation",
-    "hidden-relu", "output-activation", "class-dim",
+    "hidden-relu", "output-activation", "class-dim", "batch-first", "move-dropout",
 }  # fmt: skip
 
 
