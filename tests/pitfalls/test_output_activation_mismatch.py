@@ -151,3 +151,5 @@ def test_a_relu_that_is_off_for_every_sample():
     assert not said(aim(**off | {"looked": 3}), spread(5, 50, 22, 9))
     assert not said(aim(**off | {"input_max": 0.2}), spread(5, 50, 22, 9))
     assert not said(aim(**off), spread(0, 0, 0, 0))
+    (found,) = said(aim(**off), spread(-50, -5, -22, 9))
+    assert "cannot be reached" in found.says

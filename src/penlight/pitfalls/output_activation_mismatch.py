@@ -204,12 +204,11 @@ print("RESULT " + json.dumps({"metric": "mse", "value": val_loss}))
         targets = run.targets(objective)
         if targets is None or not targets.mean or not targets.std:
             return
-        if op == "Relu" and objective.input_min == objective.input_max == 0.0:
-            yield from self._dead(objective, targets)
-            return
         low, high = RANGES[op]
         spread, beyond = targets.max - targets.min, gap(targets, op)
         if spread <= 0 or beyond <= self.gap * spread:
+            if op == "Relu" and objective.input_min == objective.input_max == 0.0:
+                yield from self._dead(objective, targets)
             return
         far = out_of_reach(targets, op, self.sigmas)
         yield self.finding(
