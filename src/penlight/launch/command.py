@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from penlight import __version__
@@ -32,14 +33,16 @@ def run_command(argv: Sequence[str], folder: Path, *, budget: float = 0.01) -> O
         PenlightError: there is no such command.
     """
     began = time.time()
-    try:
-        process = subprocess.Popen(list(argv), env=_environment(folder, budget))
-    except FileNotFoundError:
-        raise PenlightError(f"There is no command {argv[0]!r}.", exit_code=127) from None
-    except OSError as error:
-        raise PenlightError(f"Cannot run {argv[0]}: {error.strerror}.", exit_code=126) from None
-    with _staying_alive(process) as interrupts:
+    with _staying_alive() as signals:
+        try:
+            process = subprocess.Popen(list(argv), env=_environment(folder, budget))
+        except FileNotFoundError:
+            raise PenlightError(f"There is no command {argv[0]!r}.", exit_code=127) from None
+        except OSError as error:
+            raise PenlightError(f"Cannot run {argv[0]}: {error.strerror}.", exit_code=126) from None
+        signals.follow(process)
         status = process.wait()
+    interrupts = signals.interrupts
     code = 128 - status if status < 0 else status
     if interrupts and code != 0:
         outcome = Outcome(INTERRUPTED, "KeyboardInterrupt")
@@ -68,32 +71,53 @@ def _environment(folder: Path, budget: float) -> dict[str, str]:
     return env
 
 
+@dataclass(slots=True)
+class _Signals:
+    """What came for us while a command runs; it is passed on, and what came too early as well."""
+
+    process: subprocess.Popen[bytes] | None = None
+    interrupts: int = 0
+    terminated: bool = False
+
+    def interrupt(self, *_: object) -> None:
+        self.interrupts += 1  # the terminal has sent it to the command, too
+        if self.process is not None and self.interrupts > PATIENCE:
+            self.process.kill()
+
+    def terminate(self, *_: object) -> None:
+        self.terminated = True
+        if self.process is not None:
+            self.process.terminate()
+
+    def follow(self, process: subprocess.Popen[bytes]) -> None:
+        """The command has been started."""
+        self.process = process
+        if self.terminated:
+            process.terminate()
+        elif self.interrupts:
+            process.send_signal(signal.SIGINT)
+
+
 @contextmanager
-def _staying_alive(process: subprocess.Popen[bytes]) -> Iterator[list[int]]:
-    """Signals are for the command; we stay to report. Gives the interrupts that came so far.
+def _staying_alive() -> Iterator[_Signals]:
+    """Signals are for the command; we stay to report. Begins before the command does.
 
     No KeyboardInterrupt meanwhile: raised at the wrong moment it loses the command's status.
     """
-    interrupts: list[int] = []
+    signals = _Signals()
     if threading.current_thread() is not threading.main_thread():
-        yield interrupts
+        yield signals
         return
-
-    def interrupt(number: int, _: object) -> None:
-        interrupts.append(number)  # the terminal has sent it to the command, too
-        if len(interrupts) > PATIENCE:
-            process.kill()
-
-    def terminate(*_: object) -> None:
-        process.terminate()
-
     before = [
         (each, signal.signal(each, handler))
-        for each, handler in ((signal.SIGINT, interrupt), (signal.SIGTERM, terminate))
+        for each, handler in (
+            (signal.SIGINT, signals.interrupt),
+            (signal.SIGTERM, signals.terminate),
+        )
         if signal.getsignal(each) != signal.SIG_IGN
     ]
     try:
-        yield interrupts
+        yield signals
     finally:
         for each, handler in before:
             signal.signal(each, handler)

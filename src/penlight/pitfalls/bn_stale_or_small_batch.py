@@ -81,6 +81,7 @@ class BnStaleOrSmallBatch(Pitfall):
             "Make the batches larger, 32 at least, with drop_last=True for the rest.",
             "Mean and spread of 32 samples are worth something.",
             "memory does not allow it",
+            edits=("batch-size",),
         ),
         Prescription(
             "Or use nn.GroupNorm or nn.LayerNorm instead of batch norm.",
