@@ -120,3 +120,16 @@ def test_a_loss_that_is_no_result_of_the_model(empty, fires):
     found = said(*unknown, Hygiene(steps=50, empty_steps=empty))
     assert bool(found) is fires
     assert all(f.exact for f in found)
+
+
+def test_one_model_feeds_another_through_detach(net):
+    """encoder(x).detach() goes into head(z): two modules, one optimiser for both."""
+    own = replace(weight("enc", 64, 20, False), root="encoder")
+    encoder = replace(layer("enc", 0, 64), root="encoder")
+    graph = net("NllLoss", "LogSoftmax", "head[64,5]")
+    (found,) = said(own, HEAD, encoder, layer("head", 1, 5), graph)
+    assert "up to enc" in found.says
+    apart = replace(encoder, output_shape=(32, 48))  # not what the head takes in
+    assert not said(own, HEAD, apart, layer("head", 1, 5), graph)
+    later = replace(encoder, order=2)  # a model that runs for itself
+    assert not said(own, HEAD, layer("head", 1, 5), later, graph)

@@ -31,10 +31,13 @@ def before_the_cut(run: Run, cut: Sequence[Parameter], graphs: Sequence[Wiring])
         line = [m for m in run.modules if m.root == root and (root, m.name) in owned]
         absent = [(root, m.name) in missing for m in line]
         length = absent.index(False) if False in absent else len(line)
-        if not 0 < length < len(line) or any(absent[length:]):
+        if length == 0 or any(absent[length:]):
             continue
         first = {m.name for m in line[:length]}
-        if _starts(graphs, line[length], line[length - 1]):
+        # A whole model is missing: does another one, that is trained, go on from it?
+        last, others = line[length - 1], [m for m in run.modules if (m.root, m.name) in owned]
+        rest = line[length:] or [m for m in others if m.root != root and m.order > last.order]
+        if rest and (rest[0].root, rest[0].name) not in missing and _starts(graphs, rest[0], last):
             return [p for p in cut if p.root == root and p.module in first]
     return []
 
