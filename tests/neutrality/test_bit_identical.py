@@ -45,6 +45,7 @@ def loop(net: nn.Module, optimizer: torch.optim.Optimizer) -> Trace:
             net.eval()
             with torch.no_grad():
                 losses.append(F.cross_entropy(net(x), y).item())
+                losses.append((net(x).argmax(1) == y).float().mean().item())
             net.train()
     return losses, [v.clone() for v in net.state_dict().values()], torch.rand(3)
 
