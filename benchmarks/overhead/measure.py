@@ -217,14 +217,14 @@ def interval(ratios: list[float]) -> str:
     return f"{statistics.median(ratios):.3f} [{low:.3f}, {high:.3f}]"
 
 
-def table(found: dict[str, list[dict[str, dict[str, float]]]]) -> list[str]:
+def table(found: dict[str, list[dict[str, dict[str, float]]]], variants: list[str]) -> list[str]:
     """Rows of Markdown, a line for each variant."""
     names = list(found)
     lines = [
         "| variant | " + " | ".join(f"{n}, whole | {n}, late" for n in names) + " |",
         "|---" * (1 + 2 * len(names)) + "|",
     ]
-    for variant in VARIANTS:
+    for variant in variants:
         cells = []
         for name in names:
             for part in ("whole", "late"):
@@ -248,6 +248,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="tiny models, 2 rounds")
     parser.add_argument("--rounds", type=int, help="12 unless told; 2 with --quick")
     parser.add_argument("--only", nargs="*", default=list(STEPS), choices=list(STEPS))
+    parser.add_argument("--variants", nargs="*", default=list(VARIANTS), choices=list(VARIANTS))
     parser.add_argument("--out", type=Path, help="where the table goes; stdout with --quick")
     parser.add_argument("--one", nargs=2, metavar=("MODEL", "VARIANT"), help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -258,7 +259,7 @@ def main() -> None:
     found: dict[str, list[dict[str, dict[str, float]]]] = {name: [] for name in args.only}
     dice = random.Random(1)
     for number in range(rounds):
-        jobs = [(name, variant) for name in args.only for variant in VARIANTS]
+        jobs = [(name, variant) for name in args.only for variant in args.variants]
         dice.shuffle(jobs)
         for name in args.only:
             found[name].append({})
@@ -282,9 +283,9 @@ def main() -> None:
         "",
         "Ratio of process CPU time to bare, median of the rounds with a 95% interval.",
         "",
-        *table(found),
+        *table(found, args.variants),
         "",
-        *(f"- {name}: {what}" for name, what in SAYS.items()),
+        *(f"- {name}: {what}" for name, what in SAYS.items() if name in args.variants),
         "- steps: " + ", ".join(f"{n} {(QUICK if args.quick else STEPS)[n]}" for n in args.only),
         "",
     ]
