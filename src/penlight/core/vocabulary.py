@@ -61,8 +61,36 @@ OUTPUT_STD = Signal(
     "objective",
     "Standard deviation of the predictions over the samples of a batch, averaged over outputs.",
 )
+LOG_NORMALISER = Signal(
+    "log_normaliser",
+    "1",
+    "objective",
+    "Mean of log sum exp of the logits given to a cross-entropy: adding a constant to all logits "
+    "moves it and leaves the loss as it is.",
+)
 GRAD_NORM = Signal(
     "grad_norm", "1", "parameter", "L2 norm of the gradient the optimiser is about to use."
+)
+CLIP_FACTOR = Signal(
+    "clip_factor",
+    "share",
+    "run",
+    "What clip_grad_norm_ leaves of the gradient, max_norm / norm and 1 at most, by the line that "
+    "calls it.",
+)
+EPSILON_FACTOR = Signal(
+    "epsilon_factor",
+    "share",
+    "parameter",
+    "mean sqrt(v) / (sqrt(v) + eps) of Adam after a step, v corrected for its bias: what epsilon "
+    "leaves of the step; on at most 64 blocks of 64, entries without any gradient left out.",
+)
+GRAD_SURPRISE = Signal(
+    "grad_surprise",
+    "1",
+    "parameter",
+    "sqrt(mean g^2 / max(v, eps^2)) of Adam after a step: about 1 while gradients are as large as "
+    "Adam remembers them; on at most 64 blocks of 64.",
 )
 WEIGHT_NORM = Signal("weight_norm", "1", "parameter", "L2 norm of the parameter after the step.")
 UPDATE_RATIO = Signal(
@@ -86,6 +114,13 @@ OUTPUT_GRAD = Signal(
 )
 ACT_RMS = Signal("act_rms", "1", "module", "Root mean square of a module's output.")
 ACT_ABSMAX = Signal("act_absmax", "1", "module", "Largest magnitude in a module's output.")
+STREAM_RMS = Signal(
+    "stream_rms",
+    "1",
+    "module",
+    "Root mean square of what enters a layer or RMS normalisation: the residual stream, in most "
+    "transformers.",
+)
 DEPENDENCE = Signal(
     "dependence",
     "share",
@@ -102,6 +137,12 @@ DEAD_SHARE = Signal(
 )
 DEAD_SAMPLES = Signal(
     "dead_samples", "samples", "activation", "Samples (with positions) behind a dead_share."
+)
+DORMANT_SHARE = Signal(
+    "dormant_share",
+    "share",
+    "activation",
+    "Share of ReLU units (channels) whose mean over that window is at most 2.5% of the layer's.",
 )
 SATURATED_SHARE = Signal(
     "saturated_share",

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.modules import module as hooks
 
 from penlight.core import facts as f
-from penlight.core.vocabulary import ACT_ABSMAX, ACT_RMS, DEPENDENCE, OUTPUT_GRAD
+from penlight.core.vocabulary import ACT_ABSMAX, ACT_RMS, DEPENDENCE, OUTPUT_GRAD, STREAM_RMS
 from penlight.probe.graph import MADE
 from penlight.probe.models import Root, is_leaf, settings
 from penlight.probe.rows import Rows
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 LAP = 100  # module calls of one measurement of the idle hooks
 OFTEN = 8  # calls of one module in one step; more only while the budget is easy
+STREAMS = (nn.LayerNorm, nn.RMSNorm)  # what enters them is the stream of a residual net
 MAX_ELEMENTS = 1 << 26  # outputs above 256 MB in float32 are left alone
 
 
@@ -189,6 +190,8 @@ class Forward:
             state.readout.add(ACT_ABSMAX, site, step, measure.absmax(tensor))
             if tensor.dim() > 1 and tensor.shape[0] > 1:
                 state.readout.add(DEPENDENCE, site, step, measure.dependence(tensor))
+            if isinstance(module, STREAMS) and args and args[0].shape == tensor.shape:
+                state.readout.add(STREAM_RMS, site, step, measure.rms(args[0]))
             self._describe(module, site, tensor)
         # A hook on a leaf would stay on it: a parameter that a module hands out, say.
         if tensor.grad_fn is not None and not in_backward():

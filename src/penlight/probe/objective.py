@@ -18,7 +18,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from penlight.core import facts as f
-from penlight.core.vocabulary import ACCURACY, EXPLAINED, OBJECTIVE_LOSS, OUTPUT_MEAN, OUTPUT_STD
+from penlight.core.vocabulary import (
+    ACCURACY,
+    EXPLAINED,
+    LOG_NORMALISER,
+    OBJECTIVE_LOSS,
+    OUTPUT_MEAN,
+    OUTPUT_STD,
+)
 from penlight.probe.capture import Capture
 from penlight.probe.forward import Forward, in_backward
 from penlight.probe.graph import Walk, maker
@@ -242,9 +249,11 @@ class Objectives:
         if name in CLASSES and x.dim() > 1 and rows.numel():
             columns = rows.movedim(1, -1)
             sums = float((columns.sum(-1) - 1).abs().max())
-            lse = float(columns.logsumexp(-1).abs().max())
+            lse = columns.logsumexp(-1)
+            largest = float(lse.abs().max())
             changes["row_sum_error"] = max(sums, fact.row_sum_error or 0.0)
-            changes["logsumexp_error"] = max(lse, fact.logsumexp_error or 0.0)
+            changes["logsumexp_error"] = max(largest, fact.logsumexp_error or 0.0)
+            self.state.readout.add(LOG_NORMALISER, fact.site, self.state.step, float(lse.mean()))
             if fact.first_logit_var is None and columns.shape[-1] > 1:
                 changes["first_logit_var"] = float(columns.var(-1).mean())
         if fact.first_loss is None and value is not None:

@@ -15,11 +15,13 @@ from torch.optim import Optimizer
 from penlight.core import facts as f
 from penlight.core.vocabulary import OUTPUT_GRAD
 from penlight.probe.attention import Attention
+from penlight.probe.clipping import Clipping
 from penlight.probe.compare import Comparisons
 from penlight.probe.exam import Exam
 from penlight.probe.forward import Forward
 from penlight.probe.guard import Ledger, Patches
 from penlight.probe.models import Models
+from penlight.probe.moments import Moments
 from penlight.probe.nonfinite import NonFinites
 from penlight.probe.objective import Objectives
 from penlight.probe.offenders import Offenders
@@ -55,7 +57,9 @@ class Parts:
         self.comparisons = Comparisons(self.state, self.forward, patches)
         self.comparisons.elsewhere = self.objectives.scoring
         self.forward.comparisons = self.comparisons
+        self.moments = Moments(self.state)  # before the hook of Training, which ends the step
         self.training = Training(self.state, self.forward, patches, self.nonfinites, on_step)
+        self.clipping = Clipping(self.state, patches, lambda: self.training.scaled is not None)
         self.training.on_walk = self.objectives.backward
         self.forward.on()
 
@@ -90,6 +94,7 @@ class Parts:
         """What is left to do at the end, by part: hooks off first, then what each has to write."""
         yield "hooks", self.forward.off
         yield "hooks", self.training.remove
+        yield "hooks", self.moments.remove
         yield "hooks", patches.undo
         yield "comparisons", hidden(self.comparisons.close)
         yield "loss functions", hidden(self.objectives.finish)

@@ -191,18 +191,6 @@ class Training:
         patches.wrap(scaler, "scale", watched_scale)
         patches.wrap(scaler, "unscale_", watched_unscale)
 
-        clip = torch.nn.utils.clip_grad_norm_
-        clipped = guard("clipping", self._clipped)
-
-        def watched_clip(parameters: Any, max_norm: float, *args: Any, **kwargs: Any) -> Tensor:
-            total = clip(parameters, max_norm, *args, **kwargs)
-            if not torch.compiler.is_compiling():
-                clipped(total, max_norm)
-            return total
-
-        patches.wrap(torch.nn.utils, "clip_grad_norm_", watched_clip)
-        patches.wrap(torch.nn.utils.clip_grad, "clip_grad_norm_", watched_clip)
-
     def _built(self, optimizer: Optimizer) -> None:
         self.sources[optimizer] = user_line(3)
 
@@ -210,14 +198,6 @@ class Training:
         before, after = first_tensor(outputs), first_tensor(result)
         if before is not None and after is not None:
             self.scaled = (after, before)
-
-    def _clipped(self, total: Any, limit: Any) -> None:
-        state = self.state
-        state.count("clip_calls")
-        if isinstance(total, Tensor) and total.device.type == "cpu":
-            state.count("clipped", int(float(weights.local(total)) > float(limit)))
-        if self.scaled is not None:
-            state.count("clip_scaled")
 
     # -- backward -------------------------------------------------------------------------
 
