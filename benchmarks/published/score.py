@@ -1,12 +1,13 @@
-"""Let Penlight examine the published programs and count what it got right.
+"""Let Penlight examine the published programs, count what it got right (Python 3.11 or later).
 
     python benchmarks/published/score.py --split dev
     python benchmarks/published/score.py --only SO-BROADCAST TDC-eps --no-healthy --out /tmp/json
 
-Every admitted buggy script, its fixed twin, every control and every script of
-benchmarks/healthy runs under `penlight run --json`. A finding counts when it is critical or a
-warning; notes do not count. Writes benchmarks/published/RESULTS-<split>.md (only for whole splits,
-not with --only, and not for the blind one: its table was made once, before anybody looked).
+Every admitted buggy script, its fixed twin, every control and the scripts of benchmarks/healthy
+run under `penlight run --json`; those of blind2 and blind3 have healthy scripts of their own, as
+benchmarks/healthy/controls.toml says. A finding counts when it is critical or a warning; notes do
+not count. Writes benchmarks/published/RESULTS-<split>.md (only for whole splits, not with --only,
+and for a blind one only once: its table counts because nobody had looked before).
 """
 
 from __future__ import annotations
@@ -25,8 +26,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import tomllib
+
 HERE = Path(__file__).resolve().parent
 HEALTHY = HERE.parent / "healthy"
+SPLITS = ["dev", "test", "blind", "blind2", "blind3", "all"]
 NOT_A_TRAINING = {"measure"}  # the tables of benchmarks/healthy
 TIMEOUT = 600.0
 COUNTS = {"critical", "warning"}
@@ -125,6 +129,19 @@ def examine(task: Task, out: Path) -> Outcome:
     return read_findings(task, json.loads(path.read_text()))
 
 
+def healthy_scripts(split: str) -> list[Path]:
+    """Those that share the split; a script without one goes with every split that has none."""
+    controls = tomllib.loads((HEALTHY / "controls.toml").read_text())
+    own = {control["split"] for control in controls.values() if "split" in control}
+    wanted = split if split in own else None
+    return [
+        p
+        for p in sorted(HEALTHY.glob("*.py"))
+        if p.stem not in NOT_A_TRAINING
+        and (split == "all" or controls.get(p.stem, {}).get("split") == wanted)
+    ]
+
+
 def list_tasks(split: str, seeds: Sequence[int], only: set[str], healthy: bool) -> list[Task]:
     tasks = []
     for path in sorted(HERE.glob("cases/*/case.json")):
@@ -141,7 +158,7 @@ def list_tasks(split: str, seeds: Sequence[int], only: set[str], healthy: bool) 
                     Task(case["id"], kind, script, s, case["split"], labels, seen) for s in seeds
                 ]
     if healthy:
-        scripts = [p for p in sorted(HEALTHY.glob("*.py")) if p.stem not in NOT_A_TRAINING]
+        scripts = healthy_scripts(split)
         tasks += [Task(p.stem, "healthy", p, s, "all") for p in scripts for s in seeds]
     return [t for t in tasks if not only or t.case in only]
 
@@ -254,7 +271,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--split", choices=["dev", "test", "blind", "all"], default="dev")
+    parser.add_argument("--split", choices=SPLITS, default="dev")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], metavar="N")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="runs at the same time")
     parser.add_argument("--only", nargs="+", default=[], metavar="ID", help="cases or scripts")
@@ -278,8 +295,9 @@ def main() -> None:
     command = " ".join(["python", "benchmarks/published/score.py", *sys.argv[1:]])
     text = summarise(outcomes, command, dt.datetime.now(dt.timezone.utc))
     print(text)
-    if not args.only and args.split != "blind":
-        (HERE / f"RESULTS-{args.split}.md").write_text(text)
+    results = HERE / f"RESULTS-{args.split}.md"
+    if not args.only and not (args.split.startswith("blind") and results.exists()):
+        results.write_text(text)
 
 
 if __name__ == "__main__":
