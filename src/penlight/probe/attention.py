@@ -35,7 +35,9 @@ class Attention:
 
         def watched(*args: Any, **kwargs: Any) -> Tensor:
             if not torch.compiler.is_compiling():
-                dropout(float(kwargs.get("dropout_p", args[4] if len(args) > 4 else 0.0)) > 0)
+                share = kwargs.get("dropout_p", args[4] if len(args) > 4 else 0.0)
+                if share and not torch.is_grad_enabled():
+                    dropout()
                 if state.armed:
                     products(*args, **kwargs)
             return attention(*args, **kwargs)

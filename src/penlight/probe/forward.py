@@ -51,6 +51,11 @@ class Forward:
 
     # -- on and off -----------------------------------------------------------------------
 
+    @property
+    def active(self) -> bool:
+        """Whether the global hooks are installed."""
+        return bool(self._handles)
+
     def on(self) -> None:
         """Install the global hooks."""
         if self._handles or self.state.compiled:
@@ -73,7 +78,6 @@ class Forward:
                 post(module, args, output)
             else:
                 ledger.cost += self.hook_cost
-                state.idle += self.hook_cost
 
         self._handles = [
             hooks.register_module_forward_pre_hook(enter),
@@ -107,9 +111,9 @@ class Forward:
         self._handles = []
         self.stack.clear()
 
-    def dropout(self, training: bool) -> None:
-        """F.dropout is called: in an evaluation pass it should do nothing."""
-        if training and not torch.is_grad_enabled() and self.stack and not self.stack[0].training:
+    def dropout(self) -> None:
+        """F.dropout is called outside of training: there it should do nothing."""
+        if self.stack and not self.stack[0].training:
             self.state.count("eval_functional_dropout")
 
     # -- one forward pass -----------------------------------------------------------------

@@ -44,9 +44,8 @@ class KerasOptimizer:
 
 def watch(
     patches: Patches,
-    before: Callable[..., Any],
-    after: Callable[..., Any],
-    on_step: Callable[[], None],
+    before: Callable[[Any, Any, Any], None],
+    after: Callable[[Any, Any, Any], None],
 ) -> None:
     """Wrap `BaseOptimizer.apply`; does nothing where keras has no such class or another backend."""
     try:
@@ -67,8 +66,7 @@ def watch(
         seen = known[this]
         before(seen, (), {})
         result = apply(this, *args, **kwargs)
-        after(seen)
-        on_step()
+        after(seen, (), {})
         return result
 
     patches.replace(BaseOptimizer, "apply", watched)

@@ -99,14 +99,18 @@ class Objectives:
         def watched(*args: Any, **kwargs: Any) -> Any:
             if torch.compiler.is_compiling():
                 return original(*args, **kwargs)
+            if not (state.armed or self.open):
+                result = original(*args, **kwargs)
+                if not getattr(result, "requires_grad", False):
+                    observe(name, args, kwargs, result)
+                return result
             # A mode or a subclass of the user's has torch call this function once more.
             nested, here.within = here.within, True
             try:
                 result = original(*args, **kwargs)
             finally:
                 here.within = nested
-            idle = not (state.armed or self.open) and getattr(result, "requires_grad", False)
-            if not (nested or idle):
+            if not nested:
                 observe(name, args, kwargs, result)
             return result
 

@@ -144,8 +144,8 @@ class Parts:
             training: bool = True,
             inplace: bool = False,
         ) -> Tensor:
-            if not torch.compiler.is_compiling():
-                seen(training)
+            if training and not torch.is_grad_enabled() and not torch.compiler.is_compiling():
+                seen()
             return dropout(input, p, training, inplace)
 
         patches.wrap(nn.functional, "dropout", watched)

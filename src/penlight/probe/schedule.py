@@ -1,9 +1,10 @@
 """When to look: dense at the start, then as often as the budget allows.
 
 Two levels. A *full* look hooks every module and walks the graph; a *light* look reads gradients,
-weights and updates at the optimiser's boundary. Between looks only the loss and the cheap
-sentinels are kept. The governor measures its own cost, so the share of time spent stays under
-`budget` once the one-second `allowance` is used up.
+weights and updates at the optimiser's boundary. Between looks the loss and the cheap sentinels are
+kept, and where even those would cost too much, on most steps the loss alone. The governor measures
+its own cost, so the share of time spent stays under `budget` once the one-second `allowance` is
+used up.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from time import perf_counter
 
 DENSE = 32  # looks at every step at the start: most faults of wiring and scale show there
 PER_OCTAVE = 48  # looks for each doubling of the step number after that
-IDLE = 0.2  # share of the budget for the hooks that wait between looks
+IDLE = 0.4  # share of the budget for what is done between looks
+SPARSE = 32  # steps from one sentinel to the next once that is used up
 OCTAVES = 5  # doublings of the run's length that the rest of the budget is spread over
 EXAM = 0.5  # seconds of the allowance kept for the experiments after the training
 LIGHT_EVERY = 10  # the optimiser boundary, steps (notes/performance.md: under 0.4% on an MLP)
@@ -26,15 +28,14 @@ class Governor:
     Args:
         budget: share of the training's time that watching may take, e.g. 0.01.
         allowance: seconds a run that may be spent beyond that.
-        fixed: ignore the clock, so that all ranks of a distributed run look at the same steps.
     """
 
     budget: float = 0.01
     allowance: float = 1.0
-    fixed: bool = False
     started: float = 0.0
     next_full: int = 0
     next_light: int = 0
+    next_sentinel: int = 0
     full_cost: float = 0.0  # of the dearest recent full look, decaying
 
     def __post_init__(self) -> None:
@@ -49,7 +50,8 @@ class Governor:
         """Whether to take a full look at `step`, given the seconds spent so far."""
         if step < self.next_full:
             return False
-        if step > 0 and not self.fixed and self.room(spent) < 1.5 * self.full_cost:
+        if step > 0 and self.room(spent) < 1.5 * self.full_cost:
+            self.next_full = step + LIGHT_EVERY
             return False
         self.next_full = step + self._pause(step, spent)
         return True
@@ -59,7 +61,7 @@ class Governor:
         if step < DENSE:
             return 1
         looks = PER_OCTAVE
-        if not self.fixed and self.full_cost > 0:
+        if self.full_cost > 0:
             looks = max(1, min(PER_OCTAVE, int(self.room(spent) / self.full_cost / OCTAVES)))
         return max(2, step // looks)
 
@@ -67,15 +69,26 @@ class Governor:
         """Whether to look at gradients and updates at `step`."""
         if step < self.next_light:
             return False
-        if step > 0 and not self.fixed and self.room(spent) <= 0.0:
-            return False
         self.next_light = step + (1 if step < DENSE else LIGHT_EVERY)
-        return True
+        return step == 0 or self.room(spent) > 0.0
 
     def watchful(self, idle: float) -> bool:
-        """Whether the module hooks may stay on between looks, to see evaluation passes begin."""
+        """Whether what is done between looks may go on: the sentinels of every step, and the
+        module hooks, which see evaluation passes begin. `idle`: seconds spent on it so far."""
         share = IDLE * self.budget * (perf_counter() - self.started)
-        return not self.fixed and idle < IDLE * self.allowance + share
+        return idle < IDLE * self.allowance + share
+
+    def sentinel(self, step: int, watchful: bool) -> bool:
+        """Whether the sentinels look at `step`."""
+        if not watchful and step < self.next_sentinel:
+            return False
+        self.next_sentinel = step + (1 if watchful else SPARSE)
+        return True
+
+    @property
+    def due(self) -> int:
+        """The next step at which there is something to decide."""
+        return min(self.next_full, self.next_light, self.next_sentinel)
 
     def paid(self, seconds: float) -> None:
         """Report what one full look has cost."""

@@ -42,7 +42,7 @@ class State:
     saved_hooks: bool = False  # somebody packs saved tensors: reading them would run their code
     losses: list[Any] = field(default_factory=list)  # of backward passes since the last step
     first_loss_step: float | None = None
-    idle: float = 0.0  # seconds that the module hooks have taken between looks
+    idle: float = 0.0  # seconds taken between looks
     blind: set[str] = field(default_factory=set)
 
     def count(self, name: str, by: int = 1) -> None:

@@ -26,6 +26,7 @@ from penlight.core.vocabulary import (
 )
 from penlight.probe import keras
 from penlight.probe.activations import Activations
+from penlight.probe.coast import Coast
 from penlight.probe.forward import Forward, in_backward
 from penlight.probe.graph import Walk, walk
 from penlight.probe.guard import Patches
@@ -36,6 +37,7 @@ from penlight.signals import tensors as measure
 
 DESCRIBED = (0, 2, 16)  # steps before which the parameters are described
 SEVERAL = 4  # optimisers that get a description each when they are met
+Hook = Callable[[Any, Any, Any], None]  # an optimiser, and the arguments of its step
 PATIENCE = 64  # backward passes without a step that are looked at
 LOSSES = 1024  # losses kept of one step
 
@@ -89,7 +91,6 @@ class Training:
         self.state = state
         self.forward = forward
         self.nonfinites = nonfinites
-        self.on_step = on_step
         self.watched: dict[int, Watched] = {}
         self.on_walk: Callable[[Walk], None] | None = None
         self.keras = False  # its optimisers are watched, too
@@ -101,6 +102,7 @@ class Training:
         self.described = (-1, 0)  # step, and optimisers known, at the newest description
         self.ahead: Watched | None = None  # has stepped in the backward pass under way
         self.ops: tuple[f.Op, ...] = ()  # of the newest graph
+        self.odd = False  # this step used old gradients, or none: look at the next one, too
         # Leaves that belong to no model: a layer kept in a list, or a tensor made by hand.
         self.strangers: dict[int, ReferenceType[Tensor]] = {}
         self.held: set[int] = set()  # numbers of those that some optimiser has held
@@ -108,23 +110,30 @@ class Training:
         self.sources: WeakKeyDictionary[Optimizer, str] = WeakKeyDictionary()
         self.scaled: tuple[Tensor, Tensor] | None = None
         self.window_start = 0.0
-        self._patch(patches)
+        self.coast = coast = Coast(state)
         guard = state.ledger.guard
+        land = guard("optimiser hooks", coast.end)
         before, after = (
             guard("optimiser hooks", self._before),
             guard("optimiser hooks", self._after),
         )
 
-        def pre(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
-            if not torch.compiler.is_compiling():
+        def pre(optimizer: Any, args: Any, kwargs: Any) -> None:
+            if not coast.on and not torch.compiler.is_compiling():
                 before(optimizer, args, kwargs)
 
-        def post(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
-            if not torch.compiler.is_compiling():
+        def post(optimizer: Any, args: Any, kwargs: Any) -> None:
+            if torch.compiler.is_compiling():
+                return
+            if not coast.on:
                 after(optimizer)
-                if state.ledger.ours():
-                    on_step()
+            elif not coast.after(self.watched.get(id(optimizer)), optimizer):
+                land()
+                after(optimizer)
+            if state.ledger.ours():
+                on_step()
 
+        self._patch(patches, pre, post, land)
         self._handles = [
             hooks.register_optimizer_step_pre_hook(pre),
             hooks.register_optimizer_step_post_hook(post),
@@ -137,13 +146,8 @@ class Training:
 
     # -- patches --------------------------------------------------------------------------
 
-    def _patch(self, patches: Patches) -> None:
-        guard = self.state.ledger.guard
-        before, after = (
-            guard("optimiser hooks", self._before),
-            guard("optimiser hooks", self._after),
-        )
-        on_step = self.on_step
+    def _patch(self, patches: Patches, pre: Hook, post: Hook, land: Callable[[], None]) -> None:
+        guard, coast = self.state.ledger.guard, self.coast
         backward = torch.autograd.backward
         begin, end = guard("backward", self._begin), guard("optimiser hooks", self._end)
         watch_keras = guard("keras", keras.watch)
@@ -151,10 +155,14 @@ class Training:
         def watched_backward(tensors: Any, *args: Any, **kwargs: Any) -> Any:
             if torch.compiler.is_compiling():
                 return backward(tensors, *args, **kwargs)
+            if coast.on:
+                if coast.backward(tensors):
+                    return backward(tensors, *args, **kwargs)
+                land()
             self.state.ledger.claim()
             if "keras" in sys.modules and not self.keras:
                 self.keras = True
-                watch_keras(patches, before, after, on_step)
+                watch_keras(patches, pre, post)
             begin(tensors)
             result = backward(tensors, *args, **kwargs)
             if self.ahead is not None:
@@ -163,6 +171,10 @@ class Training:
 
         patches.wrap(torch.autograd, "backward", watched_backward)
 
+        self._patch_setting_up(patches)
+
+    def _patch_setting_up(self, patches: Patches) -> None:
+        guard = self.state.ledger.guard
         init = Optimizer.__init__
         built = guard("sources", self._built)
 
@@ -265,6 +277,7 @@ class Training:
         new = id(optimizer) not in self.watched
         watched = self._meet(optimizer) if new else self.watched[id(optimizer)]
         if watched.stale:
+            self.odd = True
             state.count("stale_gradients")
             state.hygiene.setdefault("stale_first", state.step)
         due = state.step in DESCRIBED or (new and self.met <= SEVERAL)
@@ -319,6 +332,7 @@ class Training:
         state = self.state
         first = next((p for g in watched.groups for p in g["params"] if p.grad is not None), None)
         if first is None:
+            self.odd = True
             state.count("empty_steps")
             return
         if self.nonfinites.suspicious(first):
@@ -386,6 +400,8 @@ class Training:
         if losses:
             if all(isinstance(x, float) for x in losses):
                 watched.loss = sum(losses) / len(losses)
+            elif len(losses) == 1:
+                watched.loss = losses[0]
             else:
                 tensors = [x.reshape(()).float() for x in losses if isinstance(x, Tensor)]
                 watched.loss = torch.stack(tensors).mean()
@@ -413,13 +429,20 @@ class Training:
         if state.first_loss_step is None:
             state.first_loss_step = now
         spent = state.ledger.cost
+        governor = state.governor
         if state.armed:
-            state.governor.paid(spent - self.window_start)
-        state.armed = state.governor.full(state.step, spent)
-        state.light = state.governor.light(state.step, spent) or state.armed
-        state.ledger.looking = state.light
+            governor.paid(spent - self.window_start)
+        elif not state.light:
+            state.idle += spent - self.window_start
         self.window_start = spent
-        if state.armed or state.governor.watchful(state.idle):
+        state.armed = governor.full(state.step, spent)
+        state.light = governor.light(state.step, spent) or state.armed
+        state.ledger.looking = state.light
+        watchful = governor.watchful(state.idle)
+        sentinel = governor.sentinel(state.step, watchful or self.odd)
+        self.coast.on = not (sentinel or state.light)
+        self.odd = False
+        if state.armed or watchful:
             self.forward.on()
         else:
             self.forward.off()
@@ -465,6 +488,7 @@ class Training:
 
     def finish(self) -> None:
         """Write what is known only at the end."""
+        self.coast.end()
         self.activations.finish()
         self.describe()
         self.state.readout.poll(force=True)
