@@ -21,7 +21,7 @@ from penlight.probe.state import State
 from penlight.probe.still import unreal
 
 if TYPE_CHECKING:
-    from penlight.probe.training import Watched
+    from penlight.probe.watched import Watched
 
 _function_modes = _C._len_torch_function_stack
 _dispatch_modes = _C._len_torch_dispatch_stack

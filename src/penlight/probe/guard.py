@@ -83,6 +83,18 @@ class Ledger:
 
         return call
 
+    def contained(self, part: str, function: Callable[P, bool]) -> Callable[P, bool]:
+        """Wrap a callback too short for `guard`: a fault gives False, and that is all it does."""
+
+        def call(*args: P.args, **kwargs: P.kwargs) -> bool:
+            try:
+                return function(*args, **kwargs)
+            except Exception as error:
+                self.fail(part, error)
+                return False
+
+        return call
+
     def calibrate(self) -> None:
         """Measure what a guarded call takes apart from what it measures itself."""
         self.looking = False

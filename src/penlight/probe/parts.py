@@ -88,6 +88,7 @@ class Parts:
         """A part is off for good. Without its clock the probe cannot tell looks from rests."""
         if part == "optimiser hooks":
             self.state.rest()
+            self.training.coast.on = False
             self.forward.off()
 
     def endings(self, patches: Patches, examine: bool) -> Iterator[tuple[str, Callable[[], None]]]:

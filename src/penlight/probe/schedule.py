@@ -15,7 +15,7 @@ from time import perf_counter
 DENSE = 32  # looks at every step at the start: most faults of wiring and scale show there
 PER_OCTAVE = 48  # looks for each doubling of the step number after that
 IDLE = 0.4  # share of the budget for what is done between looks
-SPARSE = 32  # steps from one sentinel to the next once that is used up
+SPARSE = 32  # steps until the next try of what there is no room for now
 OCTAVES = 5  # doublings of the run's length that the rest of the budget is spread over
 EXAM = 0.5  # seconds of the allowance kept for the experiments after the training
 LIGHT_EVERY = 10  # the optimiser boundary, steps (notes/performance.md: under 0.4% on an MLP)
@@ -51,7 +51,7 @@ class Governor:
         if step < self.next_full:
             return False
         if step > 0 and self.room(spent) < 1.5 * self.full_cost:
-            self.next_full = step + LIGHT_EVERY
+            self.next_full = step + SPARSE
             return False
         self.next_full = step + self._pause(step, spent)
         return True
@@ -69,8 +69,9 @@ class Governor:
         """Whether to look at gradients and updates at `step`."""
         if step < self.next_light:
             return False
-        self.next_light = step + (1 if step < DENSE else LIGHT_EVERY)
-        return step == 0 or self.room(spent) > 0.0
+        room = step == 0 or self.room(spent) > 0.0
+        self.next_light = step + (SPARSE if not room else 1 if step < DENSE else LIGHT_EVERY)
+        return room
 
     def watchful(self, idle: float) -> bool:
         """Whether what is done between looks may go on: the sentinels of every step, and the

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
 from weakref import ReferenceType, WeakKeyDictionary, ref
@@ -32,49 +31,16 @@ from penlight.probe.graph import Walk, walk
 from penlight.probe.guard import Patches
 from penlight.probe.nonfinite import NonFinites
 from penlight.probe.state import State, first_tensor, user_line
+from penlight.probe.watched import Watched
 from penlight.signals import parameters as weights
 from penlight.signals import tensors as measure
 
 DESCRIBED = (0, 2, 16)  # steps before which the parameters are described
 SEVERAL = 4  # optimisers that get a description each when they are met
-Hook = Callable[[Any, Any, Any], None]  # an optimiser, and the arguments of its step
 PATIENCE = 64  # backward passes without a step that are looked at
 LOSSES = 1024  # losses kept of one step
 
-
-@dataclass
-class Watched:
-    """One optimiser."""
-
-    index: int
-    kind: str
-    ref: ReferenceType[Optimizer]
-    steps: int = 0  # counted on from the iteration in which it was met
-    used: bool = False  # its gradients have been stepped on and not cleared since
-    stale: bool = False  # a backward pass began on such gradients
-    start: dict[int, Tensor] = field(default_factory=dict)  # sampled weights at the first step
-    before: dict[int, Tensor] = field(default_factory=dict)  # ... before the step under way
-    loss: float | Tensor | None = None
-    lr: float | None = None  # last one written: only changes are kept
-    backwards: int = 0  # likewise
-    canary: ReferenceType[Tensor] | None = (
-        None  # the parameter whose gradient is looked at for leftovers
-    )
-
-    @property
-    def site(self) -> str:
-        """Name in the store."""
-        return f"{self.kind}#{self.index}"
-
-    @property
-    def groups(self) -> list[dict[str, Any]]:
-        """Its parameter groups; none once the script has dropped it."""
-        optimizer = self.ref()
-        return optimizer.param_groups if optimizer is not None else []
-
-    def tensors(self) -> list[Tensor]:
-        """All parameters it holds."""
-        return [p for g in self.groups for p in g["params"]]
+Hook = Callable[[Any, Any, Any], None]  # an optimiser, and the arguments of its step
 
 
 class Training:
@@ -112,7 +78,14 @@ class Training:
         self.window_start = 0.0
         self.coast = coast = Coast(state)
         guard = state.ledger.guard
-        land = guard("optimiser hooks", coast.end)
+        end = guard("optimiser hooks", coast.end)
+
+        coasted = state.ledger.contained("optimiser hooks", coast.after)
+
+        def land() -> None:
+            if coast.on:
+                end()
+
         before, after = (
             guard("optimiser hooks", self._before),
             guard("optimiser hooks", self._after),
@@ -125,9 +98,7 @@ class Training:
         def post(optimizer: Any, args: Any, kwargs: Any) -> None:
             if torch.compiler.is_compiling():
                 return
-            if not coast.on:
-                after(optimizer)
-            elif not coast.after(self.watched.get(id(optimizer)), optimizer):
+            if not (coast.on and coasted(self.watched.get(id(optimizer)), optimizer)):
                 land()
                 after(optimizer)
             if state.ledger.ours():
@@ -151,19 +122,18 @@ class Training:
         backward = torch.autograd.backward
         begin, end = guard("backward", self._begin), guard("optimiser hooks", self._end)
         watch_keras = guard("keras", keras.watch)
+        coasted = self.state.ledger.contained("optimiser hooks", coast.backward)
 
         def watched_backward(tensors: Any, *args: Any, **kwargs: Any) -> Any:
             if torch.compiler.is_compiling():
                 return backward(tensors, *args, **kwargs)
-            if coast.on:
-                if coast.backward(tensors):
-                    return backward(tensors, *args, **kwargs)
+            if not (coast.on and coasted(tensors)):
                 land()
-            self.state.ledger.claim()
-            if "keras" in sys.modules and not self.keras:
-                self.keras = True
-                watch_keras(patches, pre, post)
-            begin(tensors)
+                self.state.ledger.claim()
+                if "keras" in sys.modules and not self.keras:
+                    self.keras = True
+                    watch_keras(patches, pre, post)
+                begin(tensors)
             result = backward(tensors, *args, **kwargs)
             if self.ahead is not None:
                 end()

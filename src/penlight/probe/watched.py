@@ -1,0 +1,44 @@
+"""What the probe remembers of one optimiser."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+from weakref import ReferenceType
+
+from torch import Tensor
+from torch.optim import Optimizer
+
+
+@dataclass
+class Watched:
+    """One optimiser."""
+
+    index: int
+    kind: str
+    ref: ReferenceType[Optimizer]
+    steps: int = 0  # counted on from the iteration in which it was met
+    used: bool = False  # its gradients have been stepped on and not cleared since
+    stale: bool = False  # a backward pass began on such gradients
+    start: dict[int, Tensor] = field(default_factory=dict)  # sampled weights at the first step
+    before: dict[int, Tensor] = field(default_factory=dict)  # ... before the step under way
+    loss: float | Tensor | None = None
+    lr: float | None = None  # last one written: only changes are kept
+    backwards: int = 0  # likewise
+    # The parameter whose gradient is looked at for leftovers.
+    canary: ReferenceType[Tensor] | None = None
+
+    @property
+    def site(self) -> str:
+        """Name in the store."""
+        return f"{self.kind}#{self.index}"
+
+    @property
+    def groups(self) -> list[dict[str, Any]]:
+        """Its parameter groups; none once the script has dropped it."""
+        optimizer = self.ref()
+        return optimizer.param_groups if optimizer is not None else []
+
+    def tensors(self) -> list[Tensor]:
+        """All parameters it holds."""
+        return [p for g in self.groups for p in g["params"]]
