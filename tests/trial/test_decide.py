@@ -7,7 +7,19 @@ import math
 import numpy as np
 import pytest
 
-from penlight.trial.decide import ALPHA, ERROR, MARGIN, MOST, SURE, Pair, decide, e_value
+from penlight.trial.decide import (
+    ERROR,
+    FIRST,
+    LAST,
+    MARGIN,
+    MOST,
+    SURE,
+    G,
+    Pair,
+    Rule,
+    decide,
+    e_value,
+)
 
 TRIALS = 1500
 
@@ -16,13 +28,15 @@ def pairs(differences: list[float], spread: float = 0.0) -> list[Pair]:
     return [Pair(d, spread * i, spread * i - d) for i, d in enumerate(differences)]
 
 
-def verdict(rng: np.random.Generator, effect: float, spread: float) -> tuple[str, int]:
+def verdict(
+    rng: np.random.Generator, effect: float, spread: float, rule: Rule = FIRST
+) -> tuple[str, int]:
     """Fresh pairs until the test has seen enough."""
     seen: list[Pair] = []
     while True:
         control, treated = rng.normal(0, spread, 2)
         seen.append(Pair(control - treated + effect, control, treated - effect))
-        decision = decide(seen)
+        decision = decide(seen, rule)
         if decision.verdict is not None:
             return decision.verdict, decision.pairs
 
@@ -32,7 +46,8 @@ def test_e_value_of_a_known_case() -> None:
     # doubles it where the effect is clearly positive.
     x = np.array([0.658, 0.731, 0.726])
     t2 = 3 * x.mean() ** 2 / x.var(ddof=1)
-    two_sided = 31**-0.5 * ((1 + t2 / 2) / (1 + t2 / 62)) ** 1.5
+    n_g = 1 + 3 * G
+    two_sided = n_g**-0.5 * ((1 + t2 / 2) / (1 + t2 / (2 * n_g))) ** 1.5
     assert e_value(x) == pytest.approx(2 * two_sided, rel=0.01)
     assert e_value(-x) < 0.1
 
@@ -46,7 +61,7 @@ def test_e_value_averages_at_most_one_where_nothing_helps() -> None:
 def test_a_clear_benefit_is_accepted_at_the_earliest() -> None:
     decision = decide(pairs([1.0, 1.1, 0.9]))
     assert (decision.verdict, decision.pairs) == ("accept", 3)
-    assert decision.error_rate == pytest.approx(ERROR)
+    assert decision.error_rate == pytest.approx(FIRST.error)
 
 
 def test_two_pairs_are_too_few() -> None:
@@ -88,16 +103,24 @@ def test_where_seeds_change_nothing_one_pair_decides() -> None:
     assert decide(pairs([-2 * SURE]), fixed=True).verdict == "harmful"
 
 
+def test_both_tests_of_a_visit_stay_below_a_twentieth() -> None:
+    assert pytest.approx(FIRST.error + LAST.error) == ERROR
+    assert ERROR < 0.05
+
+
 def test_a_second_candidate_needs_more() -> None:
     close = pairs([0.10, 0.12, 0.11], spread=1.0)
     assert decide(close).verdict == "accept"
-    assert decide(close, alpha=ALPHA / 2).verdict is None
+    assert decide(close, LAST).verdict is None
 
 
 @pytest.mark.parametrize("spread", [0.02, 0.3])
 def test_placebos_pass_no_more_often_than_stated(spread: float) -> None:
     rng = np.random.default_rng(7)
-    accepted = sum(verdict(rng, 0.0, spread)[0] == "accept" for _ in range(TRIALS))
+    accepted = sum(
+        any(verdict(rng, 0.0, spread, rule)[0] == "accept" for rule in (FIRST, LAST))
+        for _ in range(TRIALS)
+    )
     # A binomial count at the stated rate lies below this in all but one of a thousand tests.
     assert accepted <= TRIALS * ERROR + 3.1 * math.sqrt(TRIALS * ERROR)
 

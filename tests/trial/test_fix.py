@@ -11,7 +11,6 @@ import pytest
 from penlight.catalogue import pitfall
 from penlight.errors import PenlightError
 from penlight.launch.target import Target
-from penlight.trial import search
 from penlight.trial.fix import Options, fix
 from penlight.trial.result import Fix
 
@@ -72,15 +71,33 @@ def visit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Visit:
 
 
 @pytest.mark.slow
-def test_a_long_script_is_screened_early(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(search, "LONG", 0.0)
-    monkeypatch.setattr(search, "KEPT", 1)
+def test_most_runs_are_shorter_than_the_script(visit: Visit) -> None:
     demo = pitfall("lr-too-high").demo
     assert demo is not None
     found = visit(demo.script, "0")
     assert found.accepted, found.why
     assert found.confirmed
-    assert found.cost < found.arms  # some arms were shorter than the script
+    best = found.trials[0]
+    assert best.length < 0.5
+    assert found.cost < found.arms / 2
+    assert sum(found.spent.values()) == pytest.approx(found.cost)
+    assert set(found.spent) <= {
+        "diagnosis", "screening", "rates", "leave-one-out", "confirmation",
+    }  # fmt: skip
+    before, after = best.whole  # of the whole run
+    assert before is not None
+    assert after is not None
+    assert after < before
+
+
+@pytest.mark.slow
+def test_a_proof_of_one_repair_costs_two_runs(visit: Visit) -> None:
+    text = SOFTMAX.format(before="torch.manual_seed(0)", epochs=30)
+    broken = text.replace(", nn.Softmax(1)", "").replace("        optimizer.zero_grad()\n", "")
+    found = visit(broken)
+    assert found.accepted, found.why
+    assert [str(e) for e in found.trials[0].edits] == ["zero-grad"]
+    assert found.cost - found.spent["diagnosis"] < 3
 
 
 @pytest.mark.slow

@@ -117,11 +117,19 @@ def _cure(sheet: Sheet, found: Fix) -> None:
         sheet.row(Text(sheet.safe(line), colour), 2)
     sheet.blank()
     _picture(sheet, found)
-    said = f"{w.capital(best.outcome)}: {_number(best.before)} → {_number(best.after)}"
+    shorter = best.length < 1
+    before, after = best.whole if shorter else (best.before, best.after)
+    said = f"{w.capital(best.outcome)}: {_number(before)} → {_number(after)}"
+    pairs = f"{w.count(best.pairs, 'pair')} of runs with fresh random numbers"
+    if shorter:
+        sheet.write(f"{said}, at the end of the run.")
+        said = f"In {pairs}, each {w.part(best.length)} as long: {_number(best.before)} → "
+        said += f"{_number(best.after)}"
+    elif best.error_rate:
+        said += f", the mean of {pairs}"
     if best.error_rate:
         sheet.write(
-            f"{said}, the mean of {w.count(best.pairs, 'pair')} of runs with fresh random numbers. "
-            f"A change that does nothing would pass this test in at most "
+            f"{said}. A change that does nothing would pass this test in at most "
             f"{100 * best.error_rate:.1f}% of such trials."
         )
     else:

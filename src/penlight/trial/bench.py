@@ -59,6 +59,8 @@ class Bench:
     unit: float = 0.0  # seconds of the script as it is
     steps: int = 0  # its optimiser steps
     cost: float = 0.0  # runs spent
+    stage: str = "diagnosis"  # what they are spent on at the moment
+    spent: dict[str, float] = field(default_factory=dict)  # runs by stage
     arms: int = 0
     began: float = field(default_factory=time.monotonic)
     _known: dict[tuple[tuple[tuple[str, str], ...], int, int | None], Arm] = field(
@@ -119,6 +121,11 @@ class Bench:
             self._known[_key(arm.job)] = arm
         return [self._known[_key(job)] for job in jobs]
 
+    def known(self, texts: Mapping[str, str], pair: int, horizon: int | None = None) -> Arm | None:
+        """An arm that has run already."""
+        job = replace(self.job, texts=dict(texts), pair=pair, horizon=horizon)
+        return self._known.get(_key(job))
+
     def _run(self, jobs: Sequence[Job], limit: float) -> list[Arm]:
         for job in jobs:
             self.pool.start(job, limit)
@@ -129,7 +136,9 @@ class Bench:
                 newest = time.monotonic()
                 done.append(arm)
                 # By steps and not by time: arms that share the cores are slower, but not dearer.
-                self.cost += arm.steps / self.steps if self.steps else self.share(arm.job.horizon)
+                runs = arm.steps / self.steps if self.steps else self.share(arm.job.horizon)
+                self.cost += runs
+                self.spent[self.stage] = self.spent.get(self.stage, 0.0) + runs
                 self.arms += 1
             self.listener.progress(
                 len(done), len(jobs), self._estimate(began, newest, len(done), jobs)

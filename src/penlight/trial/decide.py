@@ -5,9 +5,11 @@ when positive. Two tests run side by side after each pair:
 
 - the right-Haar t e-value of `d` minus the margin being positive, with a normal prior of variance
   `G` on the standardised effect, cut to positive effects; valid at any stopping time;
-- after four pairs, whether all treated arms beat all control arms.
+- after four pairs (`Rule.separated`), whether all treated arms beat all control arms.
 
-Their error rates add up to `ERROR`. Without the margin, changes that do next to nothing pass.
+Their error rates add up. At most two such tests are made, `FIRST` and, stricter, `LAST`:
+together they let a useless change pass in at most `ERROR`. Without the margin, changes that do
+next to nothing pass.
 """
 
 from __future__ import annotations
@@ -22,13 +24,32 @@ import numpy as np
 Values = np.ndarray[tuple[int], np.dtype[np.float64]]
 Verdict = Literal["accept", "harmful", "no-effect", "no-benefit", "undecided"]
 
-G = 10.0  # prior variance of the standardised effect
-ALPHA = 0.03  # error rate of the e-value
-SEPARATED = 4  # pairs of the separation test
-ERROR = ALPHA + 1 / math.comb(2 * SEPARATED, SEPARATED)
+G = 30.0  # prior variance of the standardised effect: of 10 to 100 the quickest at three pairs
 MARGIN = math.log(1.02)
 SURE = math.log(1.10)  # the margin where the random numbers change nothing: no test is possible
 FEWEST, MOST = 3, 6  # pairs
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What is asked of the pairs.
+
+    Args:
+        alpha: error rate of the e-value.
+        separated: pairs of the separation test.
+    """
+
+    alpha: float
+    separated: int
+
+    @property
+    def error(self) -> float:
+        """The probability that a useless change passes, at most."""
+        return self.alpha + 1 / math.comb(2 * self.separated, self.separated)
+
+
+FIRST, LAST = Rule(0.02, 4), Rule(0.01, 5)
+ERROR = FIRST.error + LAST.error
 
 
 @dataclass(frozen=True)
@@ -54,16 +75,15 @@ class Decision:
     error_rate: float | None = None
 
 
-def decide(pairs: Sequence[Pair], *, alpha: float = ALPHA, fixed: bool = False) -> Decision:
+def decide(pairs: Sequence[Pair], rule: Rule = FIRST, *, fixed: bool = False) -> Decision:
     """Judge the pairs so far.
 
     Args:
         pairs: in the order in which they were run.
-        alpha: error rate of the e-value; half of it for a second candidate.
+        rule: what is asked of them.
         fixed: the controls of different seeds are bit-identical, so that one pair says it all.
     """
     n = len(pairs)
-    rate = alpha + 1 / math.comb(2 * SEPARATED, SEPARATED)
     if not n:
         return Decision(None, 0)
     if pairs[0].identical:
@@ -76,20 +96,20 @@ def decide(pairs: Sequence[Pair], *, alpha: float = ALPHA, fixed: bool = False) 
     if n < FEWEST:
         return Decision(None, n)
     e = e_value(d - MARGIN)
-    if e >= 1 / alpha:
-        return Decision("accept", n, e, rate)
-    if n >= SEPARATED and separated(pairs[:SEPARATED]):
-        return Decision("accept", n, e, rate)
-    return Decision(_unproven(d, alpha), n, e, rate)
+    if e >= 1 / rule.alpha:
+        return Decision("accept", n, e, rule.error)
+    if n >= rule.separated and separated(pairs[: rule.separated]):
+        return Decision("accept", n, e, rule.error)
+    return Decision(_unproven(d, rule), n, e, rule.error)
 
 
-def _unproven(d: Values, alpha: float) -> Verdict | None:
+def _unproven(d: Values, rule: Rule) -> Verdict | None:
     """What else to say of differences that prove no benefit; None: go on."""
-    if e_value(-d - MARGIN) >= 1 / alpha:
+    if e_value(-d - MARGIN) >= 1 / rule.alpha:
         return "harmful"
     mean = float(d.mean())
     # Futility: the evidence points the wrong way, or nowhere.
-    if mean < 0 or (mean <= MARGIN and len(d) >= SEPARATED):
+    if mean < 0 or (mean <= MARGIN and len(d) >= rule.separated):
         return "no-benefit"
     return "undecided" if len(d) >= MOST else None
 

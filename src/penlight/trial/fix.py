@@ -20,22 +20,23 @@ from penlight.launch.target import Target, script_folder
 from penlight.store.schema import segment_name
 from penlight.trial.arm import SNAPSHOT, Job
 from penlight.trial.arms import Arm, Local, OnRay, Pool, cores, slow_modules
-from penlight.trial.bench import Bench, Listener, Quiet, Spent
-from penlight.trial.decide import ALPHA, FEWEST, MOST, Decision, Pair, decide
+from penlight.trial.bench import Bench, Listener, Quiet
+from penlight.trial.confirm import Proof, proofs
+from penlight.trial.decide import MOST
 from penlight.trial.mirror import Trees, mirror
 from penlight.trial.outcome import (
     NAMES,
     Score,
     Source,
     curve,
-    difference,
     score,
     sources,
     telling,
 )
 from penlight.trial.parts import Joint, Refusal, parts_of, patched_folder
 from penlight.trial.result import Fix, Trial, patch
-from penlight.trial.search import Search, Tried
+from penlight.trial.search import Search, Shorten, Tried
+from penlight.trial.short import shortened
 
 # Faults that make a good result look better, or a bad one worse, than it is.
 UNTRUE = {
@@ -43,7 +44,6 @@ UNTRUE = {
     "loss-broadcast",
 }  # fmt: skip
 UNBALANCED = {"class-imbalance-collapse"}
-SECOND = 2  # candidates that may go into a confirmation
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,10 @@ def fix(
             bench, control, str(target), script, root, copies.scene, copies.texts, options
         )
         found = doctor.work()
-        return replace(found, cost=bench.cost, arms=bench.arms, seconds=time.monotonic() - began)
+        return replace(
+            found, cost=bench.cost, spent=bench.spent, arms=bench.arms,
+            seconds=time.monotonic() - began,
+        )  # fmt: skip
 
 
 def _job(target: Target, args: Sequence[str]) -> tuple[Job, Trees, str]:
@@ -204,6 +207,7 @@ class Doctor:
         scene_of: makes the scene in which a joint prescription is in place, with its run.
         texts_of: (before, after) of the files that a joint prescription changes.
         options: how to look.
+        shorten: the texts of a scene with its training cut to a share, and the true share.
         hint: what helps where no outcome can be seen.
     """
 
@@ -215,6 +219,7 @@ class Doctor:
     scene_of: Callable[[Joint, Run], Scene]
     texts_of: Callable[[Joint], dict[str, tuple[str, str]]]
     options: Options
+    shorten: Shorten = shortened
     hint: str = "Print one line such as `val acc 0.93` at the end."
     measure: str = ""  # what is shown of an outcome
     outcome: str = ""  # its name in words
@@ -251,7 +256,7 @@ class Doctor:
         if untrue is not None:
             return replace(plain, refusals=untrue[1], why=untrue[0])
         search = Search(
-            self.bench, scene, diagnosis, control, source, self.scene_of,
+            self.bench, scene, diagnosis, control, source, self.scene_of, self.shorten,
             self.options.policy, self.options.seed,
         )  # fmt: skip
         search.run()
@@ -292,23 +297,15 @@ class Doctor:
     def _prove(self, plain: Fix, search: Search, source: Source) -> Fix:
         trials: list[Trial] = []
         chosen: Tried | None = None
-        order = [search.best] if search.best is not None else []
-        order += [t for t in search.ranked if t not in order][: SECOND - len(order)]
-        for place, tried in enumerate(order[:SECOND]):
-            alpha = ALPHA / 2**place
-            if place and self.bench.left < FEWEST * (1 + tried.joint.length):
-                break
-            decision, values = self._confirm(tried, source, alpha)
-            trials.append(self._trial(tried, decision, values))
-            if decision.verdict == "accept":
-                chosen = tried
-                break
-        own = score(self.control, source)
+        for proof in proofs(search, source, self.options.pairs):
+            trials.append(self._trial(proof))
+            if proof.decision.verdict == "accept":
+                chosen = proof.tried
         told = {t.prescription for t in trials}
-        for tried in search.tried:
+        for tried in sorted(search.tried, key=lambda t: t.cut is not None):  # whole runs tell more
             if tried.joint.says not in told:
                 told.add(tried.joint.says)
-                trials.append(self._screened(tried, own))
+                trials.append(self._screened(tried))
         trials.sort(key=lambda t: (t.verdict != "accept", -t.pairs))
         done = replace(plain, trials=tuple(trials))
         if chosen is None:
@@ -318,7 +315,7 @@ class Doctor:
             done,
             accepted=True,
             # The arms ran these very texts to the end: nothing is left to hope.
-            confirmed=not chosen.arm.failed and chosen.horizon is None,
+            confirmed=not chosen.arm.failed and chosen.cut is None,
             patch=patch(texts),
             texts=texts,
             after=diagnose(chosen.arm.run),
@@ -329,61 +326,27 @@ class Doctor:
             light={"before": self.control.run.light_now, "after": chosen.arm.run.light_now},
         )
 
-    def _confirm(
-        self, tried: Tried, source: Source, alpha: float
-    ) -> tuple[Decision, list[tuple[Score | None, Score | None]]]:
-        """Run fresh pairs until the test has seen enough."""
-        self.bench.listener.phase("confirming on fresh random numbers")
-        pairs: list[Pair] = []
-        values: list[tuple[Score | None, Score | None]] = []
-        decision = Decision(None, 0)
-        fixed = False
-        most = min(self.options.pairs, MOST)
-        while decision.verdict is None and len(pairs) < most:
-            # Two pairs to begin with, the least that keeps two cores at work.
-            count = min(most - len(pairs), max(1, self.bench.pool.slots // 2, 3 - len(pairs)))
-            numbers = range(len(pairs) + 1, len(pairs) + 1 + count)
-            wanted = [(texts, k) for k in numbers for texts in ({}, tried.joint.texts)]
-            try:
-                arms = self.bench.run(wanted, reserved=True)  # what has begun is finished
-            except Spent:  # no time
-                break
-            for control, treated in zip(arms[::2], arms[1::2], strict=True):
-                own, got = (None if a.failed else score(a, source) for a in (control, treated))
-                d = difference(own, got)
-                identical = bool(control.digest) and control.digest == treated.digest
-                base = _level(own)
-                pairs.append(Pair(d, base, base - d, identical))
-                values.append((own, got))
-                fixed = bool(control.digest) and control.digest == self.control.digest
-            decision = decide(pairs, alpha=alpha, fixed=fixed)
-        if decision.verdict is None:
-            decision = replace(decision, verdict="undecided")
-        return decision, values
-
-    def _trial(
-        self,
-        tried: Tried,
-        decision: Decision,
-        values: Sequence[tuple[Score | None, Score | None]],
-    ) -> Trial:
-        shown = [(_shown(a, self.measure), _shown(b, self.measure)) for a, b in values]
+    def _trial(self, proof: Proof) -> Trial:
+        tried, decision = proof.tried, proof.decision
+        shown = [(_shown(a, self.measure), _shown(b, self.measure)) for a, b in proof.values]
         assert decision.verdict is not None
         return Trial(
             tried.joint.says,
             _pitfall(tried.joint),
             tuple(map(str, tried.joint.edits)),
             decision.verdict,
-            len(values),
+            len(shown),
             self.outcome,
             _mean([a for a, _ in shown]),
             _mean([b for _, b in shown]),
             decision.error_rate,
             tuple(shown),
+            length=1.0 if proof.cut is None else proof.cut.share,
+            whole=(_shown(tried.own, self.measure), _shown(tried.score, self.measure)),
         )
 
-    def _screened(self, tried: Tried, own: Score | None) -> Trial:
-        why = tried.arm.error if tried.arm.failed else ""
+    def _screened(self, tried: Tried) -> Trial:
+        shown = (_shown(tried.own, self.measure), _shown(tried.score, self.measure))
         return Trial(
             tried.joint.says,
             _pitfall(tried.joint),
@@ -391,12 +354,12 @@ class Doctor:
             "harmful" if tried.arm.failed else tried.verdict(self.control),
             1,
             self.outcome,
-            _shown(own, self.measure),
-            _shown(tried.score, self.measure),
+            *shown,
             None,
-            ((_shown(own, self.measure), _shown(tried.score, self.measure)),),
-            why,
+            (shown,),
+            tried.arm.error if tried.arm.failed else "",
             "; ".join(part.says for part in tried.new),
+            1.0 if tried.cut is None else tried.cut.share,
         )
 
 
@@ -422,14 +385,6 @@ def _outcome(measure: str, source: Source) -> str:
 
 def _shown(found: Score | None, measure: str) -> float | None:
     return None if found is None else round(found.value(measure), 6)
-
-
-def _level(found: Score | None) -> float:
-    import math
-
-    if found is None:
-        return 2.0
-    return math.log(max(found.main[1], 1e-9))
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

@@ -13,7 +13,7 @@ import random
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -35,11 +35,13 @@ from penlight.trial.bench import Bench, Listener
 from penlight.trial.fix import Doctor, Options
 from penlight.trial.result import Fix
 from penlight.trial.samples import Samples
+from penlight.trial.short import LONGEST
 
 if TYPE_CHECKING:
     import torch
 
 EDITS = "edits"  # the one "file" of a scene in memory: a line for each edit
+ROUNDS = "rounds"  # another one, for a shortened training: how many epochs it has
 SHIFT = 1000  # between the seeds of two pairs, as in scripts
 TITLE = "the training in memory"
 HINT = "Use a loss of torch.nn or torch.nn.functional."
@@ -79,7 +81,7 @@ def fix(
             bench, control, TITLE, TITLE, scratch,
             lambda made, run: InMemory.of(patient, run, made.texts.get(EDITS, "")),
             lambda _: {},
-            options, HINT,
+            options, functools.partial(_shortened, patient), HINT,
         )  # fmt: skip
         found = doctor.work()
         cured = None
@@ -89,7 +91,10 @@ def fix(
             if cured.loss is patient.loss:
                 cured.loss = given.loss
         seconds = time.monotonic() - began
-        found = replace(found, cost=bench.cost, arms=bench.arms, seconds=seconds, in_memory=True)
+        found = replace(
+            found, cost=bench.cost, spent=bench.spent, arms=bench.arms, seconds=seconds,
+            in_memory=True,
+        )  # fmt: skip
         return found, cured
 
 
@@ -145,13 +150,14 @@ class Patient:
         pair: int,
         stop: Callable[[int], bool] = lambda _: False,
         watch: Callable[[Training], None] = lambda _: None,
+        epochs: int | None = None,
     ) -> Training:
-        """Train edited copies to their end, or until `stop(steps)`."""
+        """Train edited copies to their end, for fewer epochs, or until `stop(steps)`."""
         training = self.copied(edits, pair)
         watch(training)
         self.seeds.set(pair)  # both arms of a pair: the same batches and dropout
         steps = 0
-        for _ in range(self.epochs):
+        for _ in range(self.epochs if epochs is None else epochs):
             training.model.train()
             for batch in training.batches:
                 _step(training, batch)
@@ -244,7 +250,8 @@ class InProcess:
 
         try:
             edits = made(job.texts.get(EDITS, "").splitlines())
-            self.patient.train(edits, job.pair, stop, watch)
+            rounds = job.texts.get(ROUNDS)
+            self.patient.train(edits, job.pair, stop, watch, int(rounds) if rounds else None)
         except Exception as failure:  # how this training ends, as a script's
             error = f"{type(failure).__name__}: {failure}"
         finally:
@@ -282,6 +289,18 @@ class InMemory(Scene):
         self.patient.copied(wanted, 0)
         text = "".join(f"{edit}\n" for edit in wanted)
         return InMemory(replace(self.project, texts={EDITS: text}), self.run, patient=self.patient)
+
+
+def _shortened(patient: Patient, scene: Scene, share: float) -> tuple[Mapping[str, str], float]:
+    """The texts of a scene with fewer epochs, and their share of the whole training.
+
+    Raises:
+        Refused: there are too few epochs.
+    """
+    rounds = max(1, round(patient.epochs * share))
+    if rounds / patient.epochs > LONGEST:
+        raise Refused("There are too few epochs to leave some out.")
+    return {**scene.project.texts, ROUNDS: str(rounds)}, rounds / patient.epochs
 
 
 # -- the user's objects -------------------------------------------------------------------------

@@ -70,10 +70,14 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Joint:
-    """Parts that are made together, and the texts that result."""
+    """Parts that are made together, and the texts that result.
+
+    `scene` is the project with all of them made.
+    """
 
     parts: tuple[Part, ...] = ()
     texts: Mapping[str, str] = field(default_factory=dict)
+    scene: Scene | None = field(default=None, repr=False, compare=False)
 
     @property
     def edits(self) -> tuple[Edit, ...]:
@@ -100,7 +104,7 @@ class Joint:
     def under(self, above: Joint) -> Joint:
         """This one with another that was made on top of it."""
         kept = (p for p in self.parts if not any(new.replaces(p) for new in above.parts))
-        return Joint((*kept, *above.parts), {**self.texts, **above.texts})
+        return Joint((*kept, *above.parts), {**self.texts, **above.texts}, above.scene)
 
     def with_part(self, part: Part) -> tuple[Part, ...]:
         """Its parts with one more, which takes the place of those about the same thing."""
@@ -188,7 +192,7 @@ def joint(scene: Scene, parts: Sequence[Part], below: Joint | None = None) -> Jo
         edited = scene.after(e for part in ordered for e in part.edits)
     except Refused:
         return None
-    return (below or Joint()).under(Joint(tuple(ordered), edited.project.texts))
+    return (below or Joint()).under(Joint(tuple(ordered), edited.project.texts, edited))
 
 
 def certain_joint(scene: Scene, parts: Sequence[Part]) -> Joint:

@@ -17,7 +17,16 @@ from penlight.trial.parts import Refusal
 
 @dataclass(frozen=True)
 class Trial:
-    """One prescription that was tried."""
+    """One prescription that was tried.
+
+    Args:
+        before, after: the mean outcome of the pairs, without and with it.
+        pair_values: the same for each pair.
+        length: share of the whole training that the pairs went through.
+        whole: the two outcomes of whole runs, with the script's own random numbers.
+        why: one sentence where the verdict alone does not say it.
+        added: what sets it apart from others that were tried.
+    """
 
     prescription: str
     pitfall: str
@@ -29,8 +38,10 @@ class Trial:
     after: float | None
     error_rate: float | None = None
     pair_values: tuple[tuple[float | None, float | None], ...] = ()
-    why: str = ""  # one sentence where the verdict alone does not say it
-    added: str = ""  # what sets it apart from others that were tried
+    why: str = ""
+    added: str = ""
+    length: float = 1.0
+    whole: tuple[float | None, float | None] = (None, None)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -46,6 +57,8 @@ class Trial:
             "pair_values": [list(pair) for pair in self.pair_values],
             "why": self.why,
             "added": self.added,
+            "length": round(self.length, 4),
+            "whole": list(self.whole),
         }
 
 
@@ -65,6 +78,7 @@ class Fix:
         curves: outcomes over the steps, "before" and "after".
         light: what is left of it at each layer in the same two runs, likewise.
         cost: runs of the script as it is that the whole search took.
+        spent: the same by stage: diagnosis, screening, rates, leave-one-out, confirmation.
         why: one sentence about why there is no patch; '' when there is one.
         error: how the script as it is ended, when it crashed.
     """
@@ -84,6 +98,7 @@ class Fix:
     curves: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
     light: dict[str, dict[str, float]] = field(default_factory=dict)
     cost: float = 0.0
+    spent: dict[str, float] = field(default_factory=dict)
     seconds: float = 0.0
     arms: int = 0
     why: str = ""
@@ -115,6 +130,7 @@ class Fix:
                 "runs": round(self.cost, 2),
                 "arms": self.arms,
                 "seconds": round(self.seconds, 1),
+                "by": {stage: round(runs, 2) for stage, runs in self.spent.items()},
             },
         }
 

@@ -1,46 +1,55 @@
 """Finds a joint prescription worth confirming, on one pair of random numbers.
 
-What is proven is always in. What is only likely is tried on top of it, several at a time; the best
-is diagnosed again, because one fault hides another; after a change that moves the scale of the
-gradients the learning rate is searched anew. At the end, parts that were not needed are dropped.
+What is proven is always in, and where it helps nothing else is tried before the result has been
+diagnosed again, because one fault hides another. What is only likely is screened on shortened
+trainings, several at a time, and the best of them run to the end; after a change that moves the
+scale of the gradients the learning rate is searched anew. At the end, parts that were not needed
+are dropped.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from penlight.core.finding import Diagnosis
 from penlight.core.run import Run
 from penlight.diagnosis import diagnose
-from penlight.edits.learning_rate import TOO_LOW
+from penlight.edits import Refused
+from penlight.edits.learning_rate import TOO_LOW, LearningRate
 from penlight.edits.scene import Scene
 from penlight.trial.arms import Arm
 from penlight.trial.bench import Bench, Spent
 from penlight.trial.decide import FEWEST, Verdict
-from penlight.trial.outcome import Score, Source, difference, score, sources
+from penlight.trial.outcome import Score, Source, difference, pairs, score, sources
 from penlight.trial.parts import Joint, Part, Refusal, certain_joint, joint, parts_of, rates
+from penlight.trial.short import LONGEST, Cut
 
-ROUNDS = 3  # times that the best so far is diagnosed again
+ROUNDS = 4  # times that the best so far is diagnosed again
 WIDTH = 6  # candidates of one round
 RATES = 4  # learning rates of one search
 GAIN = 0.05  # log-ratio that makes a candidate better than the best so far
 ALARM = 0.1  # log-ratio that a candidate must bring to make up for a fault that is still there
-CURED = 1.0  # log-ratio from which on a run without findings needs no other learning rate
+CURED = 1.0  # log-ratio from which on nothing else is looked for
 NEEDED = 0.1  # log-ratio that a part must bring to stay, and ...
 NEEDED_SHARE = 0.05  # ... its share of the whole
-LONG = 60.0  # seconds of the script as it is, from which on screening stops short
-KEPT = 3  # candidates that a short screening lets through
+CLOSE = 0.15  # log-ratio within which a screening does not tell two candidates apart
+KEPT = 2  # candidates that a screening lets through
+LEAST = 60  # optimiser steps of a shortened training
+# The share of a training that tells whether a change helps (../shared/notes/repair.md, 3.4): the
+# sign was right after 2 to 5% for rates and dead units, after 30% for depth.
+SOON, DEEP_SHARE = 0.2, 0.3
+DEEP = {"vanishing-gradient", "forward-collapse", "saturated-activation", "exploding-gradient"}
 # Where the end of the run is what is wrong, or what an early look would judge wrongly.
 LATE = {
     "overfitting", "excessive-regularisation", "lr-schedule-exhausted", "stopped-too-early",
     "train-val-leakage", "underfitting-capacity",
 }  # fmt: skip
-DEEP = {"vanishing-gradient", "forward-collapse", "saturated-activation", "exploding-gradient"}
 
 
 # A joint prescription, and the parts of it that are new.
 Candidate = tuple[Joint, tuple[Part, ...]]
+Shorten = Callable[[Scene, float], tuple[Mapping[str, str], float]]
 
 
 @dataclass(frozen=True)
@@ -49,9 +58,10 @@ class Tried:
 
     joint: Joint
     arm: Arm
+    own: Score | None  # of the script as it is, for as long
     score: Score | None
     gain: float  # log-ratio over the script as it is
-    horizon: int | None
+    cut: Cut | None  # None where it ran to its end
     new: tuple[Part, ...]  # the parts that set it apart from what was there before
     shown_better: bool = False  # by the measure that is shown, if not by all together
     alarms: frozenset[str] = frozenset()  # causes that its own run shows
@@ -81,6 +91,7 @@ class Search:
         control: that run's arm.
         source: where outcomes are read.
         scene_of: makes the scene in which a joint prescription is in place, with its run.
+        shorten: the texts of a scene with its training cut to a share, and the true share.
         policy: how candidates are chosen: "doctor", or for comparison "random" and "rate".
     """
 
@@ -90,8 +101,10 @@ class Search:
     control: Arm
     source: Source
     scene_of: Callable[[Joint, Run], Scene]
+    shorten: Shorten
     policy: str = "doctor"
     seed: int = 0
+    cut: Cut | None = None  # how candidates are screened in this round
     tried: list[Tried] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
     best: Tried | None = None
@@ -100,9 +113,10 @@ class Search:
 
     def run(self) -> Tried | None:
         """The best joint prescription found; None when none is better than the script as it is."""
+        self.cut = self.cut_for({f.pitfall for f in self.diagnosis.causes})
         try:
             if self.policy == "rate":
-                self._rates(Joint(), self.scene)
+                self._finish(self._rates(Joint(scene=self.scene), self.scene))
             elif self.policy == "random":
                 self._random()
             else:
@@ -115,19 +129,20 @@ class Search:
     @property
     def ranked(self) -> list[Tried]:
         """Tried joints that gained something over their whole run, best first."""
-        found = [t for t in self.tried if t.gain > GAIN and t.horizon is None]
+        found = [t for t in self.tried if t.gain > GAIN and t.cut is None]
         return sorted(found, key=lambda t: -t.worth)
 
     # -- the doctor's way ---------------------------------------------------------------------
 
     def _doctor(self) -> None:
-        scene, diagnosis, below = self.scene, self.diagnosis, Joint()
+        scene, diagnosis, below = self.scene, self.diagnosis, Joint(scene=self.scene)
         for round_ in range(ROUNDS):
+            self.cut = self.cut_for({f.pitfall for f in diagnosis.causes})
             parts, refused = parts_of(diagnosis, scene, {str(e) for e in below.edits})
             if round_ == 0:
                 self.refusals = refused
             before = self.best
-            proven = self._round(scene, parts, below, upwards=_upwards(diagnosis))
+            proven = self._round(scene, diagnosis, parts, below)
             # What is proven stays in, also where it shows no benefit: other faults may hide it.
             current = self.best if self.best is not before else proven
             if current is None:
@@ -138,69 +153,109 @@ class Search:
                 return
 
     def _round(
-        self, scene: Scene, parts: Sequence[Part], below: Joint, upwards: bool
+        self, scene: Scene, diagnosis: Diagnosis, parts: Sequence[Part], below: Joint
     ) -> Tried | None:
         """Try parts on top of a joint prescription; gives what became of the proven ones alone."""
+        upwards = _upwards(diagnosis)
         base = certain_joint(scene, parts)
-        candidates = [(made, base.parts) for made in [below.under(base)] if base.parts]
+        proven = None
+        if base.parts:
+            proven = self._proven(below.under(base), base.parts)
+            if proven is not None and self._settled(proven):
+                return proven
+        candidates = []
         for part in parts:
             made = joint(scene, base.with_part(part))
             if made is not None and part not in base.parts:
                 candidates.append((below.under(made), (part,)))
-        before = self.best
-        self._try(candidates, WIDTH + bool(base.parts))
-        proven = self._known(below.under(base)) if base.parts else None
-        best = self.best
-        if best is not None and best is not before:
-            again, left = self._again(best)
-            if any(part.new_rate for part in best.new) and (left.alarms or best.gain < CURED):
-                self._rates(best.joint, again, upwards)
-            self._combine(scene, best, parts, base, below)
-            return proven
-        # No candidate helps as it stands: the likeliest may only need another rate.
-        structural = [made for made, new in candidates if any(p.new_rate for p in new)][:2]
-        for made in structural:
-            self._rates(made, self._scene_of(made), upwards, most=2)
-        if self.best is before and not self._proven_only():
-            self._rates(below, scene, upwards)
+        board = self._screen(candidates, WIDTH)
+        top = max((t for t in board if t.gain > GAIN), key=lambda t: t.worth, default=None)
+        if top is not None:
+            if any(part.new_rate for part in top.new) and top.gain < CURED:
+                board += self._rates(top.joint, self._again(top)[0], upwards)
+            board += self._combine(scene, board, base, below)
+        else:
+            # No candidate helps as it stands: the likeliest may only need another rate.
+            structural = [made for made, new in candidates if any(p.new_rate for p in new)][:2]
+            for made in structural:
+                board += self._rates(made, self._scene_of(made), upwards, most=2)
+            if not any(t.gain > GAIN for t in board) and not _proven_only(diagnosis):
+                board += self._rates(below, scene, upwards)
+        self._finish(board)
         return proven
 
-    def _known(self, made: Joint) -> Tried | None:
-        """A joint prescription that has run, if it ran to its end."""
-        found = (t for t in self.tried if t.joint.key == made.key and not t.arm.failed)
+    def _proven(self, made: Joint, parts: tuple[Part, ...]) -> Tried | None:
+        """What is proven, by itself, to the end; None where it fails."""
+        if made.key not in self._seen and self._affordable([(made, parts)], None):
+            self._seen.add(made.key)
+            self._take(self._measure([(made, parts)], None))
+        found = (t for t in self._whole if t.joint.key == made.key and not t.arm.failed)
         return next(found, None)
 
-    def _proven_only(self) -> bool:
-        """Whether all that is wrong is proven and no matter of the learning rate."""
-        return all(f.exact for f in self.diagnosis.alarms if f.role == "cause")
+    def _settled(self, proven: Tried) -> bool:
+        """Whether repairing what is proven leaves nothing to try before the next diagnosis."""
+        if proven.gain <= GAIN:
+            return False
+        rate = any(isinstance(e, LearningRate) for e in proven.joint.edits)
+        return bool(proven.alarms) or proven.gain > CURED or not rate
+
+    def _screen(self, candidates: Sequence[Candidate], most: int) -> list[Tried]:
+        """Measure candidates that were not measured before, shortened where that tells enough."""
+        fresh = {c[0].key: c for c in reversed(candidates) if c[0].texts}
+        wanted = [c for c in fresh.values() if c[0].key not in self._seen][::-1][:most]
+        wanted = self._affordable(wanted, self.cut)
+        self._seen.update(made.key for made, _ in wanted)
+        if not wanted:
+            return []
+        found = self._measure(wanted, self.cut)
+        self.tried += found
+        return found
+
+    def _finish(self, board: Sequence[Tried]) -> None:
+        """Run the best of a screening to the end, the next ones where those do not hold."""
+        good = sorted((t for t in board if t.gain > GAIN), key=lambda t: -t.worth)
+        if not good:
+            return
+        before = self.best
+        first = [t for t in good if t.worth > good[0].worth - CLOSE][:KEPT]
+        others = [t for t in good if t not in first][:KEPT]
+        for group in (first, others):
+            wanted = [(t.joint, t.new) for t in group]
+            if self.best is before:
+                self._take(self._measure(self._affordable(wanted, None), None))
 
     def _combine(
-        self, scene: Scene, best: Tried, parts: Sequence[Part], base: Joint, below: Joint
-    ) -> None:
+        self, scene: Scene, board: Sequence[Tried], base: Joint, below: Joint
+    ) -> list[Tried]:
         """Two candidates that help alone may help more together."""
-        helping = [
-            t for t in self.ranked if t is not best and len(t.new) == 1 and t.new[0] in parts
-        ]
+        helping = sorted((t for t in board if t.gain > GAIN), key=lambda t: -t.worth)
+        best = helping[0]
         made = []
-        for other in helping[:2]:
-            if best.new and other.new[0].slots & {s for p in best.joint.parts for s in p.slots}:
+        for other in helping[1:]:
+            if len(other.new) != 1 or len(best.new) != 1 or other.new[0].replaces(best.new[0]):
                 continue
-            found = joint(scene, [*base.parts, *(p for p in best.new if p in parts), *other.new])
-            if found is not None and best.new[0] in parts:
-                made.append((below.under(found), other.new))
-        self._try(made, 2)
+            found = joint(scene, [*base.parts, *best.new, *other.new])
+            if found is not None:
+                made.append((below.under(found), (*best.new, *other.new)))
+        return self._screen(made, 2) if best.gain < CURED else []
 
-    def _rates(self, below: Joint, scene: Scene, upwards: bool = False, most: int = RATES) -> None:
+    def _rates(
+        self, below: Joint, scene: Scene, upwards: bool = False, most: int = RATES
+    ) -> list[Tried]:
         """Other learning rates on top of a joint prescription."""
         if below.structure in self._rated:
-            return
+            return []
         self._rated.add(below.structure)
+        self.bench.stage = "rates"
         made = []
         for part in rates(scene.run, scene, most, upwards):
             found = joint(scene, [part], below)
             if found is not None:
                 made.append((found, (part,)))
-        self._try(made, most)
+        try:
+            return self._screen(made, most)
+        finally:
+            self.bench.stage = "screening"
 
     def _again(self, tried: Tried) -> tuple[Scene, Diagnosis]:
         """The scene and the diagnosis of a tried joint's own run."""
@@ -225,6 +280,7 @@ class Search:
 
         lot = random.Random(self.seed)
         names = list(edits())
+        board: list[Tried] = []
         while True:
             parts: list[Part] = []
             for name in lot.sample(names, min(len(names), lot.randint(1, 3))):
@@ -238,66 +294,90 @@ class Search:
                 except Refused:
                     continue
             made = joint(self.scene, parts) if parts else None
-            if not self._affordable([(Joint(), ())]):
-                return
+            if not self._affordable([(Joint(), ())], self.cut):
+                break
             if made is not None:
-                self._try([(made, tuple(parts))], 1)
+                board += self._screen([(made, tuple(parts))], 1)
+        self._finish(board)
 
     # -- trying -------------------------------------------------------------------------------
 
-    def _affordable(self, wanted: Sequence[Candidate]) -> list[Candidate]:
-        """As many of them as leave enough for a confirmation."""
-        share, spent, found = self.bench.share(self._horizon()), 0.0, []
+    @property
+    def _whole(self) -> list[Tried]:
+        return [t for t in self.tried if t.cut is None]
+
+    def cut_for(self, pitfalls: Collection[str]) -> Cut | None:
+        """How much of a training shows whether a change against these helps; None for all."""
+        if set(pitfalls) & LATE or not self.bench.steps:
+            return None
+        share = DEEP_SHARE if set(pitfalls) & DEEP else SOON
+        share = max(share, LEAST / self.bench.steps)
+        if share > LONGEST:
+            return None
+        try:
+            return Cut(self.shorten(self.scene, share)[1])
+        except Refused:
+            steps = round(share * self.bench.steps)
+            return Cut(share, steps) if self._seen_by(steps) else None
+
+    def _seen_by(self, steps: int) -> bool:
+        """Whether the outcome can be read already after so many steps."""
+        if self.source.kind not in ("eval", "train"):
+            return False
+        here = (p for p in pairs(self.control) if p.phase == self.source.kind)
+        return any(p.name == self.source.name and p.calls[0, 0] < steps for p in here)
+
+    def texts(self, made: Joint, cut: Cut | None) -> Mapping[str, str]:
+        """The texts to run for a joint prescription.
+
+        Raises:
+            Refused: its loop cannot be made shorter.
+        """
+        if cut is None or cut.steps is not None:
+            return made.texts
+        short, _ = self.shorten(made.scene or self.scene, cut.share)
+        return {**made.texts, **short}
+
+    def _affordable(self, wanted: Sequence[Candidate], cut: Cut | None) -> list[Candidate]:
+        """As many of them as leave enough for the best one's whole run and a confirmation."""
+        share = 1.0 if cut is None else cut.share
+        whole = 0.0 if cut is None else 1.0
+        proof = 1.0 if self.cut is None else self.cut.share
+        spent, found = 0.0, []
         for made, new in wanted:
             spent += share * made.length
-            if spent + FEWEST * (1 + made.length) <= self.bench.left:
+            rest = whole * made.length + FEWEST * proof * (1 + made.length)
+            if spent + rest <= self.bench.left:
                 found.append((made, new))
         return found
 
-    def _horizon(self) -> int | None:
-        """Optimiser steps of a screening; None for the whole run."""
-        if self.bench.unit < LONG or not self.bench.steps:
-            return None
-        names = {f.pitfall for f in self.diagnosis.alarms}
-        if names & LATE:
-            return None
-        return max(100, round(self.bench.steps * (0.3 if names & DEEP else 0.1)))
-
-    def _try(self, candidates: Sequence[Candidate], most: int) -> None:
-        """Measure candidates that were not measured before, at most so many, in their order."""
-        fresh = {c[0].key: c for c in reversed(candidates) if c[0].texts}
-        wanted = [c for c in fresh.values() if c[0].key not in self._seen][::-1][:most]
-        wanted = self._affordable(wanted)
-        self._seen.update(made.key for made, _ in wanted)
-        horizon = self._horizon()
+    def _measure(self, wanted: Sequence[Candidate], cut: Cut | None) -> list[Tried]:
         if not wanted:
-            return
-        if horizon is not None and len(wanted) > KEPT:
-            short = self._measure(wanted, horizon)
-            self.tried += short
-            keep = sorted(short, key=lambda t: -t.gain)[:KEPT]
-            wanted = [(t.joint, t.new) for t in keep if t.gain > -GAIN]
-        self._take(self._measure(wanted, None))
-
-    def _measure(self, wanted: Sequence[Candidate], horizon: int | None) -> list[Tried]:
+            return []
+        if self.bench.stage == "diagnosis":
+            self.bench.stage = "screening"
         self.bench.listener.phase(_phase(wanted))
-        texts = [(made.texts, 0) for made, _ in wanted]
-        control, source = self.control, self.source
-        if horizon is not None:
-            control = self.bench.run([({}, 0)], horizon)[0]
-            source = next(iter(sources(control)), source)
+        texts = []
+        for candidate in wanted:
+            try:
+                texts.append((candidate, self.texts(candidate[0], cut)))
+            except Refused:
+                continue
+        steps = None if cut is None else cut.steps
+        arms = self.bench.run([(text, 0) for _, text in texts], steps)
+        control = self.bench.run([(self.texts(Joint(), cut), 0)], steps)[0]
         found = []
-        for (made, new), arm in zip(wanted, self.bench.run(texts, horizon), strict=True):
-            here = self.source_of(made, source)
-            own = score(control, here or source)
-            got = None if arm.failed or here is None else score(arm, here)
+        for ((made, new), _), arm in zip(texts, arms, strict=True):
+            source = self.source_of(made, self.source)
+            own = None if source is None else score(control, source)
+            got = None if arm.failed or source is None else score(arm, source)
             better = own is not None and got is not None and got.main[1] < own.main[1]
             gain = difference(own, got)
             alarms: frozenset[str] = frozenset()
-            if horizon is None and got is not None:
+            if cut is None and got is not None:
                 causes = (f for f in diagnose(arm.run).alarms if f.role == "cause")
                 alarms = frozenset(f.pitfall for f in causes)
-            found.append(Tried(made, arm, got, gain, horizon, new, better, alarms))
+            found.append(Tried(made, arm, own, got, gain, cut, new, better, alarms))
         return found
 
     def source_of(self, made: Joint, source: Source) -> Source | None:
@@ -311,7 +391,7 @@ class Search:
         return next(steady, None)
 
     def _take(self, found: Sequence[Tried]) -> None:
-        self.tried += found
+        self.tried += [t for t in found if t not in self.tried]
         for each in found:
             if each.arm.failed or each.score is None:
                 continue
@@ -322,31 +402,52 @@ class Search:
     def _complete(self) -> None:
         """Drop the parts of the best that it does as well without."""
         best = self.best
-        if best is None:
+        if best is None or len(best.joint.parts) < 2:
             return
-        uncertain = [p for p in best.joint.parts if not p.certain]
-        if len(best.joint.parts) < 2 or not uncertain:
-            return
-        for part in uncertain:
+        self.bench.stage = "leave-one-out"
+        for part in [p for p in best.joint.parts if not p.certain]:
             current = self.best
             assert current is not None
             rest = [p for p in current.joint.parts if p is not part]
             made = joint(self.scene, rest) if rest else None
-            if made is None or not self._affordable([(made, ())]) or made.key == current.joint.key:
+            if made is None or made.key == current.joint.key:
                 continue
-            known = next((t for t in self.tried if t.joint.key == made.key), None)
             try:
-                found = known or self._measure([(made, ())], None)[0]
+                found = self._without(made, current)
             except Spent:
                 return
-            lost = current.gain - found.gain
-            as_good = lost < max(NEEDED, NEEDED_SHARE * current.gain)
-            if not found.arm.failed and as_good and found.alarms <= current.alarms:
+            if found is not None:
                 self.best = found
+
+    def _without(self, made: Joint, current: Tried) -> Tried | None:
+        """A joint with a part less, if it does as well."""
+
+        def as_good(less: Tried, more: Tried) -> bool:
+            lost = more.gain - less.gain
+            return not less.arm.failed and lost < max(NEEDED, NEEDED_SHARE * more.gain)
+
+        whole = next((t for t in self._whole if t.joint.key == made.key), None)
+        if whole is None:
+            cut = self.cut_for([p.pitfall for p in current.joint.parts])
+            two = [(current.joint, current.new), (made, ())]
+            if cut is not None and self._affordable(two, cut):
+                more, less = self._measure(two, cut)
+                if not as_good(less, more):
+                    return None
+            if not self._affordable([(made, ())], None):
+                return None
+            whole = self._measure([(made, ())], None)[0]
+        good = as_good(whole, current) and whole.alarms <= current.alarms
+        return whole if good else None
 
 
 def _upwards(diagnosis: Diagnosis) -> bool:
     return any(f.pitfall in TOO_LOW for f in diagnosis.causes[:1])
+
+
+def _proven_only(diagnosis: Diagnosis) -> bool:
+    """Whether all that is wrong is proven and no matter of the learning rate."""
+    return all(f.exact for f in diagnosis.alarms if f.role == "cause")
 
 
 def _phase(wanted: Sequence[Candidate]) -> str:

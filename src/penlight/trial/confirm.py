@@ -1,0 +1,115 @@
+"""Proves a joint prescription on fresh random numbers.
+
+Two tests at most. Where a shortened training tells enough, its pairs come first, because they cost
+least; pairs of whole runs follow where those prove nothing. Where no training can be shortened,
+the second test is for the second candidate.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from penlight.trial.arms import Arm
+from penlight.trial.bench import Spent
+from penlight.trial.decide import FEWEST, FIRST, LAST, MOST, Decision, Pair, Rule, decide
+from penlight.trial.outcome import Score, Source, difference, score
+from penlight.trial.parts import Joint
+from penlight.trial.search import CLOSE, Search, Tried
+from penlight.trial.short import Cut
+
+
+@dataclass(frozen=True)
+class Proof:
+    """One test of a joint prescription: its decision, and the scores of each pair's two arms."""
+
+    tried: Tried
+    cut: Cut | None
+    decision: Decision
+    values: tuple[tuple[Score | None, Score | None], ...]
+
+
+def proofs(search: Search, source: Source, most: int = MOST) -> Iterator[Proof]:
+    """Test what a search has found, until something is accepted.
+
+    Args:
+        search: has run.
+        source: where outcomes are read.
+        most: pairs of one test, at most.
+    """
+    if search.best is None:
+        return
+    search.bench.stage = "confirmation"
+    passed = 0.0  # the error of the tests before
+    plans = list(_plans(search))[:2]
+    for rule, (tried, cut) in zip((FIRST, LAST), plans, strict=False):
+        share = 1.0 if cut is None else cut.share
+        if passed and search.bench.left < FEWEST * share * (1 + tried.joint.length):
+            return
+        proof = _proof(search, source, tried, cut, rule, min(most, MOST))
+        rate = proof.decision.error_rate
+        passed += rule.error
+        if rate:
+            proof = replace(proof, decision=replace(proof.decision, error_rate=passed))
+        yield proof
+        if proof.decision.verdict == "accept":
+            return
+
+
+def _plans(search: Search) -> Iterator[tuple[Tried, Cut | None]]:
+    """What to test, and on how much of a training."""
+    best = search.best
+    assert best is not None
+    cut = search.cut_for([p.pitfall for p in best.joint.parts])
+    screened = [t for t in search.tried if t.joint.key == best.joint.key and t.cut is not None]
+    hidden = bool(screened) and screened[0].gain < CLOSE
+    if cut is not None and best.joint.length == 1 and not hidden:
+        yield best, cut
+    yield best, None
+    yield from ((t, None) for t in search.ranked if t is not best)
+
+
+def _proof(
+    search: Search, source: Source, tried: Tried, cut: Cut | None, rule: Rule, most: int
+) -> Proof:
+    """Run fresh pairs until the test has seen enough."""
+    bench, steps = search.bench, None if cut is None else cut.steps
+    bench.listener.phase("confirming on fresh random numbers")
+    texts = [search.texts(made, cut) for made in (Joint(), tried.joint)]
+    base = bench.known(texts[0], 0, steps)
+    pairs: list[Pair] = []
+    values: list[tuple[Score | None, Score | None]] = []
+    decision = Decision(None, 0)
+    digests = [base.digest] if base is not None else []  # of the script as it is
+
+    def judge(control: Arm, treated: Arm) -> None:
+        own, got = (None if a.failed else score(a, source) for a in (control, treated))
+        d = difference(own, got)
+        identical = bool(control.digest) and control.digest == treated.digest
+        digests.append(control.digest)
+        level = 2.0 if own is None else math.log(max(own.main[1], 1e-9))
+        pairs.append(Pair(d, level, level - d, identical))
+        values.append((own, got))
+
+    # Nothing was chosen by the first pair where there was nothing to choose from.
+    if cut is None and len(search.tried) == 1:
+        judge(search.control, tried.arm)
+        digests = digests[:1]
+    first = len(pairs)
+    while decision.verdict is None and len(pairs) < most:
+        # As many as are needed, then as many as keep two cores at work.
+        count = min(most - len(pairs), max(1, bench.pool.slots // 2, FEWEST - len(pairs)))
+        numbers = range(len(pairs) + 1 - first, len(pairs) + 1 - first + count)
+        wanted = [(text, k) for k in numbers for text in texts]
+        try:
+            arms = bench.run(wanted, steps, reserved=True)  # what has begun is finished
+        except Spent:  # no time
+            break
+        for control, treated in zip(arms[::2], arms[1::2], strict=True):
+            judge(control, treated)
+        fixed = len(digests) > 1 and bool(digests[0]) and len(set(digests)) == 1
+        decision = decide(pairs, rule, fixed=fixed)
+    if decision.verdict is None:
+        decision = replace(decision, verdict="undecided")
+    return Proof(tried, cut, decision, tuple(values))
