@@ -70,3 +70,61 @@ def test_the_cut_goes_and_the_rest_stays(
 def test_bookkeeping_is_no_cut(scene: Callable[..., Scene]) -> None:
     with pytest.raises(Refused, match="no place"):
         scene(TRAIN.format(forward=WHOLE, after="")).after([KeepGraph()])
+
+
+COMPUTED = """
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(1))
+        self.weight = nn.Parameter(torch.randn(2, 4))
+        self.head = nn.Linear(4, 2)
+
+    def forward(self, x):
+        {written}
+        return self.head(x).relu()
+
+
+model = Net()
+optimizer = torch.optim.Adam(model.parameters())
+for step in range(3):
+    optimizer.zero_grad()
+    loss = nn.functional.mse_loss(model(torch.randn(8, 4)), torch.randn(8, 2))
+    loss.backward()
+    optimizer.step()
+"""
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "self.head.weight.data = (self.weight * self.scale).data",
+        "self.head.weight.data = (self.weight * self.scale).detach()",
+        "self.head.weight = nn.Parameter(self.weight * self.scale)",
+    ],
+)
+def test_weights_that_forward_computes(
+    scene: Callable[..., Scene], rerun: Callable[[Scene], Recorded], written: str
+) -> None:
+    edited = scene(COMPUTED.format(written=written)).after([KeepGraph()])
+    text = edited.project.text("train.py")
+    assert "        new_weight = (self.weight * self.scale)\n" in text.replace(
+        "= self.weight * self.scale\n", "= (self.weight * self.scale)\n"
+    )
+    called = 'torch.func.functional_call(self.head, {"weight": new_weight}, (x,)).relu()'
+    assert f"        return {called}\n" in text
+    reached = {p.name: p.reached for p in rerun(edited).run.parameters}
+    assert reached["scale"]
+    assert reached["weight"]
+    assert reached["head.bias"]
+
+
+def test_a_layer_called_twice_with_computed_weights(scene: Callable[..., Scene]) -> None:
+    twice = COMPUTED.replace("self.head(x)", "self.head(x) + self.head(-x)")
+    written = "self.head.weight.data = self.weight.data"
+    with pytest.raises(Refused, match="is not called once there"):
+        scene(twice.format(written=written)).after([KeepGraph()])

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import libcst as cst
 
 from penlight.core.run import Run
+from penlight.edits.computed_weights import through_the_layer
 from penlight.edits.edit import Edit, Refused
 from penlight.edits.flow import calls_in, made_of, unwrap
 from penlight.edits.scene import Scene
@@ -46,6 +47,9 @@ class KeepGraph(Edit):
         rewrapped = _rewrapped_loss(scene)
         if rewrapped:
             return rewrapped
+        written = [c for file in scene.files for c in through_the_layer(scene.source(file))]
+        if written:
+            return written
         names = _stopped(scene.run)
         found = [c for file in scene.files for c in _cuts(scene.source(file))]
         found = [c for c in found if not _harmless(c)]
