@@ -2,15 +2,19 @@
 
     python benchmarks/repair/measure.py demos
     python benchmarks/repair/measure.py published --split dev
-    python benchmarks/repair/measure.py healthy
+    python benchmarks/repair/measure.py healthy --sample 12
+    python benchmarks/repair/measure.py harm                       (or multi: see programs.py)
     python benchmarks/repair/measure.py placebo
-    python benchmarks/repair/measure.py demos --policy random      (or rate: for comparison)
+    python benchmarks/repair/measure.py published --policy random  (or rate: for comparison)
 
 A program is fixed with seed 0. Then the script as it is, the patched one and the known good one run
-on fresh seeds, without Penlight, and the RESULT lines that they print are compared: the gap closed
-is (patched - as it is) / (good - as it is), of the medians over the seeds; a program
-counts as repaired from 0.9 on. Results are kept line by line in --out, so that it goes on
-where it was interrupted. Writes benchmarks/repair/RESULTS-<what>.md unless --only names programs.
+on fresh seeds, without Penlight, and the RESULT lines that they print are compared; of published
+programs the results that admit.py has measured on these seeds are taken. The gap closed is
+(patched - as it is) / (good - as it is), of the medians over the seeds; a program counts as
+repaired from 0.9 on. Results are kept line by line in --out, so that it goes on where it was
+interrupted. With --sample N it takes N programs by lot (--lot is the seed of the lot). For a
+comparison, --as FILE gives each program the budget that the runs in that file took. Writes
+benchmarks/repair/RESULTS-<what>.md unless --only names programs.
 """
 
 from __future__ import annotations
@@ -20,30 +24,24 @@ import datetime as dt
 import json
 import math
 import os
+import random
 import statistics
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+
+from programs import Program, harm, multi
 
 HERE = Path(__file__).resolve().parent
 BENCHMARKS = HERE.parent
-FRESH = (101, 202, 303)
+FRESH = (1, 2, 3)
 TIMEOUT = 1800.0
 REPAIRED = 0.9
-
-
-@dataclass(frozen=True)
-class Program:
-    """A faulty script, its known good form, and whether a higher RESULT is better."""
-
-    name: str
-    faulty: str
-    good: str
-    higher: bool
+LEAST = 4.0  # runs: below, nothing can be tried and proven
 
 
 @dataclass(frozen=True)
@@ -61,6 +59,7 @@ class Row:
     after: float
     good: float
     closed: float
+    spent: dict[str, float] = field(default_factory=dict)  # runs by stage
 
 
 def demos() -> Iterator[Program]:
@@ -80,7 +79,19 @@ def published(split: str) -> Iterator[Program]:
                 path.with_name("buggy.py").read_text(),
                 path.with_name("fixed.py").read_text(),
                 bool(case["higher_is_better"]),
+                tuple(
+                    zip(
+                        *(map(_number, case["measured"][k]) for k in ("buggy", "fixed")),
+                        strict=True,
+                    )
+                ),
             )
+
+
+def _kept(measured: dict[str, list[float | None]]) -> Iterator[list[float]]:
+    """The results by seed of the script as it is and of the good one."""
+    for form in ("buggy", "fixed"):
+        yield [math.nan if value is None else value for value in measured[form]]
 
 
 def healthy() -> Iterator[Program]:
@@ -111,8 +122,7 @@ def repair(program: Program, policy: str, budget: float) -> Row:
                 ["patch", "-p1", "-s"], input=said["patch"], cwd=folder, text=True, check=True
             )
         patched = (folder / "train.py").read_text()
-        forms = [program.faulty, patched, program.good]
-        values = [[_result(folder, text, seed) for seed in FRESH] for text in forms]
+        values = _values(folder, program, patched)
     sign = 1.0 if program.higher else -1.0
     finite = [[sign * v if math.isfinite(v) else -1e9 for v in row] for row in values]
     # Of medians, not the median of ratios: on a lucky seed there is no gap to divide by.
@@ -129,7 +139,20 @@ def repair(program: Program, policy: str, budget: float) -> Row:
         said["cost"]["seconds"],
         *(statistics.median(row) for row in values),
         closed=closed if said["accepted"] else 0.0,
+        spent=said["cost"]["by"],
     )
+
+
+def _values(folder: Path, program: Program, patched: str) -> list[list[float]]:
+    """Results on the fresh seeds: as it is, patched, good."""
+    forms = [program.faulty, patched, program.good]
+    if not program.kept:
+        found = {t: [_result(folder, t, seed) for seed in FRESH] for t in dict.fromkeys(forms)}
+        return [found[text] for text in forms]
+    before, good = ([pair[i] for pair in program.kept[1 : 1 + len(FRESH)]] for i in (0, 1))
+    if patched == program.faulty:
+        return [before, before, good]
+    return [before, [_result(folder, patched, seed) for seed in FRESH], good]
 
 
 def _row(program: Program, policy: str, why: str) -> Row:
@@ -163,8 +186,23 @@ def share(part: Sequence[Row], whole: Sequence[Row]) -> str:
     return f"{len(part) / len(whole):.0%}"
 
 
+def commit() -> str:
+    said = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=HERE, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    return said.stdout.strip()
+
+
 def table(rows: Sequence[Row], command: str, what: str) -> str:
     """The results as Markdown."""
+    tried = [r for r in rows if r.runs > 1]
+    own = statistics.median([r.runs - 1 for r in tried] or [math.nan])
+    stages: dict[str, float] = {}
+    for row in rows:
+        for stage, runs in row.spent.items():
+            stages[stage] = stages.get(stage, 0.0) + runs / len(rows)
+    by = ", ".join(f"{stage} {runs:.1f}" for stage, runs in stages.items())
     accepted = [r for r in rows if r.accepted]
     repaired = [r for r in rows if r.closed >= REPAIRED]
     harmed = [r for r in accepted if r.closed < 0]
@@ -173,7 +211,7 @@ def table(rows: Sequence[Row], command: str, what: str) -> str:
     lines = [
         f"# Repair: {what}",
         "",
-        f"{today()}, {os.cpu_count()} cores, no GPU: `{command}`",
+        f"{today()}, {os.cpu_count()} cores, no GPU, commit {commit()}: `{command}`",
         "",
         "| | programs | share |",
         "|---|---|---|",
@@ -182,6 +220,9 @@ def table(rows: Sequence[Row], command: str, what: str) -> str:
         f"| made worse by the patch | {len(harmed)} | {share(harmed, rows)} |",
         f"| gap closed, mean, each cut to -1 ... 1 | {len(rows)} | {closed:.2f} |",
         f"| cost in runs of the script, median | {len(rows)} | {cost:.1f} |",
+        f"| the same without the first run, where something was tried | {len(tried)} | {own:.1f} |",
+        "",
+        f"Runs by stage, mean: {by}.",
         "",
         "| program | gap closed | as it is | patched | good | runs | edits, or why none |",
         "|---|---|---|---|---|---|---|",
@@ -212,8 +253,6 @@ TRIALS = 200  # trials drawn from them in all
 
 def placebo(out: Path) -> str:
     """Record pairs of arms of edits that do nothing; draw trials from them."""
-    import random
-
     from penlight.trial.arm import SNAPSHOT, Job
     from penlight.trial.arms import Local, cores, gather
     from penlight.trial.decide import Pair, decide
@@ -277,8 +316,13 @@ def placebo(out: Path) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=["demos", "published", "healthy", "placebo"])
-    parser.add_argument("--split", default="dev", choices=["dev", "test", "blind"])
+    parser.add_argument(
+        "what", choices=["demos", "published", "healthy", "harm", "multi", "placebo"]
+    )
+    parser.add_argument("--split", default="dev")
+    parser.add_argument("--sample", type=int, default=0, help="so many programs by lot")
+    parser.add_argument("--lot", type=int, default=0, help="seed of the lot")
+    parser.add_argument("--as", dest="alike", type=Path, help="budgets from the runs in this file")
     parser.add_argument("--policy", default="doctor", choices=["doctor", "random", "rate"])
     parser.add_argument("--budget", type=float, default=20.0)
     parser.add_argument("--only", nargs="+", default=[])
@@ -295,11 +339,25 @@ def main() -> None:
     rows = [Row(**json.loads(x)) for x in kept.read_text().splitlines()] if kept.exists() else []
     programs = {
         "demos": demos, "healthy": healthy, "published": lambda: published(options.split),
+        "harm": harm, "multi": multi,
     }[options.what]()  # fmt: skip
     wanted = [p for p in programs if not options.only or p.name in options.only]
+    if options.sample:
+        lot = random.Random(options.lot)
+        wanted = lot.sample(wanted, min(options.sample, len(wanted)))
+    budgets = {}
+    if options.alike:
+        alike = [json.loads(line) for line in options.alike.read_text().splitlines()]
+        budgets = {row["name"]: max(LEAST, row["runs"]) for row in alike}
+        wanted = [p for p in wanted if p.name in budgets]
     missing = [p for p in wanted if p.name not in {r.name for r in rows}]
+
+    def start(program: Program) -> Row:
+        budget = budgets.get(program.name, options.budget)
+        return repair(program, options.policy, budget)
+
     with ThreadPoolExecutor(options.jobs) as pool, kept.open("a") as file:
-        for row in pool.map(lambda p: repair(p, options.policy, options.budget), missing):
+        for row in pool.map(start, missing):
             rows.append(row)
             file.write(json.dumps(asdict(row)) + "\n")
             file.flush()

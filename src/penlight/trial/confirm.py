@@ -98,8 +98,9 @@ def _proof(
         digests = digests[:1]
     first = len(pairs)
     while decision.verdict is None and len(pairs) < most:
-        # As many as are needed, then as many as keep two cores at work.
-        count = min(most - len(pairs), max(1, bench.pool.slots // 2, FEWEST - len(pairs)))
+        # As many as there are cores for: what is known after one pair needs no other.
+        count = min(max(most, FEWEST) - len(pairs), max(1, bench.pool.slots // 2))
+        count = min(count, FEWEST - len(pairs)) if len(pairs) < FEWEST else count
         numbers = range(len(pairs) + 1 - first, len(pairs) + 1 - first + count)
         wanted = [(text, k) for k in numbers for text in texts]
         try:

@@ -241,7 +241,9 @@ class Doctor:
         plain = Fix(diagnosis, run, self.script, self.root)
         refused = control.failed and control.done.get("refused")
         if refused or (control.failed and not diagnosis.alarms):
-            return replace(plain, why=f"The training itself fails: {control.error}.")
+            return replace(
+                plain, why=f"The training itself fails: {control.error}.{_hint(control)}"
+            )
         if not diagnosis.alarms:
             why = "" if run.steps else "No optimiser step was seen, so there is nothing to judge."
             return replace(plain, why=why)
@@ -361,6 +363,13 @@ class Doctor:
             "; ".join(part.says for part in tried.new),
             1.0 if tried.cut is None else tried.cut.share,
         )
+
+
+def _hint(control: Arm) -> str:
+    """What helps against a failure that Penlight cannot repair."""
+    if "get_ipython" in control.error:
+        return " Take the notebook's own lines out of the exported script: get_ipython() and %..."
+    return ""
 
 
 def _why_not(search: Search, trials: Sequence[Trial]) -> str:
