@@ -79,12 +79,7 @@ def published(split: str) -> Iterator[Program]:
                 path.with_name("buggy.py").read_text(),
                 path.with_name("fixed.py").read_text(),
                 bool(case["higher_is_better"]),
-                tuple(
-                    zip(
-                        *(map(_number, case["measured"][k]) for k in ("buggy", "fixed")),
-                        strict=True,
-                    )
-                ),
+                tuple(zip(*_kept(case["measured"]), strict=True)),
             )
 
 
