@@ -200,15 +200,23 @@ class Search:
         return bool(proven.alarms) or proven.gain > CURED or not rate
 
     def _screen(self, candidates: Sequence[Candidate], most: int) -> list[Tried]:
-        """Measure candidates that were not measured before, shortened where that tells enough."""
+        """Measure candidates that were not measured before, shortened where that tells enough.
+
+        As many at a time as there are cores, the likeliest first, until one of them cures.
+        """
         fresh = {c[0].key: c for c in reversed(candidates) if c[0].texts}
         wanted = [c for c in fresh.values() if c[0].key not in self._seen][::-1][:most]
         wanted = self._affordable(wanted, self.cut)
-        self._seen.update(made.key for made, _ in wanted)
-        if not wanted:
-            return []
-        found = self._measure(wanted, self.cut)
-        self.tried += found
+        found: list[Tried] = []
+        size = max(2, self.bench.pool.slots)
+        for first in range(0, len(wanted), size):
+            some = wanted[first : first + size]
+            self._seen.update(made.key for made, _ in some)
+            group = self._measure(some, self.cut)
+            self.tried += group
+            found += group
+            if any(t.gain > CURED for t in group):
+                break
         return found
 
     def _finish(self, board: Sequence[Tried]) -> None:
