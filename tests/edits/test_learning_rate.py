@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
+from penlight.edits import Refused
 from penlight.edits.learning_rate import LearningRate
 from penlight.edits.scene import Scene
 
@@ -55,3 +56,42 @@ def test_only_the_number_changes(scene: Callable[..., Scene], style: str) -> Non
     edited = found.after([LearningRate(0.01)])
 
     assert edited.project.text("train.py") == text.replace(old, new)
+
+
+TWO = """
+import torch
+from torch import nn
+
+{before}
+encoder, decoder = nn.Linear(4, 3), nn.Linear(3, 2)
+first = torch.optim.SGD(encoder.parameters(), lr={one})
+second = torch.optim.SGD(decoder.parameters(), lr={two})
+for step in range(3):
+    first.zero_grad()
+    second.zero_grad()
+    out = decoder(encoder(torch.randn(8, 4)))
+    loss = nn.functional.cross_entropy(out, torch.randint(0, 2, (8,)))
+    loss.backward()
+    first.step()
+    second.step()
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "one", "two", "old", "new"),
+    [
+        ("", "0.5", "0.5", "lr=0.5", "lr=0.01"),
+        ("RATE = 0.5", "RATE", "RATE", "RATE = 0.5", "RATE = 0.01"),
+    ],
+)
+def test_two_optimisers_of_one_rate(
+    scene: Callable[..., Scene], before: str, one: str, two: str, old: str, new: str
+) -> None:
+    found = scene(TWO.format(before=before, one=one, two=two))
+    edited = found.after([LearningRate(0.01)]).project.text("train.py")
+    assert edited == found.project.original("train.py").replace(old, new)
+
+
+def test_two_optimisers_of_two_rates(scene: Callable[..., Scene]) -> None:
+    with pytest.raises(Refused, match="different rates"):
+        scene(TWO.format(before="", one="0.5", two="0.1")).after([LearningRate(0.01)])

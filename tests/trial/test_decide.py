@@ -93,6 +93,11 @@ def test_in_between_is_undecided_at_the_end() -> None:
     assert len(mixed) == MOST
 
 
+def test_what_goes_one_way_and_the_other_is_given_up_early() -> None:
+    decision = decide(pairs([-0.4, 1.0, -0.3], spread=1.0))
+    assert (decision.verdict, decision.pairs) == ("undecided", 3)
+
+
 def test_incomparable_outcomes_are_undecided() -> None:
     assert decide(pairs([1.0, math.nan, 1.0])).verdict == "undecided"
 

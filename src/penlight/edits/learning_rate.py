@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from penlight.core.finding import Finding
-from penlight.edits.edit import Edit
+from penlight.edits.edit import Edit, Refused
 from penlight.edits.scene import Scene
 from penlight.edits.source import Change
 from penlight.edits.training import Training
@@ -37,10 +37,17 @@ class LearningRate(Edit):
         return f"Set the learning rate to {self.value:g}"
 
     def source(self, scene: Scene) -> Sequence[Change]:
-        source, call, seen = scene.optimizer()
-        if not seen.source:  # Keras
-            return set_argument(scene, source, call, "learning_rate", f"{self.value:g}", position=0)
-        return set_argument(scene, source, call, "lr", f"{self.value:g}", position=1)
+        made = scene.optimizers()
+        if len({seen.lr for _, _, seen in made}) != 1:
+            count = "no optimiser" if not made else f"{len(made)} optimisers of different rates"
+            raise Refused(f"The run has {count}, so which rate to change is not clear.")
+        changes: dict[tuple[str, int], Change] = {}
+        for source, call, seen in made:
+            # Keras names it in full, and its optimisers have no place in the source.
+            name, position = ("lr", 1) if seen.source else ("learning_rate", 0)
+            for change in set_argument(scene, source, call, name, f"{self.value:g}", position):
+                changes[change.file, change.start] = change  # one constant may serve them all
+        return tuple(changes.values())
 
     def live(self, training: Training) -> None:
         for group in training.optimizer.param_groups:

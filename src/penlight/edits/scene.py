@@ -127,11 +127,21 @@ class Scene:
         Raises:
             Refused: it is made somewhere else, or there are several.
         """
-        found = {o.source: o for o in self.run.optimizers}
-        if len(found) != 1:
-            count = "no optimiser" if not found else f"{len(found)} optimisers"
+        places = {o.source for o in self.run.optimizers}
+        if len(places) != 1:
+            count = "no optimiser" if not places else f"{len(places)} optimisers"
             raise Refused(f"The run has {count}, so which one to change is not clear.")
-        optimizer = next(iter(found.values()))
+        return self.optimizers()[0]
+
+    def optimizers(self) -> list[tuple[Source, cst.Call, Optimizer]]:
+        """The calls that make the run's optimisers, one for each place, and what was seen of them.
+
+        Raises:
+            Refused: one of them is made somewhere else.
+        """
+        return [self._made(o) for o in {o.source: o for o in self.run.optimizers}.values()]
+
+    def _made(self, optimizer: Optimizer) -> tuple[Source, cst.Call, Optimizer]:
         if not optimizer.source:  # Keras makes its own from what compile() is given
             texts = map(self.source, self.files)
             made = [(s, c) for s in texts for c in s.calls(optimizer.type, *OPTIMIZERS)]

@@ -28,6 +28,7 @@ G = 30.0  # prior variance of the standardised effect: of 10 to 100 the quickest
 MARGIN = math.log(1.02)
 SURE = math.log(1.10)  # the margin where the random numbers change nothing: no test is possible
 FEWEST, MOST = 3, 6  # pairs
+HOPE = 0.5  # standard errors of the mean benefit below which further pairs are not worth it
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,8 @@ def _unproven(d: Values, rule: Rule) -> Verdict | None:
     # Futility: the evidence points the wrong way, or nowhere.
     if mean < 0 or (mean <= MARGIN and len(d) >= rule.separated):
         return "no-benefit"
-    return "undecided" if len(d) >= MOST else None
+    hopeless = mean < HOPE * float(d.std(ddof=1)) / math.sqrt(len(d))
+    return "undecided" if hopeless or len(d) >= MOST else None
 
 
 def _plain(better: float, n: int) -> Decision:
