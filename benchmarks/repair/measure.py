@@ -34,6 +34,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from placebo import placebo
 from programs import Program, harm, multi
 
 HERE = Path(__file__).resolve().parent
@@ -230,85 +231,6 @@ def table(rows: Sequence[Row], command: str, what: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-# -- placebos -----------------------------------------------------------------------------------
-
-# Edits that do nothing worth having, as (old, new) texts of examples/healthy.py.
-PLACEBOS = {
-    "weight decay 1e-8": ("lr=", "weight_decay=1e-8, lr="),
-    "another initialisation": ("model = network()", "network()\nmodel = network()"),
-    "learning rate 2% higher": ("lr=", "lr=1.02 * "),
-    "clipping that never clips": (
-        "        optimizer.step()",
-        "        torch.nn.utils.clip_grad_norm_(model.parameters(), 1e6)\n        optimizer.step()",
-    ),
-}
-PAIRS = 24  # recorded pairs of each placebo
-TRIALS = 200  # trials drawn from them in all
-
-
-def placebo(out: Path) -> str:
-    """Record pairs of arms of edits that do nothing; draw trials from them."""
-    from penlight.trial.arm import SNAPSHOT, Job
-    from penlight.trial.arms import Local, cores, gather
-    from penlight.trial.decide import Pair, decide
-    from penlight.trial.mirror import Trees, mirror
-    from penlight.trial.outcome import difference, score, sources
-
-    example = (BENCHMARKS.parent / "examples" / "healthy.py").read_text()
-    lines = ["| placebo | trials | accepted | called harmful |", "|---|---|---|---|"]
-    lot = random.Random(0)
-    total = passed = 0
-    with tempfile.TemporaryDirectory() as room:
-        project, scratch = Path(room, "project"), Path(room, "scratch")
-        project.mkdir()
-        (scratch / SNAPSHOT).mkdir(parents=True)
-        (project / "train.py").write_text(example)
-        mirror(Trees((project,)), scratch / SNAPSHOT)
-        pool = Local(scratch, cores())
-        plain = Job("path", "train.py", (), str(project), (str(project),), str(project))
-
-        def record(text: str) -> list[object]:
-            jobs = [
-                Job(**{**asdict(plain), "texts": {"train.py": text}, "pair": k})
-                for k in range(PAIRS)
-            ]
-            arms = {a.job.pair: a for a in gather(pool, jobs, 600)}
-            return [(arms[k], score(arms[k], sources(arms[k])[0])) for k in range(PAIRS)]
-
-        controls = record(example)
-        for name, (old, new) in PLACEBOS.items():
-            text = example.replace(old, new, 1)
-            assert text != example, name
-            treated = record(text)
-            kept = []
-            for (a, own), (b, got) in zip(controls, treated, strict=True):  # type: ignore[misc]
-                d = difference(own, got)
-                level = math.log(max(own.main[1], 1e-9))
-                kept.append(Pair(d, level, level - d, a.digest == b.digest))
-            counts = {"accept": 0, "harmful": 0}
-            each = TRIALS // len(PLACEBOS)
-            for _ in range(each):
-                drawn = lot.sample(kept, 6)
-                for n in range(1, 7):
-                    verdict = decide(drawn[:n]).verdict
-                    if verdict is not None:
-                        break
-                if verdict in counts:
-                    counts[verdict] += 1
-            total, passed = total + each, passed + counts["accept"]
-            lines.append(f"| {name} | {each} | {counts['accept']} | {counts['harmful']} |")
-            print(lines[-1], flush=True)
-        pool.close()
-    lines.append(f"| all | {total} | {passed} ({passed / total:.1%}) | |")
-    text = (
-        "# Placebos\n\n"
-        f"{today()}, {os.cpu_count()} cores: `python benchmarks/repair/measure.py placebo`. "
-        f"examples/healthy.py, {PAIRS} recorded pairs each, six drawn for a trial.\n\n"
-    )
-    (out / "placebo.md").write_text(text + "\n".join(lines) + "\n")
-    return text + "\n".join(lines) + "\n"
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
@@ -326,7 +248,7 @@ def main() -> None:
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     if options.what == "placebo":
-        (HERE / "RESULTS-placebo.md").write_text(placebo(options.out))
+        (HERE / "RESULTS-placebo.md").write_text(placebo())
         return
     label = f"{options.what}-{options.split}" if options.what == "published" else options.what
     label += "" if options.policy == "doctor" else f"-{options.policy}"
