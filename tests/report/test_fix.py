@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,14 @@ def test_a_cure() -> None:
         fixed(accepted=True, trials=(CURE,), after=ILL)
     )
     assert "penlight undo" in said(found, applied=".penlight/undo/x")
+
+
+def test_a_cure_that_shortened_runs_have_proven() -> None:
+    short = replace(CURE, length=0.2, whole=(0.4, 0.001))
+    text = " ".join(said(fixed(accepted=True, trials=(short,))).split())
+    assert "Error rate on validation data: 0.400 → 0.00100, at the end of the run." in text
+    assert "In 3 pairs of runs with fresh random numbers, each 20% as long: 0.500 → 0.0200." in text
+    assert "at most 4.4%" in text
 
 
 def test_nothing_to_fix() -> None:

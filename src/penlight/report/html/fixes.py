@@ -126,12 +126,19 @@ def _trial(trial: Mapping[str, Any]) -> dict[str, Any]:
         "verdict": verdict if verdict in VERDICTS else "",
         "said": VERDICTS.get(verdict, w.clean(verdict)),
         "pairs": int(_number(trial.get("pairs")) or 0),
+        "length": _share(trial.get("length")),
         "outcome": _text(trial.get("outcome")) or "outcome",
         "before": w.digits(before) if before is not None else "?",
         "after": w.digits(after) if after is not None else "?",
         "values": [[a, b] for a, b in pairs if a is not None and b is not None],
         "higher": _higher(verdict, before, after, str(trial.get("outcome", ""))),
     }
+
+
+def _share(value: object) -> str:
+    """How much of a training the pairs went through: "20%"; '' for all of it."""
+    share = _number(value)
+    return w.part(share) if share is not None and 0 < share < 1 else ""
 
 
 def _higher(verdict: str, before: float | None, after: float | None, outcome: str) -> bool:
