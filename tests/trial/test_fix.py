@@ -93,7 +93,12 @@ def test_most_runs_are_shorter_than_the_script(visit: Visit) -> None:
 @pytest.mark.slow
 def test_a_proof_of_one_repair_costs_two_runs(visit: Visit) -> None:
     text = SOFTMAX.format(before="torch.manual_seed(0)", epochs=30)
-    broken = text.replace(", nn.Softmax(1)", "").replace("        optimizer.zero_grad()\n", "")
+    broken = (
+        text.replace(", nn.Softmax(1)", "")
+        .replace("1e-3", "0.1")
+        .replace("Adam", "SGD")
+        .replace("        optimizer.zero_grad()\n", "")
+    )
     found = visit(broken)
     assert found.accepted, found.why
     assert [str(e) for e in found.trials[0].edits] == ["zero-grad"]
@@ -103,7 +108,7 @@ def test_a_proof_of_one_repair_costs_two_runs(visit: Visit) -> None:
 @pytest.mark.slow
 def test_a_script_that_is_never_the_same_twice(visit: Visit) -> None:
     before = "import os\ntorch.manual_seed(int.from_bytes(os.urandom(4), 'big'))"
-    found = visit(SOFTMAX.format(before=before, epochs=12))
+    found = visit(SOFTMAX.format(before=before, epochs=6))
     assert found.accepted, found.why
     assert "Softmax" not in found.texts["train.py"][1]
 

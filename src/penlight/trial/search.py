@@ -35,6 +35,7 @@ NEEDED = 0.1  # log-ratio that a part must bring to stay, and ...
 NEEDED_SHARE = 0.05  # ... its share of the whole
 CLOSE = 0.15  # log-ratio within which a screening does not tell two candidates apart
 KEPT = 2  # candidates that a screening lets through
+DRAWS = 500  # of the random policy, most of which cannot be made
 LEAST = 60  # optimiser steps of a shortened training
 # The share of a training that tells whether a change helps (../shared/notes/repair.md, 3.4): the
 # sign was right after 2 to 5% for rates and dead units, after 30% for depth.
@@ -163,7 +164,7 @@ class Search:
             proven = self._proven(below.under(base), base.parts)
             if proven is not None and self._settled(proven):
                 return proven
-        candidates = []
+        candidates: list[Candidate] = []
         for part in parts:
             made = joint(scene, base.with_part(part))
             if made is not None and part not in base.parts:
@@ -176,8 +177,9 @@ class Search:
             board += self._combine(scene, board, base, below)
         else:
             # No candidate helps as it stands: the likeliest may only need another rate.
-            structural = [made for made, new in candidates if any(p.new_rate for p in new)][:2]
-            for made in structural:
+            own = [(below.under(base), base.parts)]
+            structural = [m for m, new in own + candidates if any(p.new_rate for p in new)]
+            for made in structural[:2]:
                 board += self._rates(made, self._scene_of(made), upwards, most=2)
             if not any(t.gain > GAIN for t in board) and not _proven_only(diagnosis):
                 board += self._rates(below, scene, upwards)
@@ -289,7 +291,7 @@ class Search:
         lot = random.Random(self.seed)
         names = list(edits())
         board: list[Tried] = []
-        while True:
+        for _ in range(DRAWS):
             parts: list[Part] = []
             for name in lot.sample(names, min(len(names), lot.randint(1, 3))):
                 blind = Finding(pitfall="", says="")
