@@ -20,6 +20,7 @@ benchmarks/repair/RESULTS-<what>.md unless --only names programs.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import datetime as dt
 import json
 import math
@@ -143,12 +144,10 @@ def _values(folder: Path, program: Program, patched: str) -> list[list[float]]:
     """Results on the fresh seeds: as it is, patched, good."""
     forms = [program.faulty, patched, program.good]
     if not program.kept:
-        found = {t: [_result(folder, t, seed) for seed in FRESH] for t in dict.fromkeys(forms)}
+        found = {text: _results(folder, text) for text in dict.fromkeys(forms)}
         return [found[text] for text in forms]
     before, good = ([pair[i] for pair in program.kept[1 : 1 + len(FRESH)]] for i in (0, 1))
-    if patched == program.faulty:
-        return [before, before, good]
-    return [before, [_result(folder, patched, seed) for seed in FRESH], good]
+    return [before, before if patched == program.faulty else _results(folder, patched), good]
 
 
 def _row(program: Program, policy: str, why: str) -> Row:
@@ -156,18 +155,35 @@ def _row(program: Program, policy: str, why: str) -> Row:
     return Row(program.name, policy, False, "", why, nan, nan, nan, nan, nan, 0.0)
 
 
-def _result(folder: Path, text: str, seed: int) -> float:
-    (folder / "again.py").write_text(text)
-    try:
-        done = subprocess.run(
-            [sys.executable, "again.py", str(seed)], cwd=folder, env=_env(),
-            capture_output=True, text=True, timeout=TIMEOUT, check=False,
-        )  # fmt: skip
-    except subprocess.TimeoutExpired:
-        return math.nan
+# Runs a script once for each seed, forked from one process that has loaded torch.
+EACH = """
+import os, runpy, sys, torch
+for seed in sys.argv[1:]:
+    child = os.fork()
+    if not child:
+        sys.stdout = open(f"out{seed}.txt", "w")
+        sys.argv = ["again.py", seed]
+        runpy.run_path("again.py", run_name="__main__")
+        sys.stdout.flush()
+        os._exit(0)
+    os.waitpid(child, 0)
+"""
+
+
+def _results(folder: Path, text: str) -> list[float]:
+    """A script's RESULT on each fresh seed; NaN where there is none."""
     from penlight.lab import result
 
-    return result(done.stdout)
+    (folder / "again.py").write_text(text)
+    kept = [folder / f"out{seed}.txt" for seed in FRESH]
+    for path in kept:
+        path.unlink(missing_ok=True)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        subprocess.run(
+            [sys.executable, "-c", EACH, *map(str, FRESH)], cwd=folder, env=_env(),
+            capture_output=True, timeout=TIMEOUT, check=False,
+        )  # fmt: skip
+    return [result(path.read_text()) if path.exists() else math.nan for path in kept]
 
 
 def _env() -> dict[str, str]:

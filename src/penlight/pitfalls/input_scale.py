@@ -101,6 +101,7 @@ class InputScale(Pitfall):
             "Divide pixels by 255, once.",
             "They then lie in [0, 1].",
             "it has been done: look for a second place that scales, for instance in forward()",
+            edits=("scale-once",),
         ),
         Prescription(
             "Or begin with `nn.BatchNorm1d(features)`.",
