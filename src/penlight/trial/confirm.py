@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from penlight.edits import Refused
 from penlight.trial.arms import Arm
 from penlight.trial.bench import Spent
 from penlight.trial.decide import FEWEST, FIRST, LAST, MOST, Decision, Pair, Rule, decide
@@ -64,10 +65,18 @@ def _plans(search: Search) -> Iterator[tuple[Tried, Cut | None]]:
     cut = search.cut_for([p.pitfall for p in best.joint.parts])
     screened = [t for t in search.tried if t.joint.key == best.joint.key and t.cut is not None]
     hidden = bool(screened) and screened[0].gain < CLOSE
-    if cut is not None and best.joint.length == 1 and not hidden:
+    if best.joint.length == 1 and not hidden and _can_be_cut(search, best.joint, cut):
         yield best, cut
     yield best, None
     yield from ((t, None) for t in search.ranked if t is not best)
+
+
+def _can_be_cut(search: Search, made: Joint, cut: Cut | None) -> bool:
+    try:
+        search.texts(made, cut)
+    except Refused:  # an edit of the loop itself
+        return False
+    return cut is not None
 
 
 def _proof(

@@ -343,6 +343,7 @@ class Doctor:
             _mean([b for _, b in shown]),
             decision.error_rate,
             tuple(shown),
+            why="" if proof.cut is None or decision.verdict == "accept" else "in shortened runs",
             length=1.0 if proof.cut is None else proof.cut.share,
             whole=(_shown(tried.own, self.measure), _shown(tried.score, self.measure)),
         )

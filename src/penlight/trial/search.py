@@ -173,7 +173,7 @@ class Search:
         top = max((t for t in board if t.gain > GAIN), key=lambda t: t.worth, default=None)
         if top is not None:
             if any(part.new_rate for part in top.new) and top.gain < CURED:
-                board += self._rates(top.joint, self._again(top)[0], upwards)
+                board += self._rates(top.joint, self._scene_of(top.joint, top.arm), upwards)
             board += self._combine(scene, board, base, below)
         else:
             # No candidate helps as it stands: the likeliest may only need another rate.
@@ -367,12 +367,12 @@ class Search:
         if self.bench.stage == "diagnosis":
             self.bench.stage = "screening"
         self.bench.listener.phase(_phase(wanted))
-        texts = []
+        texts, whole = [], []
         for candidate in wanted:
             try:
                 texts.append((candidate, self.texts(candidate[0], cut)))
-            except Refused:
-                continue
+            except Refused:  # an edit of the loop itself
+                whole.append(candidate)
         steps = None if cut is None else cut.steps
         arms = self.bench.run([(text, 0) for _, text in texts], steps)
         control = self.bench.run([(self.texts(Joint(), cut), 0)], steps)[0]
@@ -388,7 +388,7 @@ class Search:
                 causes = (f for f in diagnose(arm.run).alarms if f.role == "cause")
                 alarms = frozenset(f.pitfall for f in causes)
             found.append(Tried(made, arm, own, got, gain, cut, new, better, alarms))
-        return found
+        return found + self._measure(whole, None)
 
     def source_of(self, made: Joint, source: Source) -> Source | None:
         """Where a joint prescription's outcome is read: not where its edits move the scale.
@@ -441,12 +441,14 @@ class Search:
             cut = self.cut_for([p.pitfall for p in current.joint.parts])
             two = [(current.joint, current.new), (made, ())]
             if cut is not None and self._affordable(two, cut):
-                more, less = self._measure(two, cut)
-                if not as_good(less, more):
+                found = self._measure(two, cut)
+                self.tried += found
+                if found[0].cut is found[1].cut and not as_good(found[1], found[0]):
                     return None
             if not self._affordable([(made, ())], None):
                 return None
             whole = self._measure([(made, ())], None)[0]
+            self.tried.append(whole)
         good = as_good(whole, current) and whole.alarms <= current.alarms
         return whole if good else None
 
