@@ -459,7 +459,9 @@ def _upwards(diagnosis: Diagnosis) -> bool:
 
 def _proven_only(diagnosis: Diagnosis) -> bool:
     """Whether all that is wrong is proven and no matter of the learning rate."""
-    return all(f.exact for f in diagnosis.alarms if f.role == "cause")
+    causes = [f for f in diagnosis.alarms if f.role == "cause"]
+    rate = any("learning-rate" in p.edits for f in causes for p in f.prescriptions)
+    return all(f.exact for f in causes) and not rate
 
 
 def _phase(wanted: Sequence[Candidate]) -> str:
