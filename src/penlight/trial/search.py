@@ -26,7 +26,8 @@ from penlight.trial.parts import Joint, Part, Refusal, certain_joint, joint, par
 from penlight.trial.short import LONGEST, Cut
 
 ROUNDS = 4  # times that the best so far is diagnosed again
-WIDTH = 6  # candidates of one round
+PASSES = 2  # over the candidates of a round
+WIDTH = 6  # candidates of one pass
 RATES = 4  # learning rates of one search
 GAIN = 0.05  # log-ratio that makes a candidate better than the best so far
 ALARM = 0.1  # log-ratio that a candidate must bring to make up for a fault that is still there
@@ -157,7 +158,6 @@ class Search:
         self, scene: Scene, diagnosis: Diagnosis, parts: Sequence[Part], below: Joint
     ) -> Tried | None:
         """Try parts on top of a joint prescription; gives what became of the proven ones alone."""
-        upwards = _upwards(diagnosis)
         base = certain_joint(scene, parts)
         proven = None
         if base.parts:
@@ -169,22 +169,39 @@ class Search:
             made = joint(scene, base.with_part(part))
             if made is not None and part not in base.parts:
                 candidates.append((below.under(made), (part,)))
+        before = self.best
+        for _ in range(PASSES):
+            board = self._board(scene, diagnosis, candidates, base, below)
+            self._finish(board)
+            # What looked good early may not last, and then others are left.
+            if self.best is not before or not board:
+                break
+        return proven
+
+    def _board(
+        self,
+        scene: Scene,
+        diagnosis: Diagnosis,
+        candidates: Sequence[Candidate],
+        base: Joint,
+        below: Joint,
+    ) -> list[Tried]:
+        """Candidates of a round that were not tried before, and what can be made of the best."""
+        upwards = _upwards(diagnosis)
         board = self._screen(candidates, WIDTH)
         top = max((t for t in board if t.gain > GAIN), key=lambda t: t.worth, default=None)
         if top is not None:
             if any(part.new_rate for part in top.new) and top.gain < CURED:
                 board += self._rates(top.joint, self._scene_of(top.joint, top.arm), upwards)
-            board += self._combine(scene, board, base, below)
-        else:
-            # No candidate helps as it stands: the likeliest may only need another rate.
-            own = [(below.under(base), base.parts)]
-            structural = [m for m, new in own + candidates if any(p.new_rate for p in new)]
-            for made in structural[:2]:
-                board += self._rates(made, self._scene_of(made), upwards, most=2)
-            if not any(t.gain > GAIN for t in board) and not _proven_only(diagnosis):
-                board += self._rates(below, scene, upwards)
-        self._finish(board)
-        return proven
+            return board + self._combine(scene, board, base, below)
+        # No candidate helps as it stands: the likeliest may only need another rate.
+        own = [(below.under(base), base.parts)]
+        structural = [m for m, new in [*own, *candidates] if any(p.new_rate for p in new)]
+        for made in structural[:2]:
+            board += self._rates(made, self._scene_of(made), upwards, most=2)
+        if not any(t.gain > GAIN for t in board) and not _proven_only(diagnosis):
+            board += self._rates(below, scene, upwards)
+        return board
 
     def _proven(self, made: Joint, parts: tuple[Part, ...]) -> Tried | None:
         """What is proven, by itself, to the end; None where it fails."""
