@@ -124,9 +124,19 @@ def check(
     Raises:
         PenlightError: the loss cannot be computed or has no gradient.
     """
-    import torch
+    return diagnose(examined(model, batch, loss_fn, optimizer))
 
+
+def examined(
+    model: nn.Module,
+    batch: Any,
+    loss_fn: Callable[..., torch.Tensor],
+    optimizer: torch.optim.Optimizer | None = None,
+) -> Run:
+    """What `check` has measured, as a run."""
     with _alone("penlight.check"), _unchanged(model):
+        import torch
+
         sink = MemorySink()
         probe = Probe(sink, script="penlight.check", mode="check", models=(model,))
         probe.start()
@@ -148,7 +158,7 @@ def check(
                 probe.parts.preflight(model, optimizer, CHECK_SECONDS)
         finally:
             probe.finish(0)
-        return diagnose(sink.run())
+        return sink.run()
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from penlight.cli import ci
 from penlight.cli.commandline import COMMAND, Launcher, target_of, words_of
 from penlight.cli.watching import Report, watch
 
@@ -17,6 +18,7 @@ STEPS = 3
     "--json", "out", type=click.Path(path_type=Path), metavar="OUT",
     help="Also write the diagnosis to this file.",
 )  # fmt: skip
+@ci.options
 @click.option("--strict", is_flag=True, help="Exit with 1 when a critical finding stands.")
 @click.option(
     "--steps", type=click.IntRange(min=1), default=STEPS, show_default=True,
@@ -31,6 +33,8 @@ STEPS = 3
 def command(
     ctx: click.Context,
     out: Path | None,
+    sarif: Path | None,
+    github: bool | None,
     strict: bool,
     steps: int,
     root: Path | None,
@@ -43,7 +47,7 @@ def command(
     """
     if words_of(ctx)[0] == COMMAND:
         ctx.fail("check takes a script or -m module; watch a whole command with penlight run.")
-    report = Report(out, quiet, strict, needs_steps=True)
+    report = Report(out, quiet, strict, needs_steps=True, ci=ci.Ci(sarif, github))
     target, args = target_of(ctx)
     folder, outcome = watch(
         target, args, report, root=root, mode="check", budget=1.0, stop_after=steps

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
+
+from penlight.cli import ci
 
 
 @click.command("diagnose")
 @click.argument("name", metavar="[RUN]", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of the report.")
+@ci.options
 @click.option("--strict", is_flag=True, help="Exit with 1 when a critical finding stands.")
 @click.option(
     "--dir", "root", type=click.Path(path_type=Path), metavar="DIR",
@@ -17,7 +21,13 @@ import click
 )  # fmt: skip
 @click.pass_context
 def command(
-    ctx: click.Context, name: str | None, as_json: bool, strict: bool, root: Path | None
+    ctx: click.Context,
+    name: str | None,
+    as_json: bool,
+    sarif: Path | None,
+    github: bool | None,
+    strict: bool,
+    root: Path | None,
 ) -> None:
     """Diagnose a stored run anew, also one that is still going on. Needs no torch.
 
@@ -32,6 +42,7 @@ def command(
     from penlight.store.folder import find_run
     from penlight.store.reader import load
 
+    told = ci.Ci(sarif, github)
     folder = find_run(name, root)
     run = load(folder)
     diagnosis = diagnose(run)
@@ -39,4 +50,5 @@ def command(
         click.echo(to_text(diagnosis), nl=False)
     else:
         print_diagnosis(diagnosis, run, Console(), folder=shown(folder))
+    told.tell(diagnosis, run, sys.stderr)
     ctx.exit(1 if strict and diagnosis.critical else 0)

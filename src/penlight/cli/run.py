@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
+from penlight.cli import ci
 from penlight.cli.commandline import COMMAND, Launcher, share, target_of, words_of
 from penlight.cli.watching import Report, shown, watch
 from penlight.errors import PenlightError
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     "--json", "out", type=click.Path(path_type=Path), metavar="OUT",
     help="Also write the diagnosis to this file.",
 )  # fmt: skip
+@ci.options
 @click.option("--strict", is_flag=True, help="Exit with 1 when a critical finding stands.")
 @click.option(
     "--budget", default="1%", show_default=True, callback=share, metavar="SHARE",
@@ -58,6 +60,8 @@ if TYPE_CHECKING:
 def command(
     ctx: click.Context,
     out: Path | None,
+    sarif: Path | None,
+    github: bool | None,
     strict: bool,
     budget: float,
     root: Path | None,
@@ -75,7 +79,7 @@ def command(
 
         penlight run -- torchrun --nproc-per-node 2 train.py
     """
-    report = Report(out, quiet, strict)
+    report = Report(out, quiet, strict, ci=ci.Ci(sarif, github))
     if words_of(ctx)[0] == COMMAND:
         if wanted:
             ctx.fail("--with edits a script, so name one (or -m module), not a command.")

@@ -17,6 +17,7 @@ import click
 
 from penlight.cli import OWN_FAULT, apologise, json_out
 from penlight.cli.alerts import Alerts
+from penlight.cli.ci import Ci
 from penlight.core.finding import Diagnosis
 from penlight.errors import PenlightError
 from penlight.launch import ranks
@@ -45,6 +46,7 @@ class Report:
     quiet: bool = False
     strict: bool = False
     needs_steps: bool = False  # a run without a step is a failure
+    ci: Ci = field(default_factory=Ci)
     stream: TextIO = field(default_factory=lambda: sys.stderr)
 
     def __post_init__(self) -> None:
@@ -67,6 +69,7 @@ class Report:
             json_out.write(folder / "diagnosis.json", text)
             if self.out is not None:
                 json_out.write(self.out, text)
+            self.ci.tell(diagnosis, run, self.stream)
             if not self.quiet:
                 self._print(run, diagnosis, folder)
                 if run.steps == 0 and not command and (hint := _hint()):

@@ -41,6 +41,25 @@ def print_diagnosis(diagnosis: Diagnosis, run: Run, console: Console, *, folder:
     _closing(sheet, diagnosis, run, folder)
 
 
+def print_causes(
+    diagnosis: Diagnosis, run: Run, console: Console, *, pictures: bool = True
+) -> None:
+    """Write what is wrong, where, by what evidence and what to change, and nothing else.
+
+    Args:
+        diagnosis: what was found.
+        run: the run it was found in.
+        console: where to write.
+        pictures: whether the card's everyday picture is told, too.
+    """
+    sheet = Sheet(console)
+    causes, symptoms = told.grouped(diagnosis)
+    for place, finding in enumerate(causes, start=1):
+        number = f"{place}. " if len(causes) > 1 else ""
+        explained = symptoms.get(finding.pitfall, [])
+        _cause(sheet, finding, run, number, explained, place <= FULL, pictures)
+
+
 # -- the parts ------------------------------------------------------------------------------
 
 
@@ -73,13 +92,17 @@ def _sick(sheet: Sheet, diagnosis: Diagnosis, run: Run) -> None:
         sheet.write(told.tally(causes, symptoms))
     sheet.blank()
     _flashlight(sheet, run)
-    for place, finding in enumerate(causes, start=1):
-        number = f"{place}. " if len(causes) > 1 else ""
-        _cause(sheet, finding, run, number, symptoms.get(finding.pitfall, []), place <= FULL)
+    print_causes(diagnosis, run, sheet.console)
 
 
 def _cause(
-    sheet: Sheet, finding: Finding, run: Run, number: str, symptoms: list[Finding], full: bool
+    sheet: Sheet,
+    finding: Finding,
+    run: Run,
+    number: str,
+    symptoms: list[Finding],
+    full: bool,
+    pictures: bool,
 ) -> None:
     colour = COLOURS[finding.severity]
     sheet.write(
@@ -95,19 +118,19 @@ def _cause(
     if finding.first_step is not None:
         sheet.labelled("Since", w.since(finding.first_step))
     if full:
-        _details(sheet, finding)
+        _details(sheet, finding, pictures)
     if symptoms:
         sheet.labelled("Explains", _listed(symptoms))
     sheet.labelled("More", (f"penlight explain {finding.pitfall}", "bold"))
     sheet.blank()
 
 
-def _details(sheet: Sheet, finding: Finding) -> None:
+def _details(sheet: Sheet, finding: Finding, pictures: bool) -> None:
     for i, evidence in enumerate(finding.evidence):
         label = "Evidence" if i == 0 or sheet.narrow else ""
         sheet.labelled(label, w.sentence(w.capital(evidence.says)), (told.numbers(evidence), "dim"))
     card = catalogue().get(finding.pitfall)
-    if card is not None and card.picture:
+    if pictures and card is not None and card.picture:
         sheet.labelled("Picture", (card.picture, "italic"))
     for i, remedy in enumerate(finding.prescriptions):
         number = f"{i + 1}. " if len(finding.prescriptions) > 1 else ""

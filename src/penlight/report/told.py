@@ -78,17 +78,19 @@ def grouped(diagnosis: Diagnosis) -> tuple[list[Finding], dict[str, list[Finding
     return causes, symptoms
 
 
+def source(finding: Finding, run: Run) -> str:
+    """`train.py:25`, where what the finding speaks of was built; '' when that is not known."""
+    module = run.module(finding.where)
+    named = (p.source for p in run.parameters if p.name == finding.where)
+    return finding.source or (module.source if module is not None else "") or next(named, "")
+
+
 def where(finding: Finding, run: Run) -> str:
     """`model.0 (Linear), train.py:25`, as much of it as is known."""
-    source = finding.source
     module = run.module(finding.where)
-    if not source and module is not None:
-        source = module.source
-    if not source:
-        named = (p.source for p in run.parameters if p.name == finding.where)
-        source = next(named, "")
+    line = source(finding, run)
     kind = f" ({module.type})" if module is not None and module.type else ""
-    return ", ".join(x for x in (f"{finding.where}{kind}", w.place(source) if source else "") if x)
+    return ", ".join(x for x in (f"{finding.where}{kind}", w.place(line) if line else "") if x)
 
 
 def numbers(evidence: Evidence) -> str:
