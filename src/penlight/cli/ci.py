@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable
 from contextlib import suppress
@@ -61,8 +60,7 @@ class Ci:
         if self.sarif is not None:
             from penlight.report.sarif import sarif
 
-            log = json_out.strict(sarif(diagnosis, run, self.here))
-            json_out.write(self.sarif, json.dumps(log, indent=2, allow_nan=False) + "\n")
+            json_out.write(self.sarif, json_out.to_text(sarif(diagnosis, run, self.here)))
         if self.github:
             from penlight.report.github import commands
 

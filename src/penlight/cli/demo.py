@@ -19,6 +19,7 @@ from rich.text import Text
 
 from penlight import page
 from penlight.catalogue import catalogue, pitfall
+from penlight.cli import output
 from penlight.cli.output import sheet
 from penlight.core.pitfall import Demo, Pitfall
 from penlight.core.run import Run
@@ -47,6 +48,10 @@ class Arm:
         """How its loss went."""
         return np.asarray(self.run.series(LOSS).values)
 
+    def to_json(self) -> dict[str, Any]:
+        """What the script said of itself, and what Penlight says of it."""
+        return {"result": self.result, "diagnosis": self.diagnosis}
+
 
 @click.command()
 @click.argument("name", required=False)
@@ -55,7 +60,8 @@ class Arm:
     help="Run all demos and write a page for each into DIR, with an index. Takes some minutes.",
 )  # fmt: skip
 @click.option("--only", multiple=True, metavar="NAME", help="Only this pitfall in the gallery.")
-def command(name: str | None, gallery: Path | None, only: tuple[str, ...]) -> None:
+@output.as_json
+def command(name: str | None, gallery: Path | None, only: tuple[str, ...], as_json: bool) -> None:
     """Show a pitfall happening, then its cure, side by side.
 
     Two small networks are trained, which takes some seconds. Without a name the demos are listed.
@@ -68,12 +74,16 @@ def command(name: str | None, gallery: Path | None, only: tuple[str, ...]) -> No
     if only:
         raise PenlightError("--only chooses what goes into a gallery: add --gallery DIR.")
     if name is None:
-        _list(out)
+        _list(out, as_json)
         return
     card = pitfall(name)
     if card.demo is None:
         raise PenlightError(f"{name} has no demo. `penlight explain {name}` tells of it.")
     _need_torch(name)
+    if as_json:
+        sick, cured = run_arms(card.demo)
+        output.echo_json({"pitfall": name, "sick": sick.to_json(), "cured": cured.to_json()})
+        return
     out.write((f"{name}: {w.sentence(card.title)}", "bold"))
     out.write("Two small networks are being trained, without and with the cure.")
     out.blank()
@@ -167,8 +177,11 @@ def show(card: Pitfall, arms: list[Arm], out: Sheet) -> None:
     out.write("Next: ", (f"penlight explain {card.name}", "bold"))
 
 
-def _list(out: Sheet) -> None:
+def _list(out: Sheet, as_json: bool) -> None:
     rows = [(name, card.title) for name, card in catalogue().items() if card.demo]
+    if as_json:
+        output.echo_json([{"name": name, "title": title} for name, title in rows])
+        return
     out.write("Demos:")
     out.blank()
     out.entries(rows)

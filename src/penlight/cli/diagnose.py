@@ -7,12 +7,12 @@ from pathlib import Path
 
 import click
 
-from penlight.cli import ci
+from penlight.cli import ci, output
 
 
 @click.command("diagnose")
 @click.argument("name", metavar="[RUN]", required=False)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of the report.")
+@output.as_json
 @ci.options
 @click.option("--strict", is_flag=True, help="Exit with 1 when a critical finding stands.")
 @click.option(
@@ -35,7 +35,6 @@ def command(
     """
     from rich.console import Console
 
-    from penlight.cli.json_out import to_text
     from penlight.cli.watching import shown
     from penlight.diagnosis import diagnose
     from penlight.report.terminal import print_diagnosis
@@ -47,7 +46,7 @@ def command(
     run = load(folder)
     diagnosis = diagnose(run)
     if as_json:
-        click.echo(to_text(diagnosis), nl=False)
+        output.echo_json(diagnosis)
     else:
         print_diagnosis(diagnosis, run, Console(), folder=shown(folder))
     told.tell(diagnosis, run, sys.stderr)

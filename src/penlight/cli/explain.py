@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Iterable
@@ -11,6 +10,7 @@ import click
 
 from penlight import page
 from penlight.catalogue import catalogue, pitfall
+from penlight.cli import output
 from penlight.cli.output import echo, sheet
 from penlight.core.pitfall import Pitfall
 from penlight.errors import PenlightError
@@ -54,7 +54,7 @@ _SYNONYMS = {
 @click.argument("name", required=False)
 @click.option("--symptom", metavar="WORDS", help='What you see, e.g. "the loss is flat".')
 @click.option("--markdown", is_flag=True, help="The whole page as Markdown, with the demo script.")
-@click.option("--json", "as_json", is_flag=True, help="For machines.")
+@output.as_json
 def command(name: str | None, symptom: str | None, markdown: bool, as_json: bool) -> None:
     """Explain one pitfall: what happens, how it shows, what to change.
 
@@ -90,7 +90,7 @@ def by_symptom(text: str, cards: Iterable[Pitfall]) -> list[Pitfall]:
 def _answer(symptom: str, as_json: bool) -> None:
     found = by_symptom(symptom, catalogue().values())[:MOST]
     if as_json:
-        echo(json.dumps([{"name": x.name, "title": x.title} for x in found], indent=2))
+        output.echo_json([{"name": x.name, "title": x.title} for x in found])
         return
     if not found:
         raise PenlightError(
@@ -106,7 +106,7 @@ def _answer(symptom: str, as_json: bool) -> None:
 
 def _show(card: Pitfall, markdown: bool, as_json: bool) -> None:
     if as_json:
-        echo(json.dumps(page.to_json(card), indent=2))
+        output.echo_json(page.to_json(card))
         return
     out = sheet()
     if markdown or out.ascii or not out.console.is_terminal:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import os
 import shutil
 import signal
@@ -113,7 +112,7 @@ def command(
                 progress.stop()
     from penlight.trial.apply import apply
 
-    text = json.dumps(json_out.strict(found.to_json()), indent=2, allow_nan=False) + "\n"
+    text = json_out.to_text(found.to_json())
     if out is not None:
         json_out.write(out, text)
     patch = ""

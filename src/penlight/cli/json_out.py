@@ -1,4 +1,4 @@
-"""Writes a diagnosis where machines read it."""
+"""Writes a diagnosis, or whatever a verb reports, where machines read it."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from penlight.core.finding import Diagnosis
 from penlight.errors import PenlightError
 
 
-def to_text(diagnosis: Diagnosis) -> str:
-    """The diagnosis as strict JSON: what is not finite becomes null."""
-    return json.dumps(strict(diagnosis.to_json()), indent=2, allow_nan=False) + "\n"
+def to_text(value: Any) -> str:
+    """A diagnosis, or plain values, as strict JSON: what is not finite becomes null."""
+    plain = value.to_json() if isinstance(value, Diagnosis) else value
+    return json.dumps(strict(plain), indent=2, allow_nan=False) + "\n"
 
 
 def prepare(path: Path) -> Path:

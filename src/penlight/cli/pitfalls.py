@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 
 import click
 
 from penlight.catalogue import catalogue
-from penlight.cli.output import echo, sheet
+from penlight.cli import output
+from penlight.cli.output import sheet
 from penlight.core.pitfall import Pitfall
 from penlight.errors import PenlightError
 from penlight.report.words import count
@@ -16,7 +16,7 @@ from penlight.report.words import count
 
 @click.command()
 @click.option("--family", metavar="NAME", help="Only this family; the start of its name will do.")
-@click.option("--json", "as_json", is_flag=True, help="For machines.")
+@output.as_json
 def command(family: str | None, as_json: bool) -> None:
     """List the pitfalls that are looked for, by family."""
     families = by_family(catalogue().values())
@@ -27,8 +27,7 @@ def command(family: str | None, as_json: bool) -> None:
             raise PenlightError(f"No family is called {family!r}. There are: {known}.")
     cards = [card for group in families.values() for card in group]
     if as_json:
-        rows = [{"name": x.name, "family": x.family, "title": x.title} for x in cards]
-        echo(json.dumps(rows, indent=2))
+        output.echo_json([{"name": x.name, "family": x.family, "title": x.title} for x in cards])
         return
     out = sheet()
     for name, group in families.items():

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import click
 
+from penlight.cli import json_out, output
+
 
 @click.command("report")
 @click.argument("name", metavar="[RUN]", required=False)
 @click.option(
-    "-o", "--output", type=click.Path(path_type=Path), metavar="FILE",
+    "-o", "--output", "target", type=click.Path(path_type=Path), metavar="FILE",
     help="Where to write the page.  [default: NAME.html in the current folder]",
 )  # fmt: skip
 @click.option("--compare", metavar="RUN", help="Show this run beside it, on the same scales.")
@@ -18,12 +20,14 @@ import click
     "--dir", "root", type=click.Path(path_type=Path), metavar="DIR",
     help="Where run folders are.  [default: $PENLIGHT_DIR or .penlight]",
 )  # fmt: skip
-def command(name: str | None, output: Path | None, compare: str | None, root: Path | None) -> None:
+@output.as_json
+def command(
+    name: str | None, target: Path | None, compare: str | None, root: Path | None, as_json: bool
+) -> None:
     """Write a stored run as one page of HTML that needs nothing else. Needs no torch.
 
     RUN is a folder, or part of a run's name; the newest run unless given.
     """
-    from penlight.cli import json_out
     from penlight.diagnosis import diagnose
     from penlight.report.html import Arm, page
     from penlight.report.html.fixes import stored
@@ -35,7 +39,7 @@ def command(name: str | None, output: Path | None, compare: str | None, root: Pa
     if compare is not None:
         folders.append(find_run(compare, root))
     stem = folders[0].stem if folders[0].is_file() else folders[0].resolve().name
-    output = json_out.prepare(output or Path(f"{stem}.html"))
+    target = json_out.prepare(target or Path(f"{stem}.html"))
     runs = [load(folder) for folder in folders]
     names = [script_name(run) for run in runs]
     if len(set(names)) < len(names):  # the same script twice: the folders tell them apart
@@ -45,5 +49,8 @@ def command(name: str | None, output: Path | None, compare: str | None, root: Pa
         for run, name in zip(runs, names, strict=True)
     ]
     text = page(*arms, fix=stored(folders[0]), folder=str(folders[0]))
-    json_out.write(output, text)
-    click.echo(f"{output} ({len(text.encode()) / 1000:.0f} kB)")
+    json_out.write(target, text)
+    if as_json:
+        output.echo_json({"page": str(target), "bytes": len(text.encode())})
+    else:
+        click.echo(f"{target} ({len(text.encode()) / 1000:.0f} kB)")

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
+
+from penlight.cli import output
+
+if TYPE_CHECKING:
+    from penlight.store.folder import RunInfo
 
 
 @click.command("runs")
@@ -13,7 +19,8 @@ import click
     "--dir", "root", type=click.Path(path_type=Path), metavar="DIR",
     help="Where run folders are.  [default: $PENLIGHT_DIR or .penlight]",
 )  # fmt: skip
-def command(root: Path | None) -> None:
+@output.as_json
+def command(root: Path | None, as_json: bool) -> None:
     """List the stored runs, newest first."""
     from rich.console import Console
     from rich.table import Table
@@ -23,6 +30,9 @@ def command(root: Path | None) -> None:
     from penlight.store.folder import default_root, list_runs
 
     infos = list_runs(root)
+    if as_json:
+        output.echo_json([_row(x, stored_verdict(x.path)) for x in infos])
+        return
     if not infos:
         click.echo(
             f"There are no runs in {root or default_root()}: make one with penlight run SCRIPT."
@@ -36,3 +46,16 @@ def command(root: Path | None) -> None:
         row = (info.name, started, str(info.steps), info.state, stored_verdict(info.path))
         table.add_row(*map(Text, row))
     Console().print(table)
+
+
+def _row(info: RunInfo, verdict: str) -> dict[str, Any]:
+    return {
+        "name": info.name,
+        "path": str(info.path),
+        "script": info.script,
+        "started": info.started,
+        "steps": info.steps,
+        "state": info.state,
+        "bytes": info.size,
+        "diagnosis": verdict,
+    }

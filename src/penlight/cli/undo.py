@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from penlight.cli.output import echo
+from penlight.cli import output
 from penlight.cli.watching import shown
 
 
@@ -16,12 +16,17 @@ from penlight.cli.watching import shown
     "--dir", "root", type=click.Path(path_type=Path), metavar="DIR",
     help="Where the backups are.  [default: $PENLIGHT_DIR or .penlight]",
 )  # fmt: skip
-def command(force: bool, root: Path | None) -> None:
+@output.as_json
+def command(force: bool, root: Path | None, as_json: bool) -> None:
     """Take back the last patch that penlight fix --apply has written.
 
     A file that was edited since is left alone, and nothing is undone.
     """
     from penlight.trial.apply import undo
 
-    for path in undo(root.absolute() if root is not None else None, force=force):
-        echo(f"{shown(path)} is as it was.")
+    restored = undo(root.absolute() if root is not None else None, force=force)
+    if as_json:
+        output.echo_json({"restored": [str(path) for path in restored]})
+        return
+    for path in restored:
+        output.echo(f"{shown(path)} is as it was.")
