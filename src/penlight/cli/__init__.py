@@ -25,6 +25,7 @@ VERBS = {
     "runs": "List the stored runs.",
     "explain": "Explain one pitfall.",
     "pitfalls": "List the pitfalls that are looked for.",
+    "mcp": "Serve these verbs to an agent (Model Context Protocol).",
     "demo": "Show a pitfall happening, then its cure.",
 }
 
