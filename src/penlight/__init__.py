@@ -43,6 +43,7 @@ _HOMES = {
     "diagnose": ("penlight.library", "diagnosis_of"),
     "explain": ("penlight.library", "explain"),
     "fix": ("penlight.library", "fix"),
+    "load_ipython_extension": ("penlight.integrations.notebook", "load_ipython_extension"),
     "load": ("penlight.store.reader", "load"),
     "watch": ("penlight.library", "watch"),
 }

@@ -7,7 +7,7 @@ import io
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,17 +45,45 @@ class Seen:
 
     def diagnose(self) -> Diagnosis:
         """Diagnose what has been recorded up to now."""
-        return diagnose(self.run)
+        return judged(self.run)
 
     def __str__(self) -> str:
-        return told(self.diagnose(), self.run)
+        return str(self.diagnose())
+
+    def _repr_pretty_(self, printer: Any, _: bool) -> None:
+        printer.text(str(self))
 
     def _repr_html_(self) -> str:
         """The report page in a frame of its own: what a notebook shows."""
+        return judged(self.run)._repr_html_()
+
+
+class Judged(Diagnosis):
+    """A diagnosis together with its run, so that it can show itself.
+
+    `print` gives the text of the report, a notebook the page.
+    """
+
+    run: Run
+
+    def __str__(self) -> str:
+        return told(self, self.run)
+
+    def _repr_pretty_(self, printer: Any, _: bool) -> None:
+        printer.text(str(self))
+
+    def _repr_html_(self) -> str:
         from penlight.report.html import Arm, frame, page
 
-        run = self.run
-        return frame(page(Arm(run, diagnose(run))))
+        return frame(page(Arm(self.run, self)))
+
+
+def judged(run: Run) -> Judged:
+    """Diagnose a run."""
+    found = diagnose(run)
+    result = Judged(**{x.name: getattr(found, x.name) for x in fields(found)})
+    object.__setattr__(result, "run", run)  # the base is frozen
+    return result
 
 
 @contextmanager
@@ -106,7 +134,7 @@ def check(
     batch: Any,
     loss_fn: Callable[..., torch.Tensor],
     optimizer: torch.optim.Optimizer | None = None,
-) -> Diagnosis:
+) -> Judged:
     """Examine everything that one batch can prove, in seconds and without training.
 
     The objective and its shapes, the wiring of the graph, the light at initialisation, the first
@@ -124,16 +152,6 @@ def check(
     Raises:
         PenlightError: the loss cannot be computed or has no gradient.
     """
-    return diagnose(examined(model, batch, loss_fn, optimizer))
-
-
-def examined(
-    model: nn.Module,
-    batch: Any,
-    loss_fn: Callable[..., torch.Tensor],
-    optimizer: torch.optim.Optimizer | None = None,
-) -> Run:
-    """What `check` has measured, as a run."""
     with _alone("penlight.check"), _unchanged(model):
         import torch
 
@@ -158,7 +176,7 @@ def examined(
                 probe.parts.preflight(model, optimizer, CHECK_SECONDS)
         finally:
             probe.finish(0)
-        return sink.run()
+        return judged(sink.run())
 
 
 @dataclass(frozen=True)
@@ -223,6 +241,9 @@ class Cure:
         text = io.StringIO()
         print_fix(self.found, Console(file=text, width=80, no_color=True))
         return text.getvalue()
+
+    def _repr_pretty_(self, printer: Any, _: bool) -> None:
+        printer.text(str(self))
 
     def _repr_html_(self) -> str:
         from penlight.report.html import Arm, frame, page
@@ -298,13 +319,13 @@ def told(diagnosis: Diagnosis, run: Run, width: int = 80) -> str:
     return text.getvalue()
 
 
-def diagnosis_of(run: Run | str | Path) -> Diagnosis:
+def diagnosis_of(run: Run | str | Path) -> Judged:
     """Diagnose a run, or the run recorded in a folder.
 
     Raises:
         PenlightError: the folder holds no readable run.
     """
-    return diagnose(run if isinstance(run, Run) else load(run))
+    return judged(run if isinstance(run, Run) else load(run))
 
 
 def explain(name: str) -> str:

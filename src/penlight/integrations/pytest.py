@@ -131,16 +131,15 @@ class Examiner:
             fail_on: the mildest finding that does, "critical" or "warning".
         """
         __tracebackhide__ = True
-        from penlight.diagnosis import diagnose
-        from penlight.library import examined
+        from penlight.library import check
 
         rules = self._rules.but(allow, fail_on)
         try:
-            run = examined(model, batch, loss_fn, optimizer)
+            diagnosis = check(model, batch, loss_fn, optimizer)
         except PenlightError as error:
             pytest.fail(str(error))
-        judge(run, rules)
-        return diagnose(run)
+        judge(diagnosis.run, rules)
+        return diagnosis
 
     def watch(
         self,
