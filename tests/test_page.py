@@ -183,12 +183,12 @@ def test_generated_docs(generator, tmp_path):
     stale.write_text("old")
     assert generator.generate(tmp_path, [SleepyStudent(), BigLunch()]) == 2
     assert not stale.exists()
-    assert (tmp_path / "index.md").read_text() == (
+    assert (tmp_path / "pitfalls" / "index.md").read_text() == (
         "# Pitfalls\n\n"
         "## Attention\n\n"
-        "- [sleepy-student](pitfalls/sleepy-student.md): The student sleeps through the lecture\n\n"
+        "- [sleepy-student](sleepy-student.md): The student sleeps through the lecture\n\n"
         "## Food\n\n"
-        "- [big-lunch](pitfalls/big-lunch.md): Too much was eaten\n"
+        "- [big-lunch](big-lunch.md): Too much was eaten\n"
     )
     assert generator.broken_links(tmp_path.rglob("*.md")) == []
 
