@@ -110,6 +110,9 @@ class Examiner:
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
 
+    def __repr__(self) -> str:
+        return "the penlight fixture"  # pytest shows it above a failure
+
     def check(
         self,
         model: Any,
