@@ -162,7 +162,7 @@ def test_a_block_fails_on_its_own_line(said):
     assert ">       with penlight.watch():" in told
     assert "E       missing-zero-grad (critical, " in told
     assert "integrations" not in told
-    assert "E       ZeroDivisionError" in section(said, "test_failing_block")
+    assert "E           ZeroDivisionError" in section(said, "test_failing_block")
 
 
 def test_a_marked_test_fails_by_what_its_training_shows(said):
