@@ -89,6 +89,7 @@ class Optimizer(Fact):
     betas: tuple[float, ...] = ()
     eps: float = 0.0
     maximize: bool = False
+    decoupled: bool = False  # weight decay beside the gradient, as in AdamW
     groups: int = 1
     parameters: int = 0  # tensors
     frozen: int = 0  # tensors with requires_grad=False among them

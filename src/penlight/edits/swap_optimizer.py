@@ -40,8 +40,11 @@ class SwapOptimizer(Edit):
             raise ValueError(f"{self.to} is none of {', '.join(USUAL)}.")
 
     @classmethod
-    def propose(cls, scene: Scene, finding: Finding) -> Iterator[Edit]:  # noqa: ARG003
+    def propose(cls, scene: Scene, finding: Finding) -> Iterator[Edit]:
         adaptive = {o.adaptive for o in scene.run.optimizers}
+        if finding.pitfall == "optimizer-coupled-weight-decay":
+            yield cls("AdamW", scene.run.optimizers[0].lr)
+            return
         if len(adaptive) != 1:
             return
         if adaptive.pop():

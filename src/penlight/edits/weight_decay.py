@@ -12,6 +12,7 @@ from penlight.edits.source import Change, argument
 from penlight.edits.training import Training
 from penlight.edits.values import set_argument
 
+TOO_MUCH = ("excessive-regularisation", "optimizer-coupled-weight-decay")
 MORE = {True: (0.1, 1.0), False: (1e-2, 1e-3)}  # decoupled from the gradient (AdamW), or not
 LESS = {True: (1e-2, 0.0), False: (1e-5, 0.0)}
 
@@ -26,7 +27,7 @@ class WeightDecay(Edit):
     def propose(cls, scene: Scene, finding: Finding) -> Iterator[Edit]:
         for optimizer in scene.run.optimizers[:1]:
             decoupled = optimizer.type == "AdamW"
-            if finding.pitfall == "excessive-regularisation":
+            if finding.pitfall in TOO_MUCH:
                 values = [v for v in LESS[decoupled] if v < optimizer.weight_decay]
             else:
                 values = [v for v in MORE[decoupled] if v > optimizer.weight_decay]

@@ -6,11 +6,13 @@ import math
 
 import numpy as np
 
+from penlight.core.facts import Optimizer
 from penlight.core.run import Run
 from penlight.core.vocabulary import GRAD_NORM, WEIGHT_NORM
 from penlight.pitfalls._curves import END
 from penlight.pitfalls._graph import wirings
 
+COUPLED = ("Adam", "NAdam", "RAdam", "Adamax", "RMSprop", "Adagrad", "Adadelta")  # of torch
 PENALTIES = ("Pow", "Norm", "LinalgVectorNorm", "Abs", "Mul", "Square")
 
 
@@ -33,6 +35,12 @@ def shrinkage(run: Run, names: set[str]) -> float | None:
         if s.site in names and s.values[0] > 0 and math.isfinite(s.values[-1])
     ]
     return float(np.median(shares)) if shares else None
+
+
+def coupled(optimizer: Optimizer) -> bool:
+    """Whether an adaptive optimiser adds weight decay to the gradient and divides both."""
+    kind = optimizer.type
+    return kind in COUPLED and not (optimizer.decoupled or kind.endswith("W"))
 
 
 def decay_pull(run: Run, names: set[str], decay: float) -> float | None:

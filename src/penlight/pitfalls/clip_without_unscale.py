@@ -41,6 +41,9 @@ class ClipWithoutUnscale(Pitfall):
     family = "numerics"
     needs = (Hygiene, Optimizer)
     looks_like = {
+        "clip-always-on": (
+            "A limit that is too low clips gradients that were unscaled before, or never scaled."
+        ),
         "lr-too-low": (
             "Too low a rate makes small steps with gradients that were unscaled before the clip, "
             "or never scaled."

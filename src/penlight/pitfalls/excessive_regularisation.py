@@ -66,6 +66,7 @@ class ExcessiveRegularisation(Pitfall):
         Parameter,
     )
     caused_by = (
+        "optimizer-coupled-weight-decay",
         "lr-too-high",
         "double-softmax",
         "nonfinite-loss",

@@ -49,8 +49,20 @@ class LrTooLow(Pitfall):
 
     family = "optimisation"
     needs = (LOSS, LR, UPDATE_RATIO, TRAVEL, Exam)
-    caused_by = ("lr-schedule-exhausted", "vanishing-gradient", "forward-collapse")
+    caused_by = (
+        "lr-schedule-exhausted",
+        "vanishing-gradient",
+        "forward-collapse",
+        "clip-always-on",
+        "adam-epsilon-dominates",
+    )
     looks_like = {
+        "adam-epsilon-dominates": (
+            "Where epsilon is larger than the gradients, Adam divides by it instead of by them."
+        ),
+        "clip-always-on": (
+            "A clip that is always on makes short steps at a rate that is a usual one."
+        ),
         "clip-without-unscale": (
             "Clipping scaled gradients makes steps small whatever the rate is: `clip_grad_norm_` "
             "is called while the scaler's factor is still in."

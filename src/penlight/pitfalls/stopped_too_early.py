@@ -43,6 +43,9 @@ class StoppedTooEarly(Pitfall):
     family = "optimisation"
     needs = (LOSS, ACCURACY, EXPLAINED, Hygiene)
     caused_by = (
+        "optimizer-coupled-weight-decay",
+        "clip-always-on",
+        "adam-epsilon-dominates",
         "lr-too-low",
         "vanishing-gradient",
         "forward-collapse",

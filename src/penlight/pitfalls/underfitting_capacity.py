@@ -47,6 +47,9 @@ class UnderfittingCapacity(Pitfall):
     family = "optimisation"
     needs = (Module, Parameter, Objective, Graph, Exam, LOSS, OBJECTIVE_LOSS)
     caused_by = (
+        "optimizer-coupled-weight-decay",
+        "clip-always-on",
+        "adam-epsilon-dominates",
         "lr-too-high",
         "lr-too-low",
         "lr-schedule-exhausted",
@@ -65,6 +68,9 @@ class UnderfittingCapacity(Pitfall):
         "cross-sample-leak",
     )
     looks_like = {
+        "optimizer-coupled-weight-decay": (
+            "Decay that Adam divides makes the weights shrink, and balances the task's gradient."
+        ),
         "excessive-regularisation": (
             "Too strong a penalty shrinks the weights, or is a large part of the loss; the layers "
             "are wide enough."

@@ -68,6 +68,9 @@ class VanishingGradient(Pitfall):
             "Too low a rate leaves the light as it is: all layers move alike, each by a tiny "
             "share of its norm."
         ),
+        "rnn-long-range": (
+            "A recurrent layer loses the light from time step to time step, within one layer."
+        ),
         "saturated-activation": (
             "Saturated units are pinned at the ends of their range: most have a slope under 5% of "
             "the steepest."

@@ -15,6 +15,9 @@ Exams, by name, and their values:
     coupling    share of the output of other samples that moves when one sample is changed
     causality   for next-token targets: share of earlier outputs that move when the last token does
     modes       loss on the probe batches in training and in evaluation mode
+    memory      for a recurrent model: gradient of its output at each time step of the input, as a
+                share of the largest, from the first state ("start") and the last ("end"), and
+                whether the first tenth of the steps goes with the targets ("told")
     shuffled    loss with the inputs dealt to other targets, beside the true one
 """
 
@@ -30,6 +33,7 @@ import torch
 from torch import Tensor, nn
 
 from penlight.core import facts as f
+from penlight.probe import memory
 from penlight.probe.capture import Batch, Capture, UnrepeatableError
 from penlight.probe.state import State
 
@@ -93,6 +97,7 @@ class Exam:
             return
         yield "modes", self._modes(end, late)
         yield "shuffled", self._shuffled(end, late)
+        yield "memory", self._memory(begin, end)
         whole = self._left()
         batches = self._standardised()
         yield "rates", self._rates(begin, self.capture.first, (0.4 if batches else 0.55) * whole)
@@ -320,6 +325,18 @@ class Exam:
             "own": float(moved[:, -1].max()) / scale,
             "length": int(x.shape[1]),
         }
+
+    def _memory(self, begin: nn.Module, end: nn.Module) -> dict[str, Any]:
+        batch = self.capture.first[0]
+        first, last = (memory.reach(m.eval(), batch, self.capture.call) for m in (begin, end))
+        for model in (begin, end):
+            self.capture.train(model)
+        if not first or not last:
+            return {}
+        length = len(first["light"])
+        early = range(max(1, length // 10))
+        told = memory.informed(self.capture.first, early, length)
+        return {**last, "start": first["light"], "end": last["light"], "told": told}
 
     # -- modes and information ------------------------------------------------------------
 

@@ -286,6 +286,7 @@ class Training:
                 betas=tuple(number(b) for b in betas) if isinstance(betas, (tuple, list)) else (),
                 eps=number(group.get("eps")),
                 maximize=bool(group.get("maximize", False)),
+                decoupled=bool(group.get("decoupled_weight_decay", False)),
                 groups=len(optimizer.param_groups),
                 parameters=len(tensors),
                 frozen=sum(not p.requires_grad for p in tensors),
