@@ -164,6 +164,19 @@ ATTENTION_ENTROPY = Signal(
     "Entropy of the attention weights over log(keys that may be seen), mean over the queries of "
     "that sample: 1 when all keys weigh the same, 0 when one has it all.",
 )
+ROUTER_ENTROPY = Signal(
+    "router_entropy",
+    "share",
+    "module",
+    "Entropy of how a router's choices spread over the experts, over that of equal shares, over "
+    "about 2,000 choices: 1 when all get alike, 0 when one gets all.",
+)
+ROUTER_IDLE = Signal(
+    "router_idle",
+    "share",
+    "module",
+    "Share of the experts that get less than a tenth of an equal share of those choices.",
+)
 
 SIGNALS: dict[str, Signal] = {
     value.name: value for value in list(globals().values()) if isinstance(value, Signal)

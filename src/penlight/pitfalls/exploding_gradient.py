@@ -51,8 +51,11 @@ class ExplodingGradient(Pitfall):
 
     family = "signal propagation"
     needs = (OUTPUT_GRAD, ACT_RMS, LOSS, Graph)
-    caused_by = ()
+    caused_by = ("residual-stream-blowup",)
     looks_like = {
+        "residual-stream-blowup": (
+            "In a residual net the growth comes from branches that add in proportion to the stream."
+        ),
         "init-loss-off": (
             "A first loss far from guessing can come with an even light: only the last layer is "
             "at fault."

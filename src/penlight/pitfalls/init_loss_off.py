@@ -49,6 +49,7 @@ class InitLossOff(Pitfall):
         "input-scale",
         "target-scale",
         "exploding-gradient",
+        "residual-stream-blowup",
         "loss-task-mismatch",
         "single-unit-softmax",
         "output-activation-mismatch",

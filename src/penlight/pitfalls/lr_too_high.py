@@ -55,6 +55,7 @@ class LrTooHigh(Pitfall):
         "input-scale",
         "target-scale",
         "exploding-gradient",
+        "residual-stream-blowup",
         "missing-zero-grad",
         "wrong-reduction",
     )

@@ -51,6 +51,7 @@ class NonfiniteLoss(Pitfall):
         "nonfinite-or-corrupt-data",
         "lr-too-high",
         "exploding-gradient",
+        "residual-stream-blowup",
         "input-scale",
         "target-scale",
         "output-activation-mismatch",

@@ -19,6 +19,7 @@ from penlight.probe.clipping import Clipping
 from penlight.probe.compare import Comparisons
 from penlight.probe.exam import Exam
 from penlight.probe.forward import Forward
+from penlight.probe.graph import Walk
 from penlight.probe.guard import Ledger, Patches
 from penlight.probe.models import Models
 from penlight.probe.moments import Moments
@@ -26,6 +27,7 @@ from penlight.probe.nonfinite import NonFinites
 from penlight.probe.objective import Objectives
 from penlight.probe.offenders import Offenders
 from penlight.probe.readout import Readout
+from penlight.probe.routers import Routers
 from penlight.probe.schedule import EXAM, Governor
 from penlight.probe.sink import Sink
 from penlight.probe.state import State
@@ -60,7 +62,8 @@ class Parts:
         self.moments = Moments(self.state)  # before the hook of Training, which ends the step
         self.training = Training(self.state, self.forward, patches, self.nonfinites, on_step)
         self.clipping = Clipping(self.state, patches, lambda: self.training.scaled is not None)
-        self.training.on_walk = self.objectives.backward
+        self.routers = Routers(self.state)
+        self.training.on_walk = self._walked
         self.forward.on()
 
     def only(self, models: Sequence[Any], optimizers: Sequence[Any]) -> None:
@@ -104,6 +107,10 @@ class Parts:
         yield "hygiene", self._hygiene
         if examine:
             yield "exam", self._exam
+
+    def _walked(self, found: Walk) -> None:
+        self.objectives.backward(found)
+        self.routers.look(found)
 
     def light(self) -> float | None:
         """Light at the first module as last seen."""
