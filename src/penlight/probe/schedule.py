@@ -18,7 +18,8 @@ IDLE = 0.4  # share of the budget for what is done between looks
 SPARSE = 32  # steps until the next try of what there is no room for now
 OCTAVES = 5  # doublings of the run's length that the rest of the budget is spread over
 EXAM = 0.5  # seconds of the allowance kept for the experiments after the training
-LIGHT_EVERY = 10  # the optimiser boundary, steps (notes/performance.md: under 0.4% on an MLP)
+LIGHT_EVERY = 10  # the optimiser boundary, steps (notes/performance.md: under 0.4% on an MLP) ...
+LIGHT_PER_OCTAVE = 128  # ... until it is this often in a doubling: what a long run may fill a disk
 
 
 @dataclass
@@ -70,7 +71,8 @@ class Governor:
         if step < self.next_light:
             return False
         room = step == 0 or self.room(spent) > 0.0
-        self.next_light = step + (SPARSE if not room else 1 if step < DENSE else LIGHT_EVERY)
+        often = 1 if step < DENSE else max(LIGHT_EVERY, step // LIGHT_PER_OCTAVE)
+        self.next_light = step + (often if room else max(often, SPARSE))
         return room
 
     def watchful(self, idle: float) -> bool:
