@@ -6,7 +6,7 @@
 #   ./do test [PYTEST ...]  lint, then all tests; arguments go to pytest: ./do test -m nightly
 #   ./do lint               ruff, mypy, import-linter
 #   ./do browser            install Debian's chromium for the browser tests, where it is missing
-#   ./do docs               write a page for each pitfall into docs/_generated
+#   ./do docs               build the documentation as a site in docs/_site
 #   ./do bench [NAME ...]   run benchmarks/NAME.py; without a name, list them
 #   ./do setup              only make .venv, with everything for development
 #   ./do hooks              let git run the lint before each commit
@@ -121,7 +121,7 @@ case $verb in
     browser) browser ;;
     docs)
         setup torch,dev
-        exec "$venv/bin/python" docs/generate.py
+        exec "$venv/bin/python" docs/generate.py --site
         ;;
     bench)
         if [ $# -eq 0 ]; then

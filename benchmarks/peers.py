@@ -32,6 +32,15 @@ FIRST = 3  # told in the table
 Step = Callable[[torch.Tensor], None]
 
 
+def entropy(outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    return F.cross_entropy(outputs, labels)
+
+
+def squares(outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """A squared error on the label's number: its gradients grow without bound."""
+    return F.mse_loss(outputs[:, 0], labels.float())
+
+
 @dataclass(frozen=True)
 class Case:
     """One training. `fault` is what was done to it, '' for a healthy one."""
@@ -47,12 +56,7 @@ class Case:
     noise: float = 0.0
     epochs: int = 15
     clear: bool = True
-    loss: Callable[..., torch.Tensor] = F.cross_entropy
-
-
-def squares(outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """A squared error on the label's number: its gradients grow without bound."""
-    return F.mse_loss(outputs[:, 0], labels.float())
+    loss: Callable[..., torch.Tensor] = entropy
 
 
 CASES = {
