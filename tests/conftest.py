@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
 
 # One thread for each test process and for the scripts it starts, set before anybody loads torch or
 # numpy: two workers fill two cores, and sums come out in the same order everywhere.
@@ -14,3 +20,36 @@ for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 # scripts of the tests are to die of an interrupt as in any terminal.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+SCHEMAS = Path(__file__).parents[1] / "docs" / "schema"
+
+
+def closed(schema: Any) -> Any:
+    """The schema with every field forbidden that it does not name: the docs tell all of them."""
+    if isinstance(schema, list):
+        return [closed(x) for x in schema]
+    if not isinstance(schema, dict):
+        return schema
+    inner = {k: closed(v) for k, v in schema.items()}
+    return {"additionalProperties": False, **inner} if "properties" in schema else inner
+
+
+@pytest.fixture(scope="session")
+def hold() -> Callable[[Any, str], None]:
+    """Hold a value against one of the schemas in docs/schema, named without its ending."""
+    jsonschema = pytest.importorskip("jsonschema")
+    referencing = pytest.importorskip("referencing")
+    schemas = {
+        path.name: closed(json.loads(path.read_text(encoding="utf-8")))
+        for path in SCHEMAS.glob("*.schema.json")
+    }
+    registry = referencing.Registry().with_resources(
+        (name, referencing.Resource.from_contents(schema)) for name, schema in schemas.items()
+    )
+
+    def check(value: Any, name: str) -> None:
+        schema = schemas[f"{name}.schema.json"]
+        jsonschema.Draft202012Validator(schema, registry=registry).validate(value)
+
+    return check

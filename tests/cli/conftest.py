@@ -30,7 +30,8 @@ class Shell:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.env = {k: v for k, v in os.environ.items() if not k.startswith("PENLIGHT_")}
+        ours = ("PENLIGHT_", "GITHUB_")
+        self.env = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
         self.env["PYTHONPATH"] = str(SOURCE)
         self.env.pop("PYTHONSAFEPATH", None)
 

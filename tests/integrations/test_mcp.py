@@ -91,7 +91,7 @@ def test_tools_are_described_and_the_catalogue_is_told(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_script_is_run_checked_diagnosed_and_cured_on_a_copy(tmp_path):
+def test_a_script_is_run_checked_diagnosed_and_cured_on_a_copy(hold, tmp_path):
     pytest.importorskip("torch")
     (tmp_path / "train.py").write_text(SICK)
     words = {"script": "train.py", "args": ["6"]}
@@ -106,6 +106,7 @@ def test_a_script_is_run_checked_diagnosed_and_cured_on_a_copy(tmp_path):
     for answer in (ran, checked, again):
         assert not answer.is_error, answer.content
         told = answer.structured_content
+        hold(told["diagnosis"], "diagnosis")
         assert told["diagnosis"]["findings"][0]["pitfall"] == "double-softmax"
         assert told["summary"].startswith("double-softmax (critical): ")
         assert "fix" in told["next_step"]
@@ -119,6 +120,7 @@ def test_a_script_is_run_checked_diagnosed_and_cured_on_a_copy(tmp_path):
     assert "-model = nn.Sequential(" in found["patch"]
     assert "Proven: " in found["summary"]
     assert found["fix"]["confirmed"]
+    hold(found["fix"], "fix")
     assert (tmp_path / "train.py").read_text() == SICK
 
 

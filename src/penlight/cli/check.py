@@ -47,7 +47,7 @@ def command(
     """
     if words_of(ctx)[0] == COMMAND:
         ctx.fail("check takes a script or -m module; watch a whole command with penlight run.")
-    report = Report(out, quiet, strict, needs_steps=True, ci=ci.Ci(sarif, github))
+    report = Report(out, quiet, strict, needs_steps=True, ci=ci.Ci(sarif, github, quiet))
     target, args = target_of(ctx)
     folder, outcome = watch(
         target, args, report, root=root, mode="check", budget=1.0, stop_after=steps

@@ -38,18 +38,20 @@ class Ci:
     Args:
         sarif: the file to write, if any.
         github: whether to write annotations; None leaves it to the environment.
+        quiet: whether nothing is to be printed but what was asked for.
         here: the folder that the command was started in.
     """
 
     sarif: Path | None = None
     github: bool | None = None
+    quiet: bool = False
     here: Path = field(default_factory=Path.cwd)
 
     def __post_init__(self) -> None:
         if self.sarif is not None:
             self.sarif = json_out.prepare(self.sarif)
         if self.github is None:
-            self.github = os.environ.get("GITHUB_ACTIONS") == "true"
+            self.github = not self.quiet and os.environ.get("GITHUB_ACTIONS") == "true"
 
     def tell(self, diagnosis: Diagnosis, run: Run, stream: TextIO) -> None:
         """Write what was asked for.

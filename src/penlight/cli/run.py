@@ -79,7 +79,7 @@ def command(
 
         penlight run -- torchrun --nproc-per-node 2 train.py
     """
-    report = Report(out, quiet, strict, ci=ci.Ci(sarif, github))
+    report = Report(out, quiet, strict, ci=ci.Ci(sarif, github, quiet))
     if words_of(ctx)[0] == COMMAND:
         if wanted:
             ctx.fail("--with edits a script, so name one (or -m module), not a command.")
