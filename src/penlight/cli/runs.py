@@ -19,9 +19,18 @@ if TYPE_CHECKING:
     "--dir", "root", type=click.Path(path_type=Path), metavar="DIR",
     help="Where run folders are.  [default: $PENLIGHT_DIR or .penlight]",
 )  # fmt: skip
+@click.option(
+    "--where", "condition", metavar="SQL",
+    help="Only the runs for which this holds, as in \"diagnosis = 'overfitting' AND steps > 99\".",
+)  # fmt: skip
 @output.as_json
-def command(root: Path | None, as_json: bool) -> None:
-    """List the stored runs, newest first."""
+def command(root: Path | None, condition: str | None, as_json: bool) -> None:
+    """List the stored runs, newest first.
+
+    The columns for --where, which needs penlight[query]: name, path, script, started (UTC), steps,
+    state (finished, crashed, running, unreadable), bytes, diagnosis (the first alarm, healthy, or
+    nothing), findings (all alarms, as in list_contains(findings, 'dying-relu')).
+    """
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -30,6 +39,13 @@ def command(root: Path | None, as_json: bool) -> None:
     from penlight.store.folder import default_root, list_runs
 
     infos = list_runs(root)
+    if condition is not None:
+        from penlight.report.search import where
+
+        some, infos = bool(infos), where(infos, condition)
+        if some and not infos and not as_json:
+            click.echo("That holds for none of the runs.")
+            return
     if as_json:
         output.echo_json([_row(x, stored_verdict(x.path)) for x in infos])
         return

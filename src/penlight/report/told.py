@@ -133,11 +133,17 @@ def percent(share: float) -> str:
     return "less than 0.1%" if share < 0.0005 else f"{100 * share:.1f}%"
 
 
-def stored_verdict(folder: Path) -> str:
-    """The first finding of the diagnosis that lies in a run's folder, if one does."""
+def stored_alarms(folder: Path) -> list[str] | None:
+    """The alarms of the diagnosis that lies in a run's folder, by rank; None for no diagnosis."""
     try:
         stored = json.loads((folder / "diagnosis.json").read_text(encoding="utf-8"))
-        alarms = [x for x in stored["findings"] if x["severity"] != "note"]
-        return str(alarms[0]["pitfall"]) if alarms else "healthy" if stored["steps"] else ""
+        alarms = [str(x["pitfall"]) for x in stored["findings"] if x["severity"] != "note"]
+        return alarms if alarms or stored["steps"] else None
     except (OSError, ValueError, LookupError, TypeError):
-        return ""
+        return None
+
+
+def stored_verdict(folder: Path) -> str:
+    """The first of the stored alarms, `healthy` where there is none, '' without a diagnosis."""
+    alarms = stored_alarms(folder)
+    return "" if alarms is None else alarms[0] if alarms else "healthy"
