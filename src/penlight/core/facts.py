@@ -53,6 +53,20 @@ class Module(Fact):
     calls: int = 1  # calls in one forward pass
     settings: dict[str, Any] = field(default_factory=dict)  # e.g. p, momentum, dim
     source: str = ""  # file:line where it was built, when known
+    input_shape: tuple[int, ...] = ()
+    recut_from: tuple[int, ...] = ()  # its input is the memory of a tensor of this shape, swapped
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated(Fact):
+    """One layer with weights that stands in a container more than once."""
+
+    kind: ClassVar[str] = "repeated"
+    container: str = ""
+    type: str = ""  # class name of the layer
+    times: int = 0
+    root: str = ""
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +76,7 @@ class Parameter(Fact):
     kind: ClassVar[str] = "parameter"
     name: str = ""
     shape: tuple[int, ...] = ()
+    dtype: str = ""
     requires_grad: bool = True
     registered: bool = True  # in some model's parameters()
     optimised: bool = True  # in some optimiser's groups
@@ -244,6 +259,82 @@ class Targets(Fact):
 
 
 @dataclass(frozen=True, slots=True)
+class Padding(Fact):
+    """Targets of sequences that only fill up a batch, over the first batches.
+
+    Padded are the places at the end of a row, behind the first one, at which the target and the
+    model's input are each the same constant. `inside` counts that target before such a tail.
+    """
+
+    kind: ClassVar[str] = "padding"
+    objective: str = ""
+    value: float = 0.0  # the target that stands there
+    rows: int = 0
+    lengths: int = 0  # different lengths among these rows
+    targets: int = 0
+    padded: int = 0
+    inside: int = 0
+    counted: bool = True  # they enter the loss: not ignored, without weight or masked
+
+
+@dataclass(frozen=True, slots=True)
+class Accumulation(Fact):
+    """How the batches that make one optimiser step share in it, over the steps looked at."""
+
+    kind: ClassVar[str] = "accumulation"
+    objective: str = ""
+    steps: int = 0
+    batches: int = 0  # training losses computed at this one place behind a step, median
+    uneven: float = 0.0  # median over steps of half the sum of |1/k - share of the targets|
+    fewest: int = 0  # targets of a batch
+    most: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule(Fact):
+    """One learning-rate scheduler of torch.optim.lr_scheduler; the last one written counts."""
+
+    kind: ClassVar[str] = "schedule"
+    index: int = 0
+    type: str = ""
+    source: str = ""
+    early: int = 0  # calls of step() before the optimiser's first step
+    calls: int = 0  # calls of step() ...
+    step: int = 0  # ... when this many optimiser steps were done
+    horizon: int = 0  # calls that it is made for, e.g. T_max or total_steps; 0: not said
+    built_lr: float = 0.0  # the rate that it set when it was made
+    loaded: bool = False  # its state came from a checkpoint
+
+
+@dataclass(frozen=True, slots=True)
+class Resume(Fact):
+    """A checkpoint with an optimiser's state whose weights were loaded, when training goes on."""
+
+    kind: ClassVar[str] = "resume"
+    step: int = 0
+    source: str = ""  # where it was read
+    tensors: int = 0  # that have a state of the optimiser in it
+    age: int = 0  # steps that this state remembers
+    restored: bool = False  # some optimiser got its state back
+    same: bool = False  # the optimiser that goes on has as many tensors and the same settings
+    saved_lr: float = 0.0  # the rate when it was saved ...
+    first_lr: float = 0.0  # ... and the one that its schedule began with
+    lr: float = 0.0  # the rate with which training goes on
+
+
+@dataclass(frozen=True, slots=True)
+class Loading(Fact):
+    """What the training waited for its DataLoader, the first ten batches left out."""
+
+    kind: ClassVar[str] = "loading"
+    batches: int = 0
+    waited: float = 0.0  # seconds spent fetching them
+    seconds: float = 0.0  # from the end of one fetch to that of the next, added up
+    median: float = 0.0  # seconds of one fetch
+    workers: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Predictions(Fact):
     """Train or evaluation predictions against targets, over one window or evaluation pass.
 
@@ -295,6 +386,8 @@ class Hygiene(Fact):
     clipped: int = 0
     clip_calls: int = 0
     clip_scaled: int = 0  # clipped while the gradients were still scaled by GradScaler
+    graphs_old: int = 0  # graphs of passes looked at, some steps ago, in the mode that keeps most
+    graphs_kept: int = 0  # ... that somebody still holds
     compiled: bool = False
 
 

@@ -105,6 +105,20 @@ TRAVEL = Signal(
     "parameter",
     "||w_now - w_start|| / ||w_start||: how far a parameter has moved since the first step.",
 )
+LOST_SHARE = Signal(
+    "lost_share",
+    "share",
+    "parameter",
+    "Share of the entries with a gradient that one optimiser step left exactly as they were, of "
+    "the same sample; only for weights stored in 16 bits.",
+)
+FLOOR_SHARE = Signal(
+    "floor_share",
+    "share",
+    "parameter",
+    "Share of the non-zero entries of a gradient computed in float16 that are below 2^-22, within "
+    "four of its smallest steps; only where no loss scale was divided out.",
+)
 OUTPUT_GRAD = Signal(
     "output_grad",
     "1",

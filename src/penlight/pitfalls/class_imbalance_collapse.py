@@ -86,6 +86,7 @@ class ClassImbalanceCollapse(Pitfall):
         "output-units-mismatch": (
             "With too few output units some classes have no unit, so no training could name them."
         ),
+        "padding-in-loss": "Padding stands only behind the end of short rows.",
         "single-unit-softmax": (
             "A softmax over one unit gives exactly 1 for every sample, whatever the classes' "
             "shares."

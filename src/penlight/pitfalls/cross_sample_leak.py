@@ -47,12 +47,17 @@ class CrossSampleLeak(Pitfall):
 
     family = "architecture"
     needs = (Exam, Objective, Inputs, Module, Graph)
+    caused_by = ("hidden-bottleneck-or-shape-bug",)
     looks_like = {
         "bn-stale-or-small-batch": "Batch norm mixes the samples in training mode only.",
         "causal-leak": "Samples that leak into each other are different rows of a batch.",
         "eval-mode-forgotten": (
             "A forgotten `eval()` mixes the samples by batch norm alone, and only until `eval()` "
             "is called."
+        ),
+        "hidden-bottleneck-or-shape-bug": (
+            "Recut memory shows in the shapes that a layer is fed; samples may leak with all "
+            "values in place."
         ),
     }
     share: float = limit(

@@ -65,6 +65,9 @@ class LrScheduleExhausted(Pitfall):
             "A rate that is too low is so from the first step: it does not fall a thousandfold on "
             "the way."
         ),
+        "scheduler-order": (
+            "A schedule called in the wrong unit swings or never begins; it does not run dry."
+        ),
         "stopped-too-early": "A run that was stopped early has its rate, and its loss still falls.",
     }
     early: float = limit(

@@ -52,6 +52,7 @@ class LrTooHigh(Pitfall):
     family = "optimisation"
     needs = (LOSS, LR, UPDATE_RATIO, Exam, NonFinite)
     caused_by = (
+        "grad-accum-misnormalised",
         "input-scale",
         "target-scale",
         "exploding-gradient",
@@ -67,6 +68,10 @@ class LrTooHigh(Pitfall):
         "exploding-gradient": (
             "An exploding gradient is there at the first step: the light grows from layer to "
             "layer, whatever the rate."
+        ),
+        "grad-accum-misnormalised": (
+            "Losses that are added up over several backward passes multiply the rate by their "
+            "number."
         ),
         "input-scale": (
             "Inputs on a foreign scale are seen in the data, and standardised they train well in "

@@ -55,6 +55,7 @@ class LrTooLow(Pitfall):
         "forward-collapse",
         "clip-always-on",
         "adam-epsilon-dominates",
+        "scheduler-order",
     )
     looks_like = {
         "adam-epsilon-dominates": (
@@ -77,6 +78,10 @@ class LrTooLow(Pitfall):
         ),
         "params-not-optimised": (
             "Weights that no optimiser holds do not move at all; here all of them move, a little."
+        ),
+        "scheduler-order": (
+            "A schedule that is called too seldom holds the rate down; the rate it is made for "
+            "is fine."
         ),
         "stopped-too-early": (
             "A run that was stopped early takes steps of the usual size and has few of them."

@@ -45,6 +45,9 @@ class MissingZeroGrad(Pitfall):
     family = "loop bug"
     needs = (Hygiene, Graph, Parameter, GRAD_NORM)
     looks_like = {
+        "grad-accum-misnormalised": (
+            "Accumulated batches add up between two steps and are cleared after each."
+        ),
         "gradient-cut": (
             "Where the chain is cut, `backward()` itself brings no gradient to the layers before "
             "the cut."

@@ -50,6 +50,7 @@ class UnderfittingCapacity(Pitfall):
         "optimizer-coupled-weight-decay",
         "clip-always-on",
         "adam-epsilon-dominates",
+        "hidden-bottleneck-or-shape-bug",
         "lr-too-high",
         "lr-too-low",
         "lr-schedule-exhausted",
@@ -74,6 +75,9 @@ class UnderfittingCapacity(Pitfall):
         "excessive-regularisation": (
             "Too strong a penalty shrinks the weights, or is a large part of the loss; the layers "
             "are wide enough."
+        ),
+        "hidden-bottleneck-or-shape-bug": (
+            "A wiring mistake puts values into the wrong places, or one layer into several."
         ),
         "lr-too-low": (
             "With too low a rate the loss is still on its way down, and a higher rate does better "

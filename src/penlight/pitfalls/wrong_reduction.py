@@ -47,6 +47,9 @@ class WrongReduction(Pitfall):
     family = "objective"
     needs = (Objective, Graph, Optimizer, Hygiene, OBJECTIVE_LOSS)
     looks_like = {
+        "grad-accum-misnormalised": (
+            "Accumulated means grow with the number of batches behind a step, not with their size."
+        ),
         "lr-too-high": "Too high a rate fails with a loss that is averaged over the batch.",
         "missing-zero-grad": (
             "Without `zero_grad` the gradients grow from step to step, by adding up over time."

@@ -13,9 +13,11 @@ from torch.nn.modules import module as hooks
 from penlight.core import facts as f
 from penlight.core.vocabulary import ACT_ABSMAX, ACT_RMS, DEPENDENCE, OUTPUT_GRAD, STREAM_RMS
 from penlight.probe.graph import MADE
+from penlight.probe.leaks import Leaks
 from penlight.probe.models import Root, is_leaf, settings
 from penlight.probe.rows import Rows
 from penlight.probe.state import State, first_tensor, measurable
+from penlight.probe.wiring import has_weights, recut
 from penlight.signals import tensors as measure
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ class Forward:
     def __init__(self, state: State) -> None:
         self.state = state
         self.rows = Rows(state)
+        self.leaks = Leaks(state)
         self.stack: list[nn.Module] = []
         self.calls: dict[str, int] = {}
         self.grads: dict[str, Tensor] = {}  # squared norm of dL/d(output), summed over calls
@@ -42,7 +45,9 @@ class Forward:
         self.capture: Capture | None = None
         self.comparisons: Comparisons | None = None
         self.offenders: Offenders | None = None
-        self.output: Tensor | None = None  # of the newest training pass of a looked-at step
+        # Of the newest training pass of a looked-at step.
+        self.given: Tensor | None = None
+        self.output: Tensor | None = None
         self.last_eval: tuple[Root, list[str]] | None = None
         self.eval_gap = False
         self.hook_cost = 0.0  # seconds that an idle pair of hooks adds to a module call
@@ -160,7 +165,9 @@ class Forward:
         if root not in self.training:
             self.training.append(root)
         if state.armed:
-            self.output = tensor.detach()
+            given, self.output = first_tensor(args), tensor.detach()
+            self.given = given.detach() if given is not None else None
+            self.leaks.mark(tensor, root.module is None or root.module.training)
             self.rows.trained(root, args)
             if self.capture is not None:
                 self.capture.forward(root, args, tensor)
@@ -186,6 +193,7 @@ class Forward:
         calls = self.calls[site] = self.calls.get(site, 0) + 1
         if calls > OFTEN and not state.room():
             return  # an evaluation with gradients on, or a loop that never steps
+        state.half = state.half or tensor.dtype is torch.float16
         if tensor.grad_fn is not None:
             tensor.grad_fn.metadata[MADE] = site
         if calls == 1:
@@ -196,7 +204,7 @@ class Forward:
                 state.readout.add(DEPENDENCE, site, step, measure.dependence(tensor))
             if isinstance(module, STREAMS) and args and args[0].shape == tensor.shape:
                 state.readout.add(STREAM_RMS, site, step, measure.rms(args[0]))
-            self._describe(module, site, tensor)
+            self._describe(module, site, args, tensor)
         # A hook on a leaf would stay on it: a parameter that a module hands out, say.
         if tensor.grad_fn is not None and not in_backward():
             watch = state.ledger.guard("gradient hooks", self._gradient(site), anywhere=True)
@@ -219,7 +227,7 @@ class Forward:
 
         return hook
 
-    def _describe(self, module: nn.Module, site: str, tensor: Tensor) -> None:
+    def _describe(self, module: nn.Module, site: str, args: Any, tensor: Tensor) -> None:
         found = self.state.models.modules.get(id(module))
         if found is None:
             return
@@ -228,6 +236,7 @@ class Forward:
             return
         order = sum(len(r.order) for r in self.state.models.roots)
         root.order[site] = order
+        given = first_tensor(args)
         self.state.write(
             f.Module(
                 name=site,
@@ -237,6 +246,8 @@ class Forward:
                 output_shape=tuple(tensor.shape),
                 settings=settings(module),
                 source=self.state.models.source(module),
+                input_shape=tuple(given.shape) if given is not None else (),
+                recut_from=recut(given) if given is not None and has_weights(module) else (),
             )
         )
 
@@ -252,7 +263,7 @@ class Forward:
         self.calls.clear()
         self.grads.clear()
         self.stack.clear()  # an interrupt in a forward pass leaves its modules behind
-        self.output = None
+        self.given = self.output = None
         self.eval_gap = False
 
 

@@ -212,6 +212,7 @@ class Models:
                         f.Parameter(
                             name=self.parameter(p) or full,
                             shape=tuple(p.shape),
+                            dtype=str(p.dtype).removeprefix("torch."),
                             requires_grad=p.requires_grad,
                             registered=True,
                             optimised=full in root.optimised,

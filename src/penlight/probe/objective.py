@@ -32,6 +32,7 @@ from penlight.probe.graph import Walk, maker
 from penlight.probe.guard import Patches
 from penlight.probe.handwritten import recognise
 from penlight.probe.passes import Part, Passes
+from penlight.probe.shares import Shares
 from penlight.probe.state import State, measurable, user_line
 from penlight.signals.predictions import (
     BINARY,
@@ -83,6 +84,7 @@ class Objectives:
         self.forward = forward
         self.sites: dict[tuple[str, str, str], Site] = {}
         self.functions = {name: getattr(functional, name) for name in WATCHED}
+        self.shares = Shares(state)
         self.capture = Capture(state, self.functions)
         forward.capture = self.capture
         self.open = False  # an evaluation pass is under way
@@ -140,6 +142,7 @@ class Objectives:
             self._count(site.fact.site)
             self.capture.objective(name, x, y, given, result)
             if self.state.room():
+                self.shares.look(site.fact, self.forward.given, x.detach(), y, given)
                 self._training(site, name, x.detach(), y.detach(), result.detach(), given)
         else:
             self._evaluation(site, name, x.detach(), y.detach(), result.detach(), given)
@@ -369,6 +372,7 @@ class Objectives:
     def finish(self) -> None:
         """Write what is still open, and the final state of every site."""
         self._close()
+        self.shares.finish()
         for site in self.sites.values():
             if site.fact.phase == "train":
                 self._window(site)

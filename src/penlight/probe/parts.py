@@ -21,6 +21,7 @@ from penlight.probe.exam import Exam
 from penlight.probe.forward import Forward
 from penlight.probe.graph import Walk
 from penlight.probe.guard import Ledger, Patches
+from penlight.probe.loading import Loading
 from penlight.probe.models import Models
 from penlight.probe.moments import Moments
 from penlight.probe.nonfinite import NonFinites
@@ -28,11 +29,14 @@ from penlight.probe.objective import Objectives
 from penlight.probe.offenders import Offenders
 from penlight.probe.readout import Readout
 from penlight.probe.routers import Routers
+from penlight.probe.resume import Resume
 from penlight.probe.schedule import EXAM, Governor
+from penlight.probe.schedulers import Schedulers
 from penlight.probe.sink import Sink
 from penlight.probe.state import State
 from penlight.probe.still import unseen
 from penlight.probe.training import Training
+from penlight.probe.wiring import repeated
 
 
 class Parts:
@@ -64,6 +68,11 @@ class Parts:
         self.clipping = Clipping(self.state, patches, lambda: self.training.scaled is not None)
         self.routers = Routers(self.state)
         self.training.on_walk = self._walked
+        self.schedulers = Schedulers(self.state, patches)
+        self.resume = Resume(self.state, patches)
+        self.loading = Loading(self.state, patches)
+        self.training.on_meet += [self.schedulers.begin, self.resume.begin, self._wiring]
+        self.training.on_look += [self.schedulers.look, self.forward.leaks.look]
         self.forward.on()
 
     def only(self, models: Sequence[Any], optimizers: Sequence[Any]) -> None:
@@ -102,6 +111,8 @@ class Parts:
         yield "hooks", patches.undo
         yield "comparisons", hidden(self.comparisons.close)
         yield "loss functions", hidden(self.objectives.finish)
+        yield "schedulers", self.schedulers.finish
+        yield "loading", self.loading.finish
         yield "input statistics", hidden(self.forward.rows.finish)
         yield "training", hidden(self.training.finish)
         yield "hygiene", self._hygiene
@@ -111,6 +122,13 @@ class Parts:
     def _walked(self, found: Walk) -> None:
         self.objectives.backward(found)
         self.routers.look(found)
+
+    def _wiring(self, optimizer: Optimizer) -> None:
+        """Write once, at the first step, which layers stand in a model several times."""
+        if self.training.met == 1:
+            for root in self.state.models.roots:
+                for fact in repeated(root, self.state.models):
+                    self.state.write(fact)
 
     def light(self) -> float | None:
         """Light at the first module as last seen."""

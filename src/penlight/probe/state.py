@@ -39,6 +39,7 @@ class State:
     batches: int = 0  # training forward passes of the root since the start
     hygiene: dict[str, Any] = field(default_factory=dict)
     compiled: bool = False
+    half: bool = False  # some layer gave float16
     saved_hooks: bool = False  # somebody packs saved tensors: reading them would run their code
     losses: list[Any] = field(default_factory=list)  # of backward passes since the last step
     first_loss_step: float | None = None

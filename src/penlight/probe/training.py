@@ -16,8 +16,10 @@ from torch.optim import optimizer as hooks
 from penlight.core import facts as f
 from penlight.core.vocabulary import (
     BACKWARDS,
+    FLOOR_SHARE,
     GRAD_NORM,
     LOSS,
+    LOST_SHARE,
     LR,
     TRAVEL,
     UPDATE_RATIO,
@@ -38,6 +40,7 @@ from penlight.signals import tensors as measure
 DESCRIBED = (0, 2, 16)  # steps before which the parameters are described
 SEVERAL = 4  # optimisers that get a description each when they are met
 PATIENCE = 64  # backward passes without a step that are looked at
+SHORT = (torch.bfloat16, torch.float16)
 LOSSES = 1024  # losses kept of one step
 
 Hook = Callable[[Any, Any, Any], None]  # an optimiser, and the arguments of its step
@@ -59,6 +62,8 @@ class Training:
         self.nonfinites = nonfinites
         self.watched: dict[int, Watched] = {}
         self.on_walk: Callable[[Walk], None] | None = None
+        self.on_meet: list[Callable[[Optimizer], None]] = []  # an optimiser makes its first step
+        self.on_look: list[Callable[[], None]] = []  # a step that was looked at is over
         self.keras = False  # its optimisers are watched, too
         self.met = 0
         self.checked: set[int] = set()  # parameters taken as optimised in a check
@@ -246,6 +251,8 @@ class Training:
             return
         new = id(optimizer) not in self.watched
         watched = self._meet(optimizer) if new else self.watched[id(optimizer)]
+        for meet in self.on_meet if new else ():
+            meet(optimizer)
         if watched.stale:
             self.odd = True
             state.count("stale_gradients")
@@ -320,6 +327,9 @@ class Training:
             state.count("zeroed_steps")
         for p, norm in zip(held, norms, strict=True):
             state.readout.add(GRAD_NORM, self._name(p), state.step, norm)
+            if state.half and p.grad is not None:
+                share = weights.floor_share(weights.sample(p.grad))
+                state.readout.add(FLOOR_SHARE, self._name(p), state.step, share)
 
     def _name(self, p: Tensor) -> str:
         found = self.state.models.parameter(p)
@@ -346,6 +356,9 @@ class Training:
             new, name = weights.sample(p), self._name(p)
             state.readout.add(UPDATE_RATIO, name, step, weights.relative_change(old, new))
             state.readout.add(WEIGHT_NORM, name, step, measure.norm(weights.local(p)))
+            if p.dtype in SHORT and p.grad is not None:
+                lost = weights.lost_share(old, new, weights.sample(p.grad))
+                state.readout.add(LOST_SHARE, name, step, lost)
             start = watched.start.get(id(p))
             if start is not None and start.shape == new.shape:
                 state.readout.add(TRAVEL, name, step, weights.relative_change(start, new))
@@ -397,6 +410,8 @@ class Training:
         self.forward.clear()
         state.readout.poll()
         state.step = watched.steps
+        for look in self.on_look if state.light else ():
+            look()
         if state.first_loss_step is None:
             state.first_loss_step = now
         spent = state.ledger.cost

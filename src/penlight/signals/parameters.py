@@ -7,6 +7,7 @@ from torch import Tensor
 
 from penlight.signals.tensors import wide
 
+FLOOR = 2.0**-22  # float16 counts in steps of 2^-24 near zero
 BLOCKS = 64
 WIDTH = 64  # 64 spread blocks of 64: update ratio within 4% of the exact one (notes, table 1b)
 
@@ -33,3 +34,21 @@ def relative_change(before: Tensor, after: Tensor) -> Tensor:
     return torch.linalg.vector_norm(after - before) / torch.linalg.vector_norm(before).clamp_min(
         1e-12
     )
+
+
+def lost_share(before: Tensor, after: Tensor, gradient: Tensor) -> Tensor:
+    """Share of the entries with a non-zero gradient that are the same before and after a step."""
+    moved = gradient != 0
+    return ((before == after) & moved).sum() / moved.sum()
+
+
+def floor_share(gradient: Tensor) -> Tensor:
+    """Share of the non-zero entries below 2^-22, the four smallest steps of float16.
+
+    NaN where the entries are not all numbers that float16 has: then they were computed otherwise,
+    or a loss scale was divided out.
+    """
+    size = gradient.abs()
+    share = ((size > 0) & (size < FLOOR)).sum() / (size > 0).sum()
+    own = (gradient.half().to(gradient.dtype) == gradient).all()
+    return torch.where(own, share, torch.full_like(share, float("nan")))

@@ -1,0 +1,361 @@
+"""hidden-bottleneck-or-shape-bug: see the card."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from itertools import pairwise
+
+from penlight.core.facts import Exam, Graph, Module, Objective, Parameter, Repeated
+from penlight.core.finding import Evidence, Finding, Prescription
+from penlight.core.pitfall import Demo, Pitfall, limit
+from penlight.core.run import Run
+from penlight.core.vocabulary import LOSS, OBJECTIVE_LOSS
+from penlight.pitfalls._curves import progress
+from penlight.pitfalls._graph import Wiring, wirings
+from penlight.pitfalls._rates import rates
+
+# Operations that read the same memory in another shape. Moved values end a chain of them.
+CUTS = frozenset(
+    ("View", "UnsafeView", "Reshape", "ReshapeAlias", "Squeeze", "Unsqueeze", "Unflatten")
+)
+MOVES = frozenset(("Transpose", "Permute", "T", "Movedim"))
+ATTENTION = ("ScaledDotProduct", "Bmm")
+IMAGE = 4  # dimensions of the output of a two-dimensional convolution
+
+
+class HiddenBottleneckOrShapeBug(Pitfall):
+    """The wiring puts values into the wrong place, or through too narrow a one.
+
+    A page cut into strips and glued together again by columns: every letter is still there, the
+    paper has the size that the reader expects, and no word can be read.
+
+    ## What happens
+    `view` and `reshape` do not move values, they only count them off differently. Where two
+    dimensions had to change places, time steps end up in channels or one sample's values in
+    another's. The shapes fit, so nothing complains, and the layers learn what can be learnt from
+    confetti. A layer of one or two units between wide ones, a convolution over what was pooled to
+    a single pixel, or one layer standing in a list several times are wiring mistakes of the same
+    kind: legal, silent, and a ceiling for the model.
+
+    ## Symptoms
+    - Training works and stops far below what a simple model reaches.
+    - Results change when the batch size changes.
+
+    ## Causes
+    - `x.view(x.size(0), x.size(2), x.size(1))` where `x.transpose(1, 2)` was meant; images that
+      come as (height, width, channels) and are viewed as (channels, height, width).
+    - Attention heads that are merged with `reshape` before they were transposed back.
+    - `[layer] * n`, which is one layer n times, not n layers.
+    - A stray 1 or 2 in a list of widths; so much pooling that one pixel is left for the next
+      convolution.
+
+    ## When not to worry
+    Swapping dimensions of size 1 moves nothing. Sharing one layer across the depth and narrow
+    codes of autoencoders can be meant: they are told only where the run does not learn.
+
+    ## References
+    - N. Humbatova et al., Taxonomy of Real Faults in Deep Learning Systems, arXiv 1910.11015.
+    - A. Karpathy, A Recipe for Training Neural Networks (2019): use backprop to chart dependencies.
+    """
+
+    family = "architecture"
+    needs = (Module, Graph, Parameter, Objective, Exam, LOSS, OBJECTIVE_LOSS)
+    looks_like = {
+        "cross-sample-leak": (
+            "Samples can also leak into each other by a softmax or a mean over the batch, with all "
+            "values in their place."
+        ),
+        "underfitting-capacity": (
+            "A model that is too small has its values in the right places, and a wider one does "
+            "better."
+        ),
+    }
+    learnt: float = limit(
+        0.8,
+        why="share of what there is to learn: beyond it a narrow or shared layer does no harm; the "
+        "same limit as underfitting-capacity",
+    )
+    width: float = limit(
+        2, why="units: one or two numbers per sample are a stray digit, eight may be a design"
+    )
+    wider: float = limit(
+        4, why="times as wide the layers on both sides are: the narrow one then stands out"
+    )
+    gain: float = limit(
+        0.1,
+        why="of the loss, by which another rate improves the last state: beyond it the rate is "
+        "the matter, as in underfitting-capacity",
+    )
+    steps: float = limit(200, why="fewer steps rarely reach a plateau")
+    prescriptions = (
+        Prescription(
+            "Swap dimensions with transpose or permute, never with view or reshape: "
+            "`x.transpose(1, 2)`, `x.permute(0, 3, 1, 2)`.",
+            "view only cuts the same memory differently: the values stay where they were.",
+        ),
+        Prescription(
+            "Make n layers, not one layer n times: `[Layer() for _ in range(n)]`.",
+            "`[layer] * n` repeats a reference to one and the same layer.",
+            "the layers are meant to share their weights",
+        ),
+        Prescription(
+            "Widen the layer, or pool less before it.",
+            "What it does not pass on is lost for all layers behind it.",
+            "the narrow place is the point, as in an autoencoder",
+        ),
+    )
+    _recut = prescriptions[:1]
+    _shared = prescriptions[1:2]
+    _narrow = (
+        Prescription(
+            "Widen the layer to 64 or 128 units.",
+            "What it does not pass on is lost for all layers behind it.",
+            "the narrow place is the point, as in an autoencoder",
+            edits=("widen",),
+        ),
+    )
+    _pooled = prescriptions[2:]
+    demo = Demo(
+        script="""\
+import json
+import sys
+
+import torch
+from torch import nn
+
+torch.manual_seed(int(sys.argv[1]) if len(sys.argv) > 1 else 0)
+steps, channels, classes = 40, 6, 4
+labels = torch.randint(0, classes, (1200,))
+pairs = torch.tensor([[0, 1], [1, 0], [2, 3], [3, 2]])[labels]  # who calls, and who answers
+start = torch.randint(0, steps - 5, (1200,))
+x = 0.5 * torch.randn(1200, steps, channels)
+x[torch.arange(1200), start, pairs[:, 0]] += 4.0
+x[torch.arange(1200), start + 4, pairs[:, 1]] += 4.0
+train_x, train_y, val_x, val_y = x[:800], labels[:800], x[800:], labels[800:]
+
+
+class Recogniser(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv1 = nn.Conv1d(channels, 32, 5)
+        self.conv2 = nn.Conv1d(32, 32, 3)
+        self.head = nn.Linear(32, classes)
+
+    def forward(self, x):
+        x = x.reshape(-1, channels, steps)
+        x = torch.relu(self.conv2(torch.relu(self.conv1(x))))
+        return self.head(x.amax(2))
+
+
+model = Recogniser()
+optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
+
+for epoch in range(8):
+    model.train()
+    for rows in torch.randperm(800).split(50):
+        optimizer.zero_grad()
+        loss = nn.functional.cross_entropy(model(train_x[rows]), train_y[rows])
+        loss.backward()
+        optimizer.step()
+    model.eval()
+    with torch.no_grad():
+        scores = model(val_x)
+        accuracy = (scores.argmax(1) == val_y).float().mean().item()
+    print(f"epoch {epoch}: loss {loss.item():.3f}, accuracy {accuracy:.3f}")
+
+print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
+""",
+        cure=(("x.reshape(-1, channels, steps)", "x.transpose(1, 2)"),),
+    )
+
+    def detect(self, run: Run) -> Iterator[Finding]:
+        yield from self._fed_recut(run)
+        for wiring in wirings(run):
+            found = next(self._recut_inside(wiring), None)
+            if found is not None:
+                yield found
+                break
+        seen = progress(run)
+        if seen is None or seen.learnt is None or seen.learnt >= self.learnt:
+            return
+        if run.steps < self.steps or seen.diverged:
+            return
+        how = f"the run learnt {seen.learnt:.0%} of what there is to learn"
+        yield from self._repeated(run, how)
+        yield from self._single_pixel(run, how)
+        yield from self._stray_width(run, how)
+
+    # -- values in the wrong place ----------------------------------------------------------
+
+    def _fed_recut(self, run: Run) -> Iterator[Finding]:
+        for module in run.modules:
+            if module.recut_from:
+                yield self._cut(module.recut_from, module.input_shape, module.name, module.source)
+
+    def _recut_inside(self, wiring: Wiring) -> Iterator[Finding]:
+        for i, name in enumerate(wiring.names):
+            if name not in CUTS or any(wiring.names[j] in MOVES for j in wiring.users[i]):
+                continue
+            before, after = i, wiring.ops[i].shape
+            while wiring.names[before] in CUTS:
+                data = wiring.data(before)
+                if len(data) != 1:
+                    break
+                before = data[0]
+                start = wiring.ops[before].shape
+                if swapped(start, after) and not self._attends(wiring, i):
+                    yield self._cut(start, after, wiring.place(before), "")
+                if merged(start, after) and self._attention(wiring, before):
+                    yield self._cut(start, after, wiring.place(before), "", heads=True)
+
+    @staticmethod
+    def _attends(wiring: Wiring, i: int) -> bool:
+        """Whether a view leads into attention: splitting heads can look like a swap."""
+        return any(wiring.names[j].startswith(ATTENTION) for j in wiring.users[i])
+
+    @staticmethod
+    def _attention(wiring: Wiring, i: int) -> bool:
+        """Whether a node holds the output of attention, its dimensions never moved since."""
+        while wiring.names[i] in CUTS or wiring.names[i] in ("Clone", "Expand", "NativeDropout"):
+            data = wiring.data(i)
+            if len(data) != 1:
+                return False
+            i = data[0]
+        return wiring.names[i].startswith(ATTENTION)
+
+    def _cut(
+        self,
+        before: tuple[int, ...],
+        after: tuple[int, ...],
+        where: str,
+        source: str,
+        heads: bool = False,
+    ) -> Finding:
+        batch = not heads and before[0] != after[0]
+        what = (
+            "The heads of attention are merged without having been moved behind time: the values "
+            "of one position land in others."
+            if heads
+            else f"{where} is fed a view, not a transpose, of what it needs: "
+            + (
+                "the values of one sample land in another."
+                if batch
+                else "the values of one dimension land in another."
+            )
+        )
+        return self.finding(
+            what,
+            Evidence(
+                "module",
+                f"memory of shape {before} is read as {after}; the dimensions changed places, the "
+                "values did not",
+                where=where,
+            ),
+            confidence=0.95,
+            exact=True,
+            where=where,
+            source=source,
+            first_step=0,
+            prescriptions=self._recut,
+        )
+
+    # -- ceilings ---------------------------------------------------------------------------
+
+    def _repeated(self, run: Run, how: str) -> Iterator[Finding]:
+        for fact in run.all(Repeated):
+            yield self.finding(
+                f"{fact.container} holds one and the same {fact.type} {fact.times} times: its "
+                f"{fact.times} places share their weights, and {how}.",
+                Evidence(
+                    "module",
+                    f"one {fact.type} stands {fact.times} times in {fact.container}",
+                    where=fact.container,
+                    value=fact.times,
+                    limit=1,
+                ),
+                severity="warning",
+                confidence=0.75,
+                where=fact.container,
+                source=fact.source,
+                first_step=0,
+                prescriptions=self._shared,
+            )
+
+    def _single_pixel(self, run: Run, how: str) -> Iterator[Finding]:
+        for module in run.modules:
+            kernel = module.settings.get("kernel_size")
+            pixel = len(module.input_shape) == IMAGE and math.prod(module.input_shape[2:]) == 1
+            if module.type == "Conv2d" and pixel and isinstance(kernel, list) and min(kernel) > 1:
+                yield self.finding(
+                    f"Only one pixel is left for {module.name}: of its {kernel[0]} x {kernel[1]} "
+                    f"kernel the rest sees padding, and {how}.",
+                    Evidence(
+                        "module", f"its input has shape {module.input_shape}", where=module.name
+                    ),
+                    severity="warning",
+                    confidence=0.7,
+                    where=module.name,
+                    source=module.source,
+                    first_step=0,
+                    prescriptions=self._pooled,
+                )
+
+    def _stray_width(self, run: Run, how: str) -> Iterator[Finding]:
+        """A layer of one or two units between wide ones, in a regression; underfitting-capacity
+        judges classifiers."""
+        objective, compared = run.objective, rates(run, "rates_end")
+        if objective is None or objective.target_dtype.startswith(("int", "uint")):
+            return
+        if compared is None or max(compared.tenth, compared.tenfold) > compared.own + self.gain:
+            return
+        weights = {p.module: p.shape for p in run.parameters if len(p.shape) == 2}
+        line = [m for m in run.modules if m.type == "Linear" and m.name in weights]
+        for narrow, after in pairwise(line):
+            out, into = weights[narrow.name]
+            behind = weights[after.name][0]
+            if out > self.width or min(into, behind) < self.wider * out:
+                continue
+            if after is line[-1] or not self._alone(run, narrow):
+                continue
+            yield self.finding(
+                f"All that is known about a sample passes through the {out} "
+                f"unit{'s' if out > 1 else ''} of {narrow.name}, between layers of {into} and "
+                f"{behind}, and {how}.",
+                Evidence(
+                    "module",
+                    f"{narrow.name} has {into} inputs and {out} outputs",
+                    where=narrow.name,
+                    value=out,
+                    limit=self.width,
+                ),
+                severity="warning",
+                confidence=0.7,
+                where=narrow.name,
+                source=narrow.source,
+                first_step=0,
+                prescriptions=self._narrow,
+            )
+
+    @staticmethod
+    def _alone(run: Run, narrow: Module) -> bool:
+        """Whether no data go round a layer."""
+        for wiring in wirings(run):
+            for i in wiring.layers:
+                if wiring.place(i) == narrow.name:
+                    return wiring.is_bottleneck(i) or wiring.is_entrance(i)
+        return False
+
+
+def swapped(before: tuple[int, ...], after: tuple[int, ...]) -> bool:
+    """Whether two shapes have the same dimensions in another order, those of size 1 aside."""
+    old, new = [n for n in before if n > 1], [n for n in after if n > 1]
+    return len(old) > 1 and old != new and sorted(old) == sorted(new)
+
+
+def merged(before: tuple[int, ...], after: tuple[int, ...]) -> bool:
+    """Whether (batch, heads, time, size) is read as (batch, time, heads * size)."""
+    if len(before) != 4 or len(after) != 3:
+        return False
+    batch, heads, time, size = before
+    return after == (batch, time, heads * size) and heads > 1 and time > 1 and heads != time

@@ -1,0 +1,62 @@
+"""scheduler-order."""
+
+from __future__ import annotations
+
+import pytest
+
+from penlight.core.facts import Hygiene, Schedule
+from penlight.core.vocabulary import LR
+from penlight.pitfalls.scheduler_order import SchedulerOrder
+from penlight.testing import check_card, fake_run
+
+
+def said(type_="OneCycleLR", *, rates=None, passes=12, steps=480, **fields):
+    fact = Schedule(type=type_, step=steps, built_lr=0.1, **fields)
+    facts = [fact, Hygiene(steps=steps, eval_gaps=passes)]
+    run = fake_run({LR: rates or {0: 0.001, 400: 0.002}}, facts, steps=steps)
+    return list(SchedulerOrder().detect(run))
+
+
+def test_card():
+    assert check_card(SchedulerOrder()) == []
+
+
+def test_made_in_steps_and_called_by_epoch():
+    (found,) = said(horizon=480, calls=12)
+    assert found.severity == "critical"
+    assert "called 12 times" in found.says
+    (found,) = said("CosineAnnealingLR", horizon=480, calls=12, rates={0: 0.1, 400: 0.0999})
+    assert found.severity == "warning"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"horizon": 480, "calls": 480},
+        {"horizon": 4800, "calls": 12},  # a tenth of the planned run
+        {"horizon": 12, "calls": 12},
+        {"horizon": 480, "calls": 0},
+        {"horizon": 480, "calls": 12, "loaded": True},
+        {"horizon": 0, "calls": 12},
+    ],
+)
+def test_as_planned(fields):
+    assert not said(**fields)
+
+
+def test_made_in_epochs_and_called_by_batch():
+    (found,) = said("CosineAnnealingLR", horizon=12, calls=480)
+    assert found.severity == "warning"
+    assert "20 times" in found.says
+    assert not said("CosineAnnealingWarmRestarts", horizon=12, calls=480)
+    assert not said("CosineAnnealingLR", horizon=160, calls=480), "a swing as long as that is meant"
+    assert not said("CosineAnnealingLR", horizon=12, calls=24)
+
+
+def test_first_rate_skipped():
+    (found,) = said("StepLR", early=1, calls=12, rates={0: 0.01})
+    assert found.severity == "warning"
+    (found,) = said("StepLR", early=1, calls=12, rates={0: 0.099})
+    assert found.severity == "note"
+    assert not said("StepLR", early=40, calls=52, rates={0: 0.01}), "fast-forwarded"
+    assert not said("StepLR", early=1, calls=12, rates={0: 0.01}, loaded=True)
