@@ -73,6 +73,9 @@ class LrTooHigh(Pitfall):
             "Losses that are added up over several backward passes multiply the rate by their "
             "number."
         ),
+        "ill-conditioned-op": (
+            "An unsafe formula breaks on confident predictions, with a loss that was fine before."
+        ),
         "input-scale": (
             "Inputs on a foreign scale are seen in the data, and standardised they train well in "
             "a replay."

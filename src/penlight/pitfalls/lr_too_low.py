@@ -50,6 +50,8 @@ class LrTooLow(Pitfall):
     family = "optimisation"
     needs = (LOSS, LR, UPDATE_RATIO, TRAVEL, Exam)
     caused_by = (
+        "low-precision-lost-update",
+        "scheduler-order",
         "lr-schedule-exhausted",
         "vanishing-gradient",
         "forward-collapse",
@@ -71,6 +73,10 @@ class LrTooLow(Pitfall):
         "double-softmax": (
             "Two softmaxes leave a floor that no rate gets below: the inputs of the loss are "
             "probabilities that add up to 1."
+        ),
+        "low-precision-lost-update": (
+            "In 16-bit weights most updates are rounded away and the weights stay exactly as "
+            "they were."
         ),
         "lr-schedule-exhausted": (
             "A schedule that ran out begins with a useful rate: the loss falls at first and stops "

@@ -48,6 +48,7 @@ class NonfiniteLoss(Pitfall):
     family = "numerics"
     needs = (LOSS, NonFinite, WEIGHT_NORM)
     caused_by = (
+        "ill-conditioned-op",
         "nonfinite-or-corrupt-data",
         "lr-too-high",
         "exploding-gradient",

@@ -50,6 +50,7 @@ class NonfiniteOrCorruptData(Pitfall):
     stands_alone = True
     needs = (Inputs, Targets, NonFinite, LOSS)
     looks_like = {
+        "ill-conditioned-op": "An unsafe formula makes its NaN itself, of data that are finite.",
         "input-scale": "Inputs on a foreign scale are so in all rows.",
         "nonfinite-loss": (
             "With sound data the first NaN is born inside the model, the loss or the step."

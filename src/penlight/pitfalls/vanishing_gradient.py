@@ -56,6 +56,7 @@ class VanishingGradient(Pitfall):
             "In a forward collapse the outputs of the late layers no longer depend on the input, "
             "and Adam does not help."
         ),
+        "fp16-underflow": "Gradients that float16 rounds to zero are there in float32 or bfloat16.",
         "gradient-cut": (
             "A cut chain takes all of the gradient at one place: before it there is none, or "
             "exactly 0."
@@ -63,6 +64,9 @@ class VanishingGradient(Pitfall):
         "hidden-softmax": (
             "A softmax between two layers takes the light at one place, by about the width of the "
             "layer."
+        ),
+        "low-precision-lost-update": (
+            "Lost updates have a gradient; it is the weight in 16 bits that does not feel it."
         ),
         "lr-too-low": (
             "Too low a rate leaves the light as it is: all layers move alike, each by a tiny "
