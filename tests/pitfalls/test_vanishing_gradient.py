@@ -21,11 +21,13 @@ def run_of(
     optimizer: str = "SGD",
     gradient: float = 1e-3,
     dependence: float = 0.3,
+    bias: float = 1e-3,
 ) -> Run:
     """A stack of Linear layers with the given light at each, from input to output."""
     series = {(OUTPUT_GRAD, str(i)): [0.1 * x] * 20 for i, x in enumerate(light)}
     series |= {(DEPENDENCE, str(i)): [dependence] * 20 for i in range(len(light))}
     series |= {(GRAD_NORM, "0.weight"): [gradient * 64] * 20, (TRAVEL, "0.weight"): [1e-5] * 20}
+    series |= {(GRAD_NORM, f"{i}.bias"): [bias] * 20 for i in range(len(light))}
     return fake_run(
         {LOSS: loss, **series},
         [
@@ -60,6 +62,11 @@ def test_a_run_that_learns_is_healthy() -> None:
 
 def test_bright_light_is_silent() -> None:
     assert not list(VanishingGradient().detect(run_of([1.3, 1.2, 0.9, 1.1, 1.0, 1.0])))
+
+
+def test_biases_without_gradient_in_front_of_a_norm_are_silent() -> None:
+    """docs/decisions/0007: batch norm takes the bias out, its gradient is rounding."""
+    assert not list(VanishingGradient().detect(run_of([1.3, 1.2, 0.9, 1.1, 1.0, 1.0], bias=1e-11)))
 
 
 def test_adam_makes_up_for_dim_light() -> None:

@@ -38,6 +38,8 @@ class VanishingGradient(Pitfall):
     Adam and its relatives divide the size of the gradient out: a net with a ten-millionth of the
     light left was trained to the end by Adam. What stops them is a gradient below their epsilon,
     or a forward signal that is gone too. A run that learns is healthy, whatever its light says.
+    The gradient of a bias right before batch norm is rounding, as the norm subtracts the bias
+    again: that is no dark layer (`bias=False` tidies it up).
 
     ## References
     - X. Glorot, Y. Bengio, Understanding the difficulty of training deep networks, AISTATS 2010.
