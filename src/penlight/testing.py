@@ -83,7 +83,7 @@ def check_card(pitfall: Pitfall) -> list[str]:
         faults.append("the title is longer than 80 characters")
     if not pitfall.prescriptions:
         faults.append("no prescription")
-    if pitfall.demo is None:
+    if pitfall.demo is None and not pitfall.device:
         faults.append("no demo")
     faults += [f"limit {k} has no why" for k, v in pitfall.limits.items() if len(v.why) < 20]
     return faults

@@ -21,7 +21,13 @@ from penlight.lab import record
 PITFALLS = [p for p in catalogue().values() if p.demo is not None]
 # No edit makes these: the data, or how they were collected, have to change by hand.
 BY_HAND = (
+    "data-stall",
+    "fp16-underflow",
+    "hidden-bottleneck-or-shape-bug",
+    "low-precision-lost-update",
     "no-information-from-input",
+    "resume-state-lost",
+    "scheduler-order",
     "train-val-leakage",
 )
 MOST = 3  # proposals tried for one prescription

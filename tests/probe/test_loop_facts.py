@@ -309,3 +309,33 @@ class TestLoading:
         assert 0 < fact.waited < fact.seconds
         assert fact.median > 0
         assert fact.workers == 0
+
+
+class TestDeviceReads:
+    def test_reads_of_a_device(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """There is no GPU here: a tensor says that it lies on another device."""
+
+        class Distant(Tensor):
+            __torch_function__ = torch._C._disabled_torch_function_impl
+
+            @property
+            def device(self) -> Any:
+                return torch.device("cuda")
+
+        monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+        number = torch.zeros(1).as_subclass(Distant)
+        with watched() as sink:
+            model = net()
+            optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+            train(model, optimizer, 30, lambda _: [number.item() for _ in range(3)])
+        (fact,) = sink.run().all(f.Reads)
+        assert (fact.reads, fact.steps) == (3 * 21, 20)
+        assert fact.places[0].startswith("test_loop_facts.py:")
+        assert Tensor.item is torch._C.TensorBase.item
+
+    def test_nothing_is_patched_on_a_cpu(self) -> None:
+        with watched() as sink:
+            model = net()
+            train(model, torch.optim.SGD(model.parameters(), lr=0.1), 3, lambda _: None)
+            assert Tensor.item is torch._C.TensorBase.item
+        assert not sink.run().all(f.Reads)

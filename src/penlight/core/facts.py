@@ -335,6 +335,18 @@ class Loading(Fact):
 
 
 @dataclass(frozen=True, slots=True)
+class Reads(Fact):
+    """Numbers that the script reads back from a device, the first ten steps left out."""
+
+    kind: ClassVar[str] = "reads"
+    steps: int = 0
+    reads: int = 0
+    waited: float = 0.0  # seconds spent in these reads
+    seconds: float = 0.0  # in all, meanwhile
+    places: tuple[str, ...] = ()  # lines of the script, most often seen first
+
+
+@dataclass(frozen=True, slots=True)
 class Predictions(Fact):
     """Train or evaluation predictions against targets, over one window or evaluation pass.
 

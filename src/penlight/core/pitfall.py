@@ -71,6 +71,7 @@ class Pitfall(ABC):
     caused_by: ClassVar[tuple[str, ...]] = ()
     looks_like: ClassVar[dict[str, str]] = {}  # another pitfall: what it shows instead
     stands_alone: ClassVar[bool] = False  # a fact that holds whatever else is wrong with the run
+    device: ClassVar[str] = ""  # it can only happen on such a device, and has no demo for that
     prescriptions: ClassVar[tuple[Prescription, ...]] = ()
     demo: ClassVar[Demo | None] = None
     limits: ClassVar[dict[str, Limit]]

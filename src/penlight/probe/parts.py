@@ -35,6 +35,7 @@ from penlight.probe.schedulers import Schedulers
 from penlight.probe.sink import Sink
 from penlight.probe.state import State
 from penlight.probe.still import unseen
+from penlight.probe.syncs import Syncs
 from penlight.probe.training import Training
 from penlight.probe.wiring import repeated
 
@@ -71,7 +72,9 @@ class Parts:
         self.schedulers = Schedulers(self.state, patches)
         self.resume = Resume(self.state, patches)
         self.loading = Loading(self.state, patches)
+        self.syncs = Syncs(self.state, patches)
         self.training.on_meet += [self.schedulers.begin, self.resume.begin, self._wiring]
+        self.training.on_meet += [self.syncs.begin]
         self.training.on_look += [self.schedulers.look, self.forward.leaks.look]
         self.forward.on()
 
@@ -113,6 +116,7 @@ class Parts:
         yield "loss functions", hidden(self.objectives.finish)
         yield "schedulers", self.schedulers.finish
         yield "loading", self.loading.finish
+        yield "device reads", self.syncs.finish
         yield "input statistics", hidden(self.forward.rows.finish)
         yield "training", hidden(self.training.finish)
         yield "hygiene", self._hygiene
