@@ -10,7 +10,7 @@ from penlight.testing import check_card, fake_run
 
 
 def said(**fields):
-    values = {"step": 500, "tensors": 6, "age": 500, "same": True, "first_lr": 0.1}
+    values = {"step": 500, "tensors": 6, "age": 500, "same": True}
     rates = {"saved_lr": 0.001, "lr": 0.1}
     fact = Resume(**{**values, **rates, **fields})
     return list(ResumeStateLost().detect(fake_run(facts=[fact], steps=900)))

@@ -112,6 +112,17 @@ class TestCheckpoints:
     def test_another_optimiser(self, tmp_path: Path) -> None:
         assert not self.resumed(tmp_path, restore=False, weight_decay=0.1)[0].same
 
+    def test_read_for_an_evaluation(self, tmp_path: Path) -> None:
+        file = tmp_path / "fold.pt"
+        with watched() as sink:
+            for _ in range(2):  # folds: the best weights are read, judged and left alone
+                model = net()
+                optimizer = torch.optim.Adam(model.parameters())
+                train(model, optimizer, 3, lambda _: None)
+                torch.save({"net": model.state_dict(), "opt": optimizer.state_dict()}, file)
+                model.load_state_dict(torch.load(file)["net"])
+        assert not sink.run().all(f.Resume)
+
     def test_weights_alone(self, tmp_path: Path) -> None:
         file = tmp_path / "weights.pt"
         with watched() as sink:

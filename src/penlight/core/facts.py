@@ -317,8 +317,7 @@ class Resume(Fact):
     age: int = 0  # steps that this state remembers
     restored: bool = False  # some optimiser got its state back
     same: bool = False  # the optimiser that goes on has as many tensors and the same settings
-    saved_lr: float = 0.0  # the rate when it was saved ...
-    first_lr: float = 0.0  # ... and the one that its schedule began with
+    saved_lr: float = 0.0  # the rate when it was saved
     lr: float = 0.0  # the rate with which training goes on
 
 

@@ -142,6 +142,7 @@ print("RESULT " + json.dumps({"metric": "mse / var(y)", "value": error}))
                 value=share,
                 limit=self.floor,
             ),
+            severity="critical" if seen is not None and seen.learnt is not None else "warning",
             confidence=0.85,
             exact=True,
             where=worst.site,

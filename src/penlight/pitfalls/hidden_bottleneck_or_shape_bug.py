@@ -197,6 +197,7 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
         for i, name in enumerate(wiring.names):
             if name not in CUTS or any(wiring.names[j] in MOVES for j in wiring.users[i]):
                 continue
+            feeds = any(wiring.is_layer(j) for j in wiring.users[i])
             before, after = i, wiring.ops[i].shape
             while wiring.names[before] in CUTS:
                 data = wiring.data(before)
@@ -204,15 +205,10 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
                     break
                 before = data[0]
                 start = wiring.ops[before].shape
-                if swapped(start, after) and not self._attends(wiring, i):
+                if feeds and swapped(start, after):
                     yield self._cut(start, after, wiring.place(before), "")
                 if merged(start, after) and self._attention(wiring, before):
                     yield self._cut(start, after, wiring.place(before), "", heads=True)
-
-    @staticmethod
-    def _attends(wiring: Wiring, i: int) -> bool:
-        """Whether a view leads into attention: splitting heads can look like a swap."""
-        return any(wiring.names[j].startswith(ATTENTION) for j in wiring.users[i])
 
     @staticmethod
     def _attention(wiring: Wiring, i: int) -> bool:

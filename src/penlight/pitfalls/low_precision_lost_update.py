@@ -145,6 +145,7 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
                 value=share,
                 limit=self.lost,
             ),
+            severity="critical" if seen is not None and seen.learnt is not None else "warning",
             confidence=0.9,
             exact=True,
             where=worst.site,

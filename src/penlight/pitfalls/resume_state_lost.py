@@ -51,8 +51,8 @@ class ResumeStateLost(Pitfall):
     )
     drop: float = limit(
         0.5,
-        why="of the initial rate: a schedule that had halved it is thrown back to its start, which "
-        "a reader of the loss curve sees",
+        why="of the rate that training goes on with: a schedule that had halved it is thrown back, "
+        "which a reader of the loss curve sees",
     )
     prescriptions = (
         Prescription(
@@ -136,7 +136,6 @@ print("RESULT " + json.dumps({"metric": "validation loss", "value": val_loss}))
         for fact in run.all(Resume):
             if fact.restored or not fact.same or not fact.tensors or fact.age < self.age:
                 continue
-            lowered = fact.first_lr > 0 and fact.saved_lr <= self.drop * fact.first_lr
             thrown = fact.lr > 0 and fact.saved_lr <= self.drop * fact.lr
             rate = (
                 f" The rate is {fact.lr:.3g} again, where it had come down to {fact.saved_lr:.3g}."
@@ -154,7 +153,7 @@ print("RESULT " + json.dumps({"metric": "validation loss", "value": val_loss}))
                     value=fact.age,
                     limit=self.age,
                 ),
-                severity="warning" if thrown or lowered else "note",
+                severity="warning" if thrown else "note",
                 confidence=0.9,
                 exact=True,
                 source=fact.source,

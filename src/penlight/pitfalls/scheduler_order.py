@@ -37,7 +37,8 @@ class SchedulerOrder(Pitfall):
 
     ## When not to worry
     `GradScaler` may skip the first step, and torch's warning is then harmless. One skipped rate of
-    a slow schedule changes nothing. A cosine that is meant to swing can do so; torch has
+    a slow schedule changes nothing, and a decay that never begins is a constant rate: both are
+    told as notes. A cosine that is meant to swing can do so; torch has
     `CosineAnnealingWarmRestarts` for that. A schedule that has run dry is `lr-schedule-exhausted`.
 
     ## References
@@ -177,7 +178,7 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
                 fact.calls / fact.horizon,
                 self.begun,
             ),
-            severity="critical" if rising else "warning",
+            severity="critical" if rising else "note",
             prescriptions=self._by_step,
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from weakref import ReferenceType, ref
 
 import torch
 from torch.optim import Optimizer
@@ -22,7 +23,7 @@ class Resume:
         self.source = ""
         self.saved: dict[str, Any] | None = None  # the optimiser's state in that file
         self.models: set[int] = set()  # ids of the other dictionaries in it
-        self.weights_used = False
+        self.owner: ReferenceType[torch.nn.Module] | None = None  # who got the weights in it
         self.restored = False
         load, restore = torch.load, Optimizer.load_state_dict
         use = torch.nn.Module.load_state_dict
@@ -43,7 +44,7 @@ class Resume:
 
         def watched_use(module: torch.nn.Module, state_dict: Any, *args: Any, **kwargs: Any) -> Any:
             result = use(module, state_dict, *args, **kwargs)
-            used(state_dict)
+            used(module, state_dict)
             return result
 
         patches.wrap(torch, "load", watched_load)
@@ -58,10 +59,11 @@ class Resume:
             self.source = user_line(4)
             self.saved = saved[0]
             self.models = {id(v) for v in result.values() if isinstance(v, dict)} - {id(saved[0])}
-            self.weights_used = self.restored = False
+            self.owner, self.restored = None, False
 
-    def _used(self, state_dict: Any) -> None:
-        self.weights_used = self.weights_used or id(state_dict) in self.models
+    def _used(self, module: torch.nn.Module, state_dict: Any) -> None:
+        if id(state_dict) in self.models:
+            self.owner = ref(module)
 
     def _restored(self) -> None:
         self.restored = True
@@ -69,8 +71,12 @@ class Resume:
     def begin(self, optimizer: Optimizer) -> None:
         """An optimiser is about to make its first step: did it get its state back?"""
         saved, self.saved = self.saved, None
-        if saved is None or not self.weights_used:
+        owner = self.owner() if self.owner is not None else None
+        if saved is None or owner is None:
             return
+        trained = {id(p) for group in optimizer.param_groups for p in group["params"]}
+        if not any(id(p) in trained for p in owner.parameters()):
+            return  # the weights were read for an evaluation, and another model trains
         groups = saved["param_groups"]
         state = saved["state"]
         self.state.write(
@@ -83,7 +89,6 @@ class Resume:
                 same=alike(groups, optimizer.param_groups),
                 saved_lr=float(groups[0].get("lr", 0.0)),
                 lr=float(optimizer.param_groups[0].get("lr", 0.0)),
-                first_lr=float(groups[0].get("initial_lr", groups[0].get("lr", 0.0))),
             )
         )
 
