@@ -11,7 +11,7 @@ from penlight.testing import check_card, fake_run, objective
 
 def said(**fields):
     aim = objective()
-    values = {"rows": 800, "lengths": 12, "targets": 16000, "padded": 9000, "counted": True}
+    values = {"rows": 800, "lengths": 12, "targets": 16000, "padded": 12000, "counted": True}
     fact = Padding(objective=aim.site, **{**values, **fields})
     return list(PaddingInLoss().detect(fake_run(facts=[aim, fact])))
 
@@ -22,8 +22,9 @@ def test_card():
 
 def test_padding_counts():
     (found,) = said()
-    assert "56% of the targets are padding, 0" in found.says
+    assert "75% of the targets are padding, 0" in found.says
     assert found.severity == "warning"
+    assert said(padded=6000)[0].severity == "note"
 
 
 @pytest.mark.parametrize(

@@ -85,25 +85,23 @@ import torch
 from torch import nn
 
 torch.manual_seed(int(sys.argv[1]) if len(sys.argv) > 1 else 0)
-rows, width = 600, 512  # a small sensor field: each of 8 sources lights up all 512 sensors
-mixing = torch.randn(8, width) / 8
-hidden = torch.randn(rows, 8)
-x, y = hidden + 0.05 * torch.randn(rows, 8), 0.02 * torch.tanh(hidden) @ mixing
+rows, width = 600, 256  # a sensor field: each of 8 sources is felt by all 256 sensors
+sources = torch.randn(rows, 8)
+x = sources + 0.05 * torch.randn(rows, 8)
+y = torch.tanh(sources) @ torch.randn(8, width) / 2
 train_x, train_y, val_x, val_y = x[:480], y[:480], x[480:], y[480:]
 
 model = nn.Sequential(nn.Linear(8, 64), nn.Tanh(), nn.Linear(64, width))
-nn.init.zeros_(model[2].bias)
-nn.init.normal_(model[2].weight, std=0.002)
 optimizer = torch.optim.Adam(model.parameters(), lr=2e-3, eps=1e-12)
-half = torch.float16
+half, weight = torch.float16, 1e-4  # of this term beside others
 
-for epoch in range(20):
+for epoch in range(12):
     model.train()
     for batch in torch.randperm(480).split(48):
         optimizer.zero_grad()
         with torch.autocast("cpu", dtype=half):
             guess = model(train_x[batch])
-        loss = nn.functional.mse_loss(guess.float(), train_y[batch])
+        loss = weight * nn.functional.mse_loss(guess.float(), train_y[batch])
         loss.backward()
         optimizer.step()
     model.eval()
@@ -113,7 +111,7 @@ for epoch in range(20):
 
 print("RESULT " + json.dumps({"metric": "mse / var(y)", "value": error}))
 """,
-        cure=(("half = torch.float16", "half = torch.bfloat16"),),
+        cure=(("half, weight = torch.float16", "half, weight = torch.bfloat16"),),
         better="lower",
     )
 

@@ -103,10 +103,10 @@ from torch.utils.data import DataLoader, TensorDataset
 torch.manual_seed(int(sys.argv[1]) if len(sys.argv) > 1 else 0)
 classes, accumulate = 6, 16
 centres = 1.5 * torch.randn(classes, 10)
-y = torch.randint(0, classes, (2500,))
-x = centres[y] + torch.randn(2500, 10)
-loader = DataLoader(TensorDataset(x[:2048], y[:2048]), batch_size=8, shuffle=True)
-val_x, val_y = x[2048:], y[2048:]
+y = torch.randint(0, classes, (1800,))
+x = centres[y] + torch.randn(1800, 10)
+loader = DataLoader(TensorDataset(x[:1280], y[:1280]), batch_size=8, shuffle=True)
+val_x, val_y = x[1280:], y[1280:]
 
 model = nn.Sequential(
     nn.Linear(10, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, classes)

@@ -151,7 +151,7 @@ class Recogniser(nn.Module):
 model = Recogniser()
 optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
 
-for epoch in range(8):
+for epoch in range(6):
     model.train()
     for rows in torch.randperm(800).split(50):
         optimizer.zero_grad()

@@ -34,7 +34,8 @@ class PaddingInLoss(Pitfall):
 
     ## When not to worry
     Where the padding token also ends a sentence its first occurrence is something to learn; only
-    what follows it is counted here. A few percent of padding do no harm.
+    what follows it is counted here. Up to half of
+    padding does little harm to the result and is told as a note.
 
     ## References
     - transformers, pull request 34191 and issue 35203: which tokens a loss divides by.
@@ -49,9 +50,13 @@ class PaddingInLoss(Pitfall):
         ),
     }
     share: float = limit(
-        0.2,
-        why="share of the targets that only fill up rows: below a fifth the real ones keep at "
-        "least four fifths of the gradient, and the run of this file's demo ends the same",
+        0.6,
+        why="share of the targets that only fill up rows: this file's demo with `longest` set to "
+        "7 and 12, 21% and 53% of padding, ends where it does without, on seeds 0 to 2; set to "
+        "20, 70% of padding, it loses 9 to 39 points of accuracy",
+    )
+    told: float = limit(
+        0.2, why="share from which it is told as a note: the loss that is printed is off by as much"
     )
     rows: float = limit(16, why="rows behind the statement that this target ends rows only")
     prescriptions = (
@@ -76,48 +81,50 @@ from torch import nn
 from torch.nn.utils.rnn import pad_sequence
 
 torch.manual_seed(int(sys.argv[1]) if len(sys.argv) > 1 else 0)
-symbols, PAD, longest = 12, 0, 40
+symbols, PAD, longest = 8, 0, 40
 
 
 def sentence():
-    length = 4 if torch.rand(()) < 0.9 else longest
+    length = longest if torch.rand(()) < 0.03 else torch.randint(3, 7, ()).item()
     words = torch.randint(1, symbols + 1, (length,))
-    return words, words.cumsum(0) % symbols + 1  # tag: the running sum, which needs a memory
+    before = torch.cat([words.new_zeros(1), words[:-1]])
+    return words, (words + before) % symbols + 1  # a tag goes by two words
 
 
-pairs = [sentence() for _ in range(1200)]
+pairs = [sentence() for _ in range(800)]
 x = pad_sequence([words for words, _ in pairs], batch_first=True, padding_value=PAD)
 y = pad_sequence([tags for _, tags in pairs], batch_first=True, padding_value=PAD)
-train_x, train_y, val_x, val_y = x[:1000], y[:1000], x[1000:], y[1000:]
+train_x, train_y, val_x, val_y = x[:600], y[:600], x[600:], y[600:]
 
 
 class Tagger(nn.Module):
     def __init__(self):
         super().__init__()
-        self.embedding = nn.Embedding(symbols + 1, 32, padding_idx=PAD)
-        self.rnn = nn.GRU(32, 48, batch_first=True)
-        self.head = nn.Linear(48, symbols + 1)
+        self.embedding = nn.Embedding(symbols + 1, 16, padding_idx=PAD)
+        self.hidden = nn.Linear(32, 64)
+        self.head = nn.Linear(64, symbols + 1)
 
     def forward(self, tokens):
-        return self.head(self.rnn(self.embedding(tokens))[0])
+        words = self.embedding(tokens)
+        both = torch.cat([words, words.roll(1, 1)], 2)
+        return self.head(torch.relu(self.hidden(both)))
 
 
 model = Tagger()
 criterion = nn.CrossEntropyLoss()
-optimizer = torch.optim.SGD(model.parameters(), lr=0.5, momentum=0.9)
+optimizer = torch.optim.SGD(model.parameters(), lr=0.3, momentum=0.9)
 
-for epoch in range(8):
+for epoch in range(3):
     model.train()
-    for rows in torch.randperm(1000).split(25):
+    for rows in torch.randperm(600).split(30):
         optimizer.zero_grad()
         loss = criterion(model(train_x[rows]).flatten(0, 1), train_y[rows].flatten())
         loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
     model.eval()
     with torch.no_grad():
         real = val_y != PAD
-        guess = model(val_x)[..., 1:].argmax(-1) + 1
+        guess = model(val_x).argmax(-1)
         accuracy = (guess == val_y)[real].float().mean().item()
     print(f"epoch {epoch}: loss {loss.item():.3f}, accuracy on real tokens {accuracy:.3f}")
 
@@ -132,7 +139,7 @@ print("RESULT " + json.dumps({"metric": "accuracy on real tokens", "value": accu
             objective = objectives.get(fact.objective)
             if objective is None or not fact.counted or fact.inside or fact.rows < self.rows:
                 continue
-            if fact.lengths < 2 or fact.padded < self.share * fact.targets:
+            if fact.lengths < 2 or fact.padded < self.told * fact.targets:
                 continue
             share = fact.padded / fact.targets
             yield self.finding(
@@ -147,7 +154,7 @@ print("RESULT " + json.dumps({"metric": "accuracy on real tokens", "value": accu
                     value=share,
                     limit=self.share,
                 ),
-                severity="warning",
+                severity="warning" if share >= self.share else "note",
                 confidence=0.9,
                 exact=True,
                 where=objective.site,
