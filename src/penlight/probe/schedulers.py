@@ -81,7 +81,8 @@ class Schedulers:
             scheduler = followed.scheduler()
             if scheduler is not None and followed.optimizer() is optimizer and not followed.begun:
                 followed.begun = True
-                followed.fact = replace(followed.fact, early=calls(scheduler))
+                if self.state.step == 0:  # later ones may be met after a first step
+                    followed.fact = replace(followed.fact, early=calls(scheduler))
 
     def look(self) -> None:
         """Read the counters."""
