@@ -142,7 +142,6 @@ print("RESULT " + json.dumps({"metric": "mse / var(y)", "value": error}))
             ),
             severity="critical" if seen is not None and seen.learnt is not None else "warning",
             confidence=0.85,
-            exact=True,
             where=worst.site,
             first_step=int(worst.steps[0]),
         )

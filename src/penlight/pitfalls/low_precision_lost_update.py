@@ -147,7 +147,6 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             ),
             severity="critical" if seen is not None and seen.learnt is not None else "warning",
             confidence=0.9,
-            exact=True,
             where=worst.site,
             source=next((o.source for o in run.optimizers), ""),
             first_step=int(worst.steps[0]),
