@@ -46,6 +46,11 @@ class DataStall(Pitfall):
     family = "performance"
     needs = (Loading,)
     stands_alone = True
+    looks_like = {
+        "device-sync-stall": (
+            "Reading numbers back from the device waits in the loop, not in the DataLoader."
+        ),
+    }
     share: float = limit(
         0.5,
         why="share of the time between steps: half of the run is spent waiting, and no change to "

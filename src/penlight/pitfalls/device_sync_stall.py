@@ -45,6 +45,9 @@ class DeviceSyncStall(Pitfall):
     family = "performance"
     needs = (Reads,)
     stands_alone = True
+    looks_like = {
+        "data-stall": "Waiting for data happens in the DataLoader, before the step begins.",
+    }
     device = "cuda"
     often: float = limit(
         2.0, why="reads a step: shared/catalogue.md allows two, a loss and a metric"
