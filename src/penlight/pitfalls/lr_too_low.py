@@ -57,7 +57,6 @@ class LrTooLow(Pitfall):
         "forward-collapse",
         "clip-always-on",
         "adam-epsilon-dominates",
-        "scheduler-order",
     )
     looks_like = {
         "adam-epsilon-dominates": (

@@ -28,8 +28,8 @@ from penlight.probe.nonfinite import NonFinites
 from penlight.probe.objective import Objectives
 from penlight.probe.offenders import Offenders
 from penlight.probe.readout import Readout
-from penlight.probe.routers import Routers
 from penlight.probe.resume import Resume
+from penlight.probe.routers import Routers
 from penlight.probe.schedule import EXAM, Governor
 from penlight.probe.schedulers import Schedulers
 from penlight.probe.sink import Sink
@@ -73,8 +73,8 @@ class Parts:
         self.resume = Resume(self.state, patches)
         self.loading = Loading(self.state, patches)
         self.syncs = Syncs(self.state, patches)
-        self.training.on_meet += [self.schedulers.begin, self.resume.begin, self._wiring]
-        self.training.on_meet += [self.syncs.begin]
+        begun = [self.schedulers.begin, self.resume.begin, self.syncs.begin, self._wiring]
+        self.training.on_meet += begun
         self.training.on_look += [self.schedulers.look, self.forward.leaks.look]
         self.forward.on()
 
