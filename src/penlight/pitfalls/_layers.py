@@ -115,6 +115,14 @@ def late(series: Series) -> float | None:
     return float(np.median(series.values[-LOOKS:])) if series else None
 
 
+def fold(factor: float) -> str:
+    """A growth by a factor of 1 or more: `2.5-fold`, `2,800-fold`, `10^12-fold`."""
+    if not math.isfinite(factor) or factor >= 1e9:
+        return f"10^{math.floor(math.log10(factor))}-fold" if math.isfinite(factor) else "endlessly"
+    rounded = float(f"{factor:.2g}")
+    return f"{rounded:,.0f}-fold" if rounded >= 10 else f"{rounded:g}-fold"
+
+
 def owner(series: Series) -> str:
     """The module an activation belongs to: "net.0" of "net.0 > tanh #2"."""
     return series.site.partition(" > ")[0]

@@ -13,7 +13,7 @@ from penlight.core.run import Run, Series
 from penlight.core.vocabulary import ACT_RMS, LOSS, OUTPUT_GRAD
 from penlight.pitfalls._curves import progress, verdict
 from penlight.pitfalls._graph import wirings
-from penlight.pitfalls._layers import Chain, by_degrees, chains
+from penlight.pitfalls._layers import Chain, by_degrees, chains, fold
 
 LOOPS = 8  # uses of one weight in a forward pass from which on it counts as a loop
 
@@ -208,7 +208,7 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
         elif seen is not None and seen.chance is not None and seen.first > seen.chance:
             became = f"; the loss begins at {seen.first:.3g} where guessing gives {seen.chance:.3g}"
         return (
-            f"Before any training the {noun} grow {growth:.1e}-fold on the way {way} layer, by a "
+            f"Before any training the {noun} grow {fold(growth)} on the way {way} layer, by a "
             f"factor of {factor:.2g} at each of {len(chain)} layers{became}"
         )
 

@@ -9,6 +9,7 @@ from penlight.core.finding import Evidence, Finding, Prescription
 from penlight.core.pitfall import Demo, Pitfall, limit
 from penlight.core.run import Run
 from penlight.core.vocabulary import GRAD_NORM
+from penlight.pitfalls._layers import fold
 
 
 class MissingZeroGrad(Pitfall):
@@ -178,7 +179,7 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             evidence.append(
                 Evidence(
                     "grad_norm",
-                    f"the gradient of {grown[1].site} grew {grown[0]:.3g}-fold",
+                    f"the gradient of {grown[1].site} grew {fold(grown[0])}",
                     where=grown[1].site,
                     steps=(int(grown[1].steps[0]), int(grown[1].steps[-1])),
                     value=float(grown[0]),

@@ -11,6 +11,7 @@ from penlight.core.finding import Evidence, Finding, Prescription
 from penlight.core.pitfall import Demo, Pitfall, limit
 from penlight.core.run import Run, Series
 from penlight.core.vocabulary import LOSS, WEIGHT_NORM
+from penlight.pitfalls._layers import fold
 
 
 class NonfiniteLoss(Pitfall):
@@ -191,7 +192,7 @@ print("RESULT " + json.dumps({"metric": "mse / var(y)", "value": value}))
             evidence.append(
                 Evidence(
                     "loss",
-                    f"the numbers had grown {grown:.0e}-fold before: an overflow, not an accident",
+                    f"the numbers had grown {fold(grown)} before: an overflow, not an accident",
                     value=grown,
                     limit=self.growth,
                 )

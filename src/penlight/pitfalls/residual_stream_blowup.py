@@ -12,6 +12,7 @@ from penlight.core.run import Run
 from penlight.core.vocabulary import ACT_RMS, LOSS, STREAM_RMS
 from penlight.pitfalls._curves import progress, verdict
 from penlight.pitfalls._graph import Wiring, wirings
+from penlight.pitfalls._layers import fold
 
 
 class ResidualStreamBlowup(Pitfall):
@@ -143,7 +144,7 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             module = run.module(last[0])
             factor = grown ** (1 / (len(sizes) - 1))
             yield self.finding(
-                f"Before any training the residual stream grows {grown:.1e}-fold over "
+                f"Before any training the residual stream grows {fold(grown)} over "
                 f"{len(branches)} blocks, by a factor of {factor:.2g} at each: {last[0]} adds to "
                 "what is already too large.",
                 Evidence(
