@@ -145,3 +145,16 @@ def test_standardised_inputs_get_further_in_a_few_steps(end, fires):
     (found,) = InputScale().detect(fake_run({LOSS: halfway}, [*facts, replayed]))
     assert plain.severity == "note"
     assert (found.severity == "warning") is fires
+
+
+def test_standardised_inputs_get_there_in_an_eighth_of_the_steps():
+    slow = [0.69 - 0.0005 * i for i in range(500)]  # ends at 0.44
+    facts = [objective(input_shape=(32, 2), first_loss=0.7), PAIR, RAW]
+
+    def said(end: float) -> str:
+        exam = Exam(name="scaled", values={"start": 0.69, "end": end, "steps": 40})
+        (found,) = InputScale().detect(fake_run({LOSS: slow}, [*facts, exam]))
+        return found.severity
+
+    assert said(0.5) == "warning"  # the run was there after 380 steps
+    assert said(0.6) == "note"  # after 180

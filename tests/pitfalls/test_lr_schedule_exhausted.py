@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from penlight.core.facts import Targets
+from penlight.core.facts import Exam, Targets
 from penlight.core.vocabulary import LOSS, LR
 from penlight.pitfalls.lr_schedule_exhausted import LrScheduleExhausted, spending
 from penlight.testing import check_card, fake_run, objective
@@ -16,8 +16,8 @@ STUCK = [*np.linspace(2.3, 1.8, 100), *([1.8] * 700)]
 TARGETS = Targets(objective="cross_entropy@train.py:1", classes=(100,) * 10)
 
 
-def said(rates, losses=STUCK):
-    run = fake_run({LOSS: losses, LR: rates}, [objective(), TARGETS])
+def said(rates, losses=STUCK, *facts):
+    run = fake_run({LOSS: losses, LR: rates}, [objective(), TARGETS, *facts])
     return list(LrScheduleExhausted().detect(run))
 
 
@@ -67,3 +67,15 @@ def test_a_loss_that_had_stopped_falling_before():
 def test_spending_of_a_constant_rate_is_unknown():
     run = fake_run({LR: {0: 0.1}})
     assert spending(run.series(LR), 100) is None
+
+
+def test_the_first_rate_revives_a_loss_too_noisy_for_a_trend():
+    noisy = [2.1 + 0.3 * (-1) ** i for i in range(100)] + [1.8] * 700
+
+    def again(loss):
+        values = {"start": 1.8, "x1": loss, "x0.1": 1.7, "x10": 9.0, "steps": 40}
+        return Exam(name="rates_end", values=values)
+
+    assert not said(stepped(8, 0.5), noisy)
+    assert said(stepped(8, 0.5), noisy, again(0.9))
+    assert not said(stepped(8, 0.5), noisy, again(1.7))

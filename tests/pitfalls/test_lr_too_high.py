@@ -69,3 +69,11 @@ def test_a_run_that_blew_up_names_the_step() -> None:
     (found,) = LrTooHigh().detect(run(blown, own=float("nan")))
     assert found.first_step == 14
     assert "non-finite" in found.says
+
+
+def test_a_few_steps_at_a_tenth_of_the_rate_beat_a_run_that_learnt_a_part() -> None:
+    part = [CHANCE * (0.25 + 0.75 * 0.9**i) for i in range(100)]  # ends at three quarters learnt
+    (found,) = LrTooHigh().detect(run(part, tenth=0.3))
+    assert "30 steps at a tenth of the rate" in found.evidence[0].says
+    assert not list(LrTooHigh().detect(run(part, tenth=0.5)))
+    assert not list(LrTooHigh().detect(run(part, tenth=0.3, own=0.4)))  # the rate is not the matter

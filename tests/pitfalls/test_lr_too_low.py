@@ -20,13 +20,15 @@ def run(
     travel: float = 0.004,
     lr: dict[int, float] | None = None,
     exam: bool = True,
+    std: float = 0.1,
+    registered: bool = True,
 ) -> Run:
     goal = objective()
     values = {"start": 2.3, "x1": 2.29, "x0.1": 2.299, "x10": tenfold, "x100": 1.5, "steps": 30}
     facts: list[Fact] = [
         goal,
         Targets(objective=goal.site, samples=1000, integral=True, classes=(100,) * 10),
-        Parameter(name="w", shape=(10, 10), std=0.1),
+        Parameter(name="w", shape=(10, 10), std=std, registered=registered),
     ]
     if exam:
         facts.append(Exam(name="rates", values=values))
@@ -78,3 +80,19 @@ def test_proportional_at_the_end_of_the_run_is_proof_enough() -> None:
     late = type(late)(late._series, [*late.facts, Exam(name="rates_end", values=values)])
     (found,) = LrTooLow().detect(late)
     assert "replayed from the end" in found.evidence[0].says
+
+
+def test_a_few_steps_at_ten_times_the_rate_beat_the_whole_run() -> None:
+    """Whatever the weights have moved and the accuracy says."""
+    bent = [2.3 - 0.8 * i / 200 for i in range(200)]
+    (found,) = LrTooLow().detect(run(bent, tenfold=0.8, travel=0.5, size=1e-3))
+    assert "30 steps at a higher rate got further" in found.says
+    assert not list(
+        LrTooLow().detect(run(bent, tenfold=1.0, travel=0.5, size=1e-3))
+    )  # hardly ahead
+    assert not list(LrTooLow().detect(run(bent[:50], tenfold=0.8, travel=0.5)))  # a short run
+
+
+def test_bare_tensors_count_although_their_start_is_unknown() -> None:
+    assert list(LrTooLow().detect(run(SLOW, exam=False, std=0.0, registered=False)))
+    assert not list(LrTooLow().detect(run(SLOW, exam=False, std=0.0)))

@@ -102,3 +102,57 @@ def test_a_small_skill_beyond_luck():
     assert memorising([0.2, 0.21, 0.2], samples=2000)
     assert not memorising([0.2, 0.31, 0.3], samples=2000)
     assert memorising([0.2, 0.31, 0.3], samples=100)
+
+
+def by_heart(*facts, seen=0.5, held=1.61, rows=200, repeated=0.6, **fields):
+    values = {"start": 1.7, "held": held, "seen": seen, "guess": 1.6, "steps": 300, "rows": rows}
+    fed = Inputs(samples=2000, repeated_rows=repeated)
+    aim = objective(input_shape=(50, 5), **fields)
+    exam = Exam(name="halves", values=values)
+    run = fake_run({LOSS: BY_HEART}, [aim, TARGETS, fed, exam, *facts])
+    return list(MisalignedLabels().detect(run))
+
+
+def test_one_half_by_heart_says_nothing_about_the_other():
+    (found,) = by_heart()
+    assert "69% of what 200 training samples say" in found.says
+    assert not by_heart(held=1.5)  # a little of it holds
+    assert not by_heart(seen=1.3)  # not by heart yet
+    assert not by_heart(rows=30)
+    assert not by_heart(repeated=0.0)  # the captured rows are a drop of the data
+    assert not by_heart(weighted=True)  # the guess is another one
+
+
+def test_a_skilled_evaluation_clears_the_labels():
+    knows = Predictions(
+        objective="acc", step=100, samples=500, accuracy=0.5, labels=(100,) * 5, training_rows=0.0
+    )
+    assert not by_heart(knows)
+    assert by_heart(Predictions(objective="acc", step=100, samples=500, explained=-0.2))
+    assert not by_heart(Predictions(objective="acc", step=100, samples=500, explained=0.4))
+
+
+def parted(*explained, end=0.7, loss="mse_loss"):
+    site = f"{loss}@train.py:1"
+    aim = objective(loss, input_shape=(50, 1), target_shape=(50, 1), target_dtype="float32")
+    targets = Targets(objective=site, samples=1000, mean=(0.0,), std=(1.0,))
+    passes = [
+        Predictions(objective="mse@1", step=50 * i, samples=300, loss=1 - e, explained=e)
+        for i, e in enumerate(explained, start=1)
+    ]
+    run = fake_run({LOSS: np.linspace(1.0, end, 250).tolist()}, [aim, targets, *passes])
+    return list(MisalignedLabels().detect(run))
+
+
+def test_held_out_values_get_worse_from_the_first_step_on():
+    (found,) = parted(-0.02, 0.01, -0.2, -0.5)
+    assert "150% of what a guess costs" in found.says
+    assert not parted(0.1, 0.3, -0.2, -0.5)  # overfitting: something held once
+    assert not parted(-0.02, 0.01, -0.02, -0.05)  # nothing lost either
+    assert not parted(-0.02, 0.01, -0.2, -0.5, end=0.97)  # nothing learnt
+
+
+def test_held_out_rows_of_another_kind():
+    """Half of the training rows do teach something about the others."""
+    values = {"start": 1.7, "held": 0.8, "seen": 0.5, "guess": 1.6, "steps": 300, "rows": 200}
+    assert not memorising([0.2, 0.21, 0.19], Exam(name="halves", values=values))

@@ -94,3 +94,15 @@ def test_attention_is_a_product():
 
 def test_truncated(net):
     assert not said(Graph(ops=net(*STACK).ops, truncated=True))
+
+
+def test_one_number_to_one_number_is_no_reconstruction(net):
+    graph = net("MseLoss", "b[64,1]", "a[1,64]")
+
+    def found(width):
+        facts = (objective("mse_loss", input_shape=(32, width), target_shape=(32, width)),
+                 Inputs(shape=(32, width), features=width), graph)  # fmt: skip
+        return list(MissingNonlinearity().detect(fake_run({}, facts)))
+
+    assert found(1)
+    assert not found(20)

@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from penlight.core.facts import Hygiene, Module, Optimizer, Parameter
+from penlight.core.facts import Hygiene, Module, Optimizer, Parameter, Targets
+from penlight.core.vocabulary import LOSS, TRAVEL
 from penlight.pitfalls._untrained import looks_untrained
 from penlight.pitfalls.params_not_optimised import ParamsNotOptimised
-from penlight.testing import check_card, fake_run
+from penlight.testing import check_card, fake_run, objective
 
 # A Linear(64, 64) with torch's default initialisation: uniform in +-1/8.
 FC1 = Parameter(
@@ -100,3 +101,28 @@ def test_looks_untrained():
     assert looks_untrained(embedding) is True
     recurrent = Parameter(shape=(256, 8), std=0.125 / 3**0.5, module_type="LSTM")
     assert looks_untrained(recurrent) is True
+
+
+def test_a_layer_frozen_at_its_random_start():
+    frozen = replace(FC1, requires_grad=False, optimised=False)
+    site = "cross_entropy@train.py:1"
+    aim = [objective(), Targets(objective=site, samples=1000, classes=(100,) * 10)]
+    head = replace(FC2, name="head.weight", module="head")
+    layers = [Module(name=n, type="Linear", order=i) for i, n in enumerate(("fc1", "fc2", "head"))]
+
+    def found(loss, *facts, **series):
+        run = fake_run({LOSS: loss, **series}, [*facts, head, *aim, *layers])
+        return list(ParamsNotOptimised().detect(run))
+
+    second = replace(FC2, requires_grad=False, optimised=False)
+    stuck, learns = [2.3] * 50, [2.3 * 0.9**i for i in range(50)]
+    (said,) = found(stuck, frozen, second)
+    assert "frozen (requires_grad=False) at their random start values" in said.says
+    assert not found(learns, frozen, second)  # random features are enough
+    assert not found(stuck, replace(frozen, std=0.11), replace(second, std=0.11))  # pretrained
+    moved = {(TRAVEL, "fc1.weight"): [0.1, 0.4], (TRAVEL, "fc2.weight"): [0.1, 0.4]}
+    assert not list(
+        ParamsNotOptimised().detect(
+            fake_run({LOSS: stuck, **moved}, [frozen, second, head, *aim, *layers])
+        )
+    )  # trained first, frozen then

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from penlight.core.facts import End, Fact, Hygiene, Optimizer, Targets
+from penlight.core.facts import End, Exam, Fact, Hygiene, Optimizer, Targets
 from penlight.core.run import Run
 from penlight.core.vocabulary import ACCURACY, LOSS, OBJECTIVE_LOSS
 from penlight.pitfalls.stopped_too_early import StoppedTooEarly
@@ -67,3 +67,13 @@ def test_one_step_after_all_batches() -> None:
     summed = Hygiene(steps=5, losses_seen=125, losses_used=125)
     assert not any("one in" in f.says for f in StoppedTooEarly().detect(brief(0.6, summed)))
     assert not list(StoppedTooEarly().detect(brief(0.95, waste)))
+
+
+def test_a_short_noisy_run_whose_continuation_falls_as_fast() -> None:
+    noisy = [2.3 - 0.001 * i + 0.02 * (-1) ** i for i in range(46)]
+    onward = {"start": 2.26, "lr": 0.05, "x1": 2.2, "x0.1": 2.25, "x10": 1.0, "steps": 40}
+    (found,) = StoppedTooEarly().detect(run(noisy, Exam(name="rates_end", values=onward)))
+    assert "40 more steps" in found.evidence[0].says
+    assert not list(StoppedTooEarly().detect(run(noisy)))  # too noisy to tell by itself
+    slow = Exam(name="rates_end", values={**onward, "x1": 2.25})
+    assert not list(StoppedTooEarly().detect(run(noisy, slow)))

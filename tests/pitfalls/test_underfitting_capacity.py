@@ -86,3 +86,31 @@ def test_the_first_layer_can_be_the_bottleneck(net):
     assert not list(
         UnderfittingCapacity().detect(fake_run(loss, [*facts, replace(graph, ops=tuple(ops))]))
     )
+
+
+def tried(net, own=0.46, wide=0.1, last=0.47, rows=200):
+    """Two classes and two units of tanh, and what a wider copy has learnt."""
+    graph = net("BinaryCrossEntropyWithLogits", "out[2,1]", "Tanh", "hidden[4,2]")
+    site = "binary_cross_entropy_with_logits@train.py:1"
+    values = {"start": 0.7, "seen": 0.4, "guess": 0.69, "steps": 300, "rows": rows}
+    facts = [
+        objective("binary_cross_entropy_with_logits", target_shape=(32, 1), input_shape=(32, 1)),
+        Targets(objective=site, samples=1000, integral=True, max=1, mean=(0.5,), std=(0.5,)),
+        Module(name="hidden", type="Linear", order=0, output_shape=(32, 2)),
+        Module(name="out", type="Linear", order=1, output_shape=(32, 1)),
+        *(Parameter(name=f"{n}.weight", module=n, shape=(2, 2)) for n in ("hidden", "out")),
+        graph,
+        Exam(name="halves", values={**values, "held": own}),
+        Exam(name="wide", values={**values, "held": wide, "own": own}),
+    ]
+    loss = {LOSS: [*np.linspace(0.7, 0.47, 200), *np.linspace(0.47, last, 400)]}
+    return list(UnderfittingCapacity().detect(fake_run(loss, facts)))
+
+
+def test_a_wider_copy_soon_does_better_on_rows_it_has_not_seen(net):
+    (found,) = tried(net)
+    assert found.where == "hidden"
+    assert "300 steps" in found.says
+    assert not tried(net, wide=0.35)  # better, but not by much
+    assert not tried(net, own=0.12)  # the narrow one can, with half of the rows
+    assert not tried(net, last=0.3)  # the run is on its way

@@ -162,3 +162,61 @@ def test_a_model_rebuilt_on_the_way_is_told_as_unseen() -> None:
     assert run.exam("rates") is None
     assert [b.what for b in run.facts if type(b).__name__ == "Blind"] == ["replays"]
     assert [b for b in run.facts if type(b).__name__ == "Fault"] == []
+
+
+@pytest.mark.parametrize("mixed", [False, True])
+def test_what_half_of_the_rows_say_about_the_others(mixed: bool) -> None:
+    x, y = table()
+    exam = train(mlp(), x, y[torch.randperm(300)] if mixed else y, lr=0.5).exam("halves")
+    assert exam is not None
+    held, guess = exam.values["held"], exam.values["guess"]
+    assert exam.values["seen"] < 0.7 * guess
+    assert (held > 0.98 * guess) == mixed
+    assert 100 <= exam.values["rows"] <= 150
+
+
+def test_a_narrow_model_is_tried_with_room() -> None:
+    x = torch.randn(600, 2)
+    ring = (x.norm(dim=1) > 1.18).long()
+    narrow = nn.Sequential(nn.Linear(2, 2), nn.Tanh(), nn.Linear(2, 2))
+    values = train(narrow, x, ring, lr=0.5).exam("wide")
+    assert values is not None
+    assert values.values["held"] < 0.6 * values.values["own"]
+    wide = nn.Sequential(nn.Linear(2, 32), nn.Tanh(), nn.Linear(32, 2))
+    assert train(wide, x, ring, lr=0.5).exam("wide") is None
+
+
+def test_standardised_images_and_sequences() -> None:
+    class Pooled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.head = nn.Linear(4, 32), nn.Linear(32, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.head(torch.relu(self.first(x)).mean(1))
+
+    x = torch.randn(300, 5, 4)
+    y = x[:, :, :3].mean(1).argmax(1)
+    assert train(Pooled(), x, y).exam("scaled") is None
+    exam = train(Pooled(), 500 + 100 * x, y).exam("scaled")
+    assert exam is not None
+    assert exam.values["end"] < exam.values["start"] < 2
+
+
+@pytest.mark.parametrize("mean", [True, False])
+def test_a_squared_error_by_hand_is_replayed_when_it_is_a_mean(mean: bool) -> None:
+    sink = MemorySink()
+    probe = Probe(sink, budget=10.0)
+    probe.start()
+    x = torch.randn(200, 4)
+    y = x[:, :1] * x[:, 1:2]
+    net = nn.Sequential(nn.Linear(4, 32), nn.ReLU(), nn.Linear(32, 1))
+    optimizer = torch.optim.SGD(net.parameters(), lr=1e-3)
+    for _ in range(30):
+        rows = torch.randint(200, (32,))
+        optimizer.zero_grad()
+        squares = (net(x[rows]) - y[rows]) ** 2
+        (squares.mean() if mean else squares.sum()).backward()
+        optimizer.step()
+    probe.finish(0)
+    assert (sink.run().exam("rates") is not None) == mean

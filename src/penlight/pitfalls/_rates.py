@@ -10,8 +10,10 @@ import numpy as np
 from penlight.core.facts import Exam
 from penlight.core.run import Run
 from penlight.core.vocabulary import UPDATE_RATIO
+from penlight.pitfalls._curves import Progress
 
 CLEAR = 0.05  # gains farther apart than this share of the start loss are no noise of 40 steps
+AHEAD = 0.6  # of what it is compared with: a loss this much lower is no luck of a few batches
 TIE = 0.02  # gains nearer than this share of the start loss count as equal: the trial's 2% margin
 
 
@@ -23,6 +25,7 @@ class Rates:
     """
 
     state: str  # "start" or "end" of the run, from where the steps were replayed
+    start: float  # the loss on the replayed batches before
     steps: int
     own: float
     tenth: float
@@ -35,6 +38,19 @@ class Rates:
         gains = {"0.1": self.tenth, "1": self.own, "10": self.tenfold, "100": self.hundredfold}
         top = max(gains.values())
         return next(k for k, v in gains.items() if v >= top - TIE)
+
+    def overtakes(self, gain: float, seen: Progress) -> bool:
+        """Whether a few dozen steps at another rate beat all that the run did, and its own rate.
+
+        Args:
+            gain: of that other rate, one of the fields.
+            seen: the run's loss curve, as a mean over targets like the replayed losses.
+        """
+        loss = self.start * (1 - gain)
+        own = self.start * (1 - self.own)
+        if self.state != "start" or seen.learnt is None or seen.steps < 2 * self.steps:
+            return False
+        return loss < AHEAD * min(seen.best, own)
 
     @property
     def too_high(self) -> bool:
@@ -61,7 +77,8 @@ def rates(run: Run, name: str = "rates") -> Rates | None:
         return (start - value) / start if math.isfinite(value) else -math.inf
 
     gains = [gain(key) for key in ("x1", "x0.1", "x10", "x100")]
-    return Rates("end" if name.endswith("end") else "start", int(_number(exam, "steps")), *gains)
+    state = "end" if name.endswith("end") else "start"
+    return Rates(state, start, int(_number(exam, "steps")), *gains)
 
 
 def update_size(run: Run, first: float = 0, last: float = math.inf) -> float | None:

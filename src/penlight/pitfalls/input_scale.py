@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from penlight.core.facts import Exam, Inputs, Objective, Parameter
 from penlight.core.finding import Evidence, Finding, Prescription
 from penlight.core.pitfall import Demo, Pitfall, limit
 from penlight.core.run import Run
 from penlight.core.vocabulary import ACT_RMS, DEAD_SHARE, SATURATED_SHARE, ZERO_SHARE
-from penlight.pitfalls._curves import guess_loss, progress, verdict
+from penlight.pitfalls._curves import guess_loss, loss_curve, progress, verdict
 from penlight.pitfalls._layers import Chain, chains, idle_layer
+
+WINDOW = 8  # losses that are averaged: a single easy batch is no arrival
 
 
 class InputScale(Pitfall):
@@ -87,6 +91,14 @@ class InputScale(Pitfall):
         0.5,
         why="of the loss that the whole run reached: 40 steps on a few batches that get to half of "
         "it leave no doubt that the scale held the run back",
+    )
+    slow: float = limit(
+        8.0,
+        why="times the steps that standardised inputs need to get to the same loss: an epoch of "
+        "training became eight",
+    )
+    learnt: float = limit(
+        0.8, why="share of what there is to learn: a run that got this far has coped"
     )
     idle: float = limit(0.7, why="share of units saturated or dead: healthy nets stay below 0.46")
     prescriptions = (
@@ -224,15 +236,33 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             return None
         end, steps = float(exam.values["end"]), int(exam.values["steps"])
         # False for NaN. The replay has seen fewer samples, so it must be clearly ahead.
-        if not end < self.ahead * seen.best or seen.steps < 2 * steps:
+        if end < self.ahead * seen.best and seen.steps >= 2 * steps:
+            return Evidence(
+                "scaled",
+                f"replayed from the start with standardised inputs, {steps} steps took the loss to "
+                f"{end:.3g}; the run reached {seen.best:.3g} in {seen.steps}",
+                value=end,
+                limit=self.ahead * seen.best,
+            )
+        reached = self._reached(run, end)
+        if reached < self.slow * steps or (seen.learnt or 0.0) >= self.learnt:
             return None
         return Evidence(
             "scaled",
             f"replayed from the start with standardised inputs, {steps} steps took the loss to "
-            f"{end:.3g}; the run reached {seen.best:.3g} in {seen.steps}",
-            value=end,
-            limit=self.ahead * seen.best,
+            f"{end:.3g}; the run needed {reached:.0f}",
+            value=reached / steps,
+            limit=self.slow,
         )
+
+    def _reached(self, run: Run, loss: float) -> float:
+        """Steps that the run needed to get to a loss and stay there, for a while; 0: unknown."""
+        curve, objective = loss_curve(run).finite, run.objective
+        if objective is None or objective.reduction != "mean" or len(curve) < WINDOW:
+            return 0.0
+        smooth = np.convolve(curve.values, np.ones(WINDOW) / WINDOW, "valid")
+        below = np.flatnonzero(smooth <= loss)
+        return float(curve.steps[int(below[0])]) if len(below) else float(run.steps)
 
     def _signs(self, run: Run) -> Iterator[Evidence]:
         """What large inputs do to a network; a task that is merely hard shows none of it."""

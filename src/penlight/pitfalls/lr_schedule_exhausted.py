@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from penlight.core.facts import Optimizer
+from penlight.core.facts import Exam, Optimizer
 from penlight.core.finding import Evidence, Finding, Prescription
 from penlight.core.pitfall import Demo, Pitfall, limit
 from penlight.core.run import Run, Series
 from penlight.core.vocabulary import ACCURACY, EXPLAINED, LOSS, LR, OBJECTIVE_LOSS
 from penlight.pitfalls._curves import loss_curve, progress
+from penlight.pitfalls._rates import rates
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ class LrScheduleExhausted(Pitfall):
     """
 
     family = "optimisation"
-    needs = (LR, LOSS, OBJECTIVE_LOSS, ACCURACY, EXPLAINED, Optimizer)
+    needs = (LR, LOSS, OBJECTIVE_LOSS, ACCURACY, EXPLAINED, Optimizer, Exam)
     looks_like = {
         "lr-too-low": (
             "A rate that is too low is so from the first step: it does not fall a thousandfold on "
@@ -88,6 +89,11 @@ class LrScheduleExhausted(Pitfall):
         2.0,
         why="standard errors by which the loss still fell in the last half before the rate was "
         "gone: a schedule that waits for a plateau leaves none",
+    )
+    again: float = limit(
+        0.3,
+        why="of the loss, in a few dozen steps from the last state at the first rate: a run that "
+        "had arrived gains next to nothing, or loses",
     )
     short: float = limit(
         40, why="steps before the rate was gone: too few for a trend, and for any training"
@@ -167,7 +173,7 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
         seen = progress(run)
         if seen is None or seen.learnt is None or seen.learnt >= self.learnt:
             return
-        if not self._was_falling(run, found.since):
+        if not (self._was_falling(run, found.since) or self._revives(run)):
             return
         yield self.finding(
             f"The learning rate fell from {found.peak:.3g} to {_rate(found.last)}: after step "
@@ -200,6 +206,11 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
         late, later = np.array_split(live[len(live) // 2 :], 2)
         error = float(np.hypot(late.std() / len(late) ** 0.5, later.std() / len(later) ** 0.5))
         return float(late.mean() - later.mean()) > self.sigmas * error
+
+    def _revives(self, run: Run) -> bool:
+        """Whether a few dozen steps at the first rate take the last state down once more."""
+        again = rates(run, "rates_end")
+        return again is not None and again.own > self.again
 
 
 def _rate(value: float) -> str:

@@ -102,6 +102,11 @@ class LrTooHigh(Pitfall):
         "rate: "
         "the healthy zoo trains at rates up to 0.1 and ends above it (benchmarks/healthy)",
     )
+    fine: float = limit(
+        0.9,
+        why="share of what there is to learn from which on no rate is blamed, even where a few "
+        "steps at a tenth of it got further than the whole run",
+    )
     bold: float = limit(
         0.1,
         why="median change of the weight matrices in each of the first steps, as a share of "
@@ -175,10 +180,9 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
 
     def detect(self, run: Run) -> Iterator[Finding]:
         """Fires on a failing run whose steps are huge or that a smaller rate would save."""
-        curve = progress(run)
-        if curve is None or not self._fails(curve):
+        curve, compared = progress(run), rates(run)
+        if curve is None or not (self._fails(curve) or self._overtaken(run, curve, compared)):
             return
-        compared = rates(run)
         size = update_size(run, 0, FIRST)
         evidence = list(self._evidence(compared, size))
         if not evidence:
@@ -206,6 +210,13 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
         if curve.diverged:
             return True
         return curve.learnt is not None and curve.learnt < self.learnt
+
+    def _overtaken(self, run: Run, curve: Progress, compared: Rates | None) -> bool:
+        """Whether a few steps at a tenth of the rate got further than the whole run."""
+        if compared is None or curve.learnt is None or curve.learnt >= self.fine:
+            return False
+        whole = run.objective is not None and run.objective.reduction == "mean"
+        return whole and compared.overtakes(compared.tenth, curve)
 
     def _evidence(self, compared: Rates | None, size: float | None) -> Iterator[Evidence]:
         if compared is not None and compared.too_high:

@@ -11,8 +11,8 @@ from penlight.core.finding import Evidence, Finding, Prescription
 from penlight.core.pitfall import Demo, Pitfall, limit
 from penlight.core.run import Run
 from penlight.core.vocabulary import LOSS, LR, TRAVEL, UPDATE_RATIO
-from penlight.pitfalls._curves import progress
-from penlight.pitfalls._rates import rates, update_size
+from penlight.pitfalls._curves import Progress, progress
+from penlight.pitfalls._rates import Rates, rates, update_size
 
 
 class LrTooLow(Pitfall):
@@ -57,6 +57,8 @@ class LrTooLow(Pitfall):
         "forward-collapse",
         "clip-always-on",
         "adam-epsilon-dominates",
+        "input-scale",
+        "target-scale",
     )
     looks_like = {
         "adam-epsilon-dominates": (
@@ -104,6 +106,11 @@ class LrTooLow(Pitfall):
         0.5,
         why="a run that learnt half of what there is to learn is under way; slow healthy ones "
         "(LSTM, character model) end above it or move more than `travelled` (benchmarks/healthy)",
+    )
+    fine: float = limit(
+        0.8,
+        why="share of what there is to learn from which on no rate is blamed, even where a few "
+        "steps at a higher one got further than the whole run",
     )
     travelled: float = limit(
         0.1,
@@ -181,20 +188,25 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
     def detect(self, run: Run) -> Iterator[Finding]:
         """Fires when all layers crawl, the loss hardly falls, and a higher rate gets further."""
         curve = progress(run)
-        if curve is None or curve.diverged or curve.learnt is None or curve.learnt >= self.learnt:
+        if curve is None or curve.diverged or curve.learnt is None or curve.learnt >= self.fine:
             return
         travel, size = self._travel(run), update_size(run)
         if not run.optimizers or travel is None or size is None:
             return
-        if travel >= self.travelled or size >= self.crawl:
-            return
         replays = [] if self._warmed(run) else [rates(run), rates(run, "rates_end")]
         known = [r for r in replays if r is not None]
-        compared = next((r for r in known if r.too_low), None)
-        if compared is None and (known or size >= self.blind):
-            return
+        ahead = next((r for r in known if self._overtaken(run, curve, r)), None)
+        compared = ahead or next((r for r in known if r.too_low), None)
+        if ahead is None:
+            if curve.learnt >= self.learnt or travel >= self.travelled or size >= self.crawl:
+                return
+            if compared is None and (known or size >= self.blind):
+                return
         optimizer: Optimizer = run.optimizers[0]
         named = f"{optimizer.type}(lr={optimizer.lr:g})"
+        short = "the layers stand close to their random start"
+        if ahead is not None:
+            short = f"{ahead.steps} steps at a higher rate got further"
         evidence = [
             Evidence(
                 "update_ratio",
@@ -211,30 +223,42 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
                 limit=self.travelled,
             ),
         ]
-        if compared:
-            evidence.insert(
-                0,
-                Evidence(
-                    "rates",
-                    f"replayed from the {compared.state}, {compared.steps} steps at ten times the "
-                    f"rate lowered the loss by {compared.tenfold:.2%}, at the script's own rate "
-                    f"by {compared.own:.2%}",
-                    steps=(0, compared.steps),
-                    value=compared.own,
-                    limit=compared.tenfold / 3,
-                ),
-            )
+        if compared is not None:
+            evidence[0:0] = [self._replayed(compared, curve)]
+            if ahead is not None:
+                evidence = evidence[:1]
         yield self.finding(
             f"The learning rate is too low: {run.steps} steps of {named} took the loss from "
-            f"{curve.first:.3g} to {curve.end:.3g}, and the layers stand close to their random "
-            f"start.",
+            f"{curve.first:.3g} to {curve.end:.3g}, and {short}.",
             *evidence,
-            severity="critical" if compared else "warning",
+            severity="critical" if curve.learnt < self.learnt and compared else "warning",
             confidence=0.93 if compared else 0.8,
             where=named,
             source=optimizer.source,
             first_step=0,
         )
+
+    def _replayed(self, compared: Rates, curve: Progress) -> Evidence:
+        further = max(compared.tenfold, compared.hundredfold)
+        factor, gain = "ten", compared.tenfold
+        if compared.overtakes(further, curve) and further > compared.tenfold:
+            factor, gain = "a hundred", further
+        return Evidence(
+            "rates",
+            f"replayed from the {compared.state}, {compared.steps} steps at {factor} times the "
+            f"rate lowered the loss by {gain:.2%}, at the script's own rate by "
+            f"{compared.own:.2%}",
+            steps=(0, compared.steps),
+            value=compared.own,
+            limit=gain / 3,
+        )
+
+    def _overtaken(self, run: Run, curve: Progress, compared: Rates) -> bool:
+        """Whether a few steps at ten or a hundred times the rate got further than the whole run."""
+        if run.objective is None or run.objective.reduction != "mean":
+            return False
+        further = max(compared.tenfold, compared.hundredfold)
+        return compared.tenfold > compared.own and compared.overtakes(further, curve)
 
     def _warmed(self, run: Run) -> bool:
         """Whether the rate rose so far that its first value, which the replay used, says little."""
@@ -243,7 +267,10 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
 
     def _travel(self, run: Run) -> float | None:
         """How far a typical weight matrix has moved."""
-        matrices = {p.name for p in run.parameters if len(p.shape) > 1 and p.std > 0}
+        # Weights that began at zero have no norm to compare with; of bare tensors nobody knows.
+        matrices = {
+            p.name for p in run.parameters if len(p.shape) > 1 and (p.std > 0 or not p.registered)
+        }
         ends = [
             float(s.finite.values[-1]) for s in run.every(TRAVEL) if s.site in matrices and s.finite
         ]

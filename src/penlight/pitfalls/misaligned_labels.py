@@ -14,6 +14,7 @@ from penlight.core.run import Run
 from penlight.core.vocabulary import ACCURACY, DEPENDENCE, LOSS, OBJECTIVE_LOSS, OUTPUT_GRAD, TRAVEL
 from penlight.pitfalls._curves import chance_loss, loss_curve
 from penlight.pitfalls._evaluations import held_out_passes
+from penlight.pitfalls._halves import halves
 from penlight.pitfalls._uninformed import listens_and_learns_nothing
 
 SIGMAS = 3.5  # one chance in 4,000, and a run has at most some dozen passes to pick the best from
@@ -126,6 +127,16 @@ class MisalignedLabels(Pitfall):
         why="share of the held-out labels' entropy: with the right labels the loss gets far below "
         "it before overfitting begins (0.66 in the catalogue), mixed-up ones gained 0.06 by luck",
     )
+    begun: float = limit(
+        0.1,
+        why="share learnt on the training samples, and lost on held-out ones: a model with the "
+        "right labels overfits as well, but not before it has learnt something that holds",
+    )
+    never: float = limit(
+        0.03,
+        why="share of what there is to know that the best held-out pass knew: with the right "
+        "labels 0.3 and more before overfitting set in, with mixed-up ones 0.005",
+    )
     samples: float = limit(
         100, why="held-out samples: fewer leave the loss uncertain by a tenth and more"
     )
@@ -136,6 +147,24 @@ class MisalignedLabels(Pitfall):
         1.5,
         why="loss in evaluation mode over that in training mode on the same batches: above it the "
         "validation is spoilt by stale batch-norm statistics, not by labels",
+    )
+    heart: float = limit(
+        0.3,
+        why="share learnt of one half of the rows: by then a rule, if there is one, shows on the "
+        "other half; with mixed-up labels 0.8 were known and nothing of it held",
+    )
+    transfer: float = limit(
+        0.02,
+        why="share of it that holds for the other half, at its best moment: right labels gave 0.2 "
+        "to 0.99 in the same experiment, mixed-up ones less than 0.005",
+    )
+    asked: float = limit(
+        50, why="rows that are asked about: the loss of fewer is uncertain by more than a tenth"
+    )
+    whole: float = limit(
+        0.3,
+        why="share of repeated rows among the first 4,096 samples: the data are then so few that "
+        "the captured rows are most of them, and what those do not show the run cannot learn",
     )
     prescriptions = (
         Prescription(
@@ -207,15 +236,26 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
     )
 
     def detect(self, run: Run) -> Iterator[Finding]:
-        found = self._memorised(run) or self._stuck(run)
+        found = None
+        if not self._other_rows(run):
+            found = self._memorised(run) or self._parted(run)
+        found = found or self._stuck(run) or self._by_heart(run)
         if found is not None:
             yield found
 
+    def _other_rows(self, run: Run) -> bool:
+        """Whether held-out passes fail for a reason of their own.
+
+        Evaluation mode spoils the model, or what one half of the training rows teaches does hold
+        for the other half: then it is the held-out rows that are different.
+        """
+        modes, seen = run.exam("modes"), halves(run)
+        if modes is not None and modes.values["eval"] > self.modes * modes.values["train"] + 0.05:
+            return True
+        return seen is not None and seen.transferred > self.begun
+
     def _memorised(self, run: Run) -> Finding | None:
         """Training samples are known by heart, and no held-out pass was ever above chance."""
-        modes = run.exam("modes")
-        if modes is not None and modes.values["eval"] > self.modes * modes.values["train"] + 0.05:
-            return None
         for passes in held_out_passes(run):
             passes = [p for p in passes if p.loss is not None and any(p.labels)]
             if len(passes) < self.passes or passes[0].samples < self.samples:
@@ -257,6 +297,44 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             )
         return None
 
+    def _parted(self, run: Run) -> Finding | None:
+        """From the first step on the held-out loss goes up while the training loss goes down."""
+        for passes in held_out_passes(run):
+            shares = [(s, p) for p in passes if (s := _share(p)) is not None]
+            if len(shares) < self.passes or passes[0].samples < self.samples:
+                continue
+            best, last = max(shares, key=lambda x: x[0]), shares[-1]
+            fit = _known(run, last[1].step)
+            skilled = any(_skilled(p, self.lucky) for p in passes)
+            if fit is None or fit < self.begun or skilled or best[0] >= self.never:
+                continue
+            if last[0] > -self.begun:
+                continue
+            return self.finding(
+                f"The training loss shows {fit:.0%} learnt, and meanwhile the held-out loss only "
+                f"rose, to {1 - last[0]:.0%} of what a guess costs that does not look at the "
+                "inputs: labels and inputs do not belong together.",
+                Evidence(
+                    "predictions",
+                    f"the best of {len(shares)} held-out passes knew {best[0]:.1%}, at step "
+                    f"{best[1].step}; the last {last[0]:.0%} ({last[1].samples} samples)",
+                    where=last[1].objective,
+                    steps=(passes[0].step, last[1].step),
+                    value=best[0],
+                    limit=self.never,
+                ),
+                Evidence(
+                    "objective_loss",
+                    f"{fit:.0%} learnt on the training samples by step {last[1].step}",
+                    steps=(0, last[1].step),
+                    value=fit,
+                    limit=self.begun,
+                ),
+                confidence=0.85,
+                first_step=passes[0].step,
+            )
+        return None
+
     def _stuck(self, run: Run) -> Finding | None:
         """Everything works and nothing is learnt: there is nothing to learn."""
         seen = listens_and_learns_nothing(run)
@@ -271,6 +349,57 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             confidence=0.7,
             first_step=0,
         )
+
+    def _by_heart(self, run: Run) -> Finding | None:
+        """A copy learns one half of the rows by heart, and that says nothing about the other."""
+        seen, objective = halves(run), run.objective
+        if seen is None or objective is None or objective.weighted or len(run.optimizers) != 1:
+            return None
+        if seen.rows < self.asked or seen.known < self.heart or seen.transferred > self.transfer:
+            return None
+        fed = run.inputs[0] if run.inputs else None
+        if fed is None or fed.embedded or fed.repeated_rows < self.whole:
+            return None
+        if any(_skilled(p, self.lucky) for p in run.evaluations()):
+            return None
+        return self.finding(
+            f"A copy of the model learnt {seen.known:.0%} of what {seen.rows} training samples "
+            f"say, and at no time did that help it with {seen.rows} others: labels and inputs do "
+            "not belong together.",
+            Evidence(
+                "halves",
+                f"in {seen.steps} steps on one half of the rows the lowest loss on the other half "
+                f"was {seen.held:.3g}; an answer that does not look costs {seen.guess:.3g}",
+                where=objective.site,
+                steps=(0, seen.steps),
+                value=seen.transferred,
+                limit=self.transfer,
+            ),
+            Evidence(
+                "halves",
+                f"{seen.known:.0%} learnt of the half that was trained on",
+                where=objective.site,
+                value=seen.known,
+                limit=self.heart,
+            ),
+            confidence=0.85,
+            first_step=0,
+        )
+
+
+def _share(seen: Predictions) -> float | None:
+    """Share of what there is to know about its samples that a pass knew; None: unknown."""
+    if seen.explained is not None:
+        return seen.explained
+    guess = _entropy(seen) if any(seen.labels) else 0.0
+    return 1 - seen.loss / guess if seen.loss is not None and guess > 0 else None
+
+
+def _skilled(seen: Predictions, lucky: float) -> bool:
+    """Whether a pass knew more about its samples than a guess that does not look."""
+    if any(seen.labels):
+        return _skill(seen) >= lucky and _beyond_luck(seen)
+    return seen.explained is not None and seen.explained >= lucky
 
 
 def _known(run: Run, step: int) -> float | None:

@@ -9,6 +9,8 @@ from penlight.core.facts import Hygiene, Optimizer, Parameter
 from penlight.core.finding import Evidence, Finding, Prescription
 from penlight.core.pitfall import Demo, Pitfall, limit
 from penlight.core.run import Run
+from penlight.core.vocabulary import TRAVEL
+from penlight.pitfalls._curves import fails
 from penlight.pitfalls._untrained import looks_untrained
 
 
@@ -43,7 +45,7 @@ class ParamsNotOptimised(Pitfall):
     """
 
     family = "loop bug"
-    needs = (Parameter, Optimizer, Hygiene)
+    needs = (Parameter, Optimizer, Hygiene, TRAVEL)
     looks_like = {
         "gradient-cut": "A cut chain leaves weights in the optimiser without a gradient.",
         "lr-too-low": (
@@ -142,6 +144,10 @@ print("RESULT " + json.dumps({"metric": "mse", "value": val_loss}))
         head = _frozen_head(run)
         if head:
             yield self._frozen_output(head)
+            return
+        random = _frozen_at_random(run) if fails(run) else []
+        if random:
+            yield self._frozen_layers(random, run)
             return
         live = [p for p in run.parameters if p.requires_grad and p.reached]
         left = [p for p in live if not p.optimised]
@@ -259,6 +265,42 @@ print("RESULT " + json.dumps({"metric": "mse", "value": val_loss}))
             first_step=0,
             prescriptions=self._thaw,
         )
+
+    def _frozen_layers(self, frozen: list[Parameter], run: Run) -> Finding:
+        share = _size(frozen) / max(1, _size([p for p in run.parameters if p.used]))
+        return self.finding(
+            f"{len(frozen)} weight tensors ({_some(frozen)}; {share:.0%} of the weights) are "
+            "frozen (requires_grad=False) at their random start values: nothing was ever learnt "
+            "there that freezing could keep.",
+            Evidence(
+                "parameters",
+                f"{len(frozen)} frozen tensors with mean and spread of a fresh initialisation",
+                where=frozen[0].module,
+                value=len(frozen),
+                limit=0,
+            ),
+            severity="warning",
+            confidence=0.85,
+            where=frozen[0].module or frozen[0].name,
+            source=frozen[0].source,
+            first_step=0,
+            prescriptions=self._thaw,
+        )
+
+
+def _frozen_at_random(run: Run) -> list[Parameter]:
+    """Frozen weights that look as freshly drawn and never moved, in a model that is trained.
+
+    Pretrained weights, and those that were trained first and frozen then, show in their numbers.
+    """
+    trained = {p.root for p in run.parameters if p.requires_grad and p.optimised and p.reached}
+    moved = {s.site for s in run.every(TRAVEL) if s}
+    return [
+        p
+        for p in run.parameters
+        if not p.requires_grad and p.used and p.root in trained
+        if p.name not in moved and looks_untrained(p)
+    ]
 
 
 def _frozen_head(run: Run) -> list[Parameter]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from penlight.core.facts import Hygiene
+from penlight.core.facts import Exam, Hygiene
 from penlight.core.finding import Evidence, Finding, Prescription
 from penlight.core.pitfall import Demo, Pitfall, limit
 from penlight.core.run import Run
 from penlight.core.vocabulary import ACCURACY, EXPLAINED, LOSS
-from penlight.pitfalls._curves import progress, score
+from penlight.pitfalls._curves import Progress, progress, score
+from penlight.pitfalls._rates import Rates, rates
 
 
 class StoppedTooEarly(Pitfall):
@@ -41,7 +42,7 @@ class StoppedTooEarly(Pitfall):
     """
 
     family = "optimisation"
-    needs = (LOSS, ACCURACY, EXPLAINED, Hygiene)
+    needs = (LOSS, ACCURACY, EXPLAINED, Hygiene, Exam)
     caused_by = (
         "optimizer-coupled-weight-decay",
         "clip-always-on",
@@ -87,6 +88,9 @@ class StoppedTooEarly(Pitfall):
         why="share of the whole fall that came in the last third: a straight line gives 0.33, a "
         "curve "
         "that bends towards its floor much less (exponential with three time constants: 0.05)",
+    )
+    short: float = limit(
+        200, why="steps: a few dozen more are then a good part of the run and no learning by heart"
     )
     wasted: float = limit(
         4.0,
@@ -175,18 +179,20 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
         if curve is None or curve.diverged or curve.learnt is None or curve.learnt >= self.learnt:
             return
         whole = curve.first - curve.end
-        if not curve.falling or not curve.fell or whole <= 0 or run.end is None or run.end.error:
+        if not curve.fell or whole <= 0 or run.end is None or run.end.error:
             return
-        share = curve.slope / whole
-        if share < self.late:
+        share, onward = curve.slope / whole, rates(run, "rates_end")
+        goes_on = onward is not None and self._goes_on(onward, curve, whole)
+        if not goes_on and (not curve.falling or share < self.late):
             return
         yield self.finding(
             f"The training stopped after {run.steps} steps while the loss was still falling "
             f"fast, from "
             f"{curve.first:.3g} to {curve.end:.3g}.",
+            *([self._onward(onward)] if onward is not None and goes_on else []),
             Evidence(
                 "loss",
-                f"{min(share, 1):.0%} of the whole fall came in the last third of the run",
+                f"{max(min(share, 1), 0):.0%} of the whole fall came in the last third of the run",
                 steps=(run.steps * 2 // 3, run.steps),
                 value=share,
                 limit=self.late,
@@ -200,6 +206,19 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             severity="warning",
             confidence=0.8,
             first_step=run.steps * 2 // 3,
+        )
+
+    def _goes_on(self, onward: Rates, curve: Progress, whole: float) -> bool:
+        """Whether the same steps, continued on copies, fall as fast as the whole run did."""
+        fair = self.late * 3 * whole * onward.steps / curve.steps  # of a straight line
+        return curve.steps < self.short and onward.start * onward.own > max(fair, whole / 3)
+
+    def _onward(self, onward: Rates) -> Evidence:
+        return Evidence(
+            "rates_end",
+            f"{onward.steps} more steps on copies took the loss down by another {onward.own:.1%}",
+            steps=(0, onward.steps),
+            value=onward.own,
         )
 
     def _wasteful(self, run: Run) -> bool:

@@ -154,6 +154,10 @@ class Capture:
             output = output[0]
         elif isinstance(output, dict):
             output = next(iter(output.values()))
+        return self.compare(output.reshape(batch.shape), batch)
+
+    def compare(self, output: Tensor, batch: Batch) -> Tensor:
+        """The loss of an output, of the shape that the loss saw, on a batch's target."""
         function = self.functions.get(batch.name) or getattr(functional, batch.name)
-        result: Tensor = function(output.reshape(batch.shape), batch.target, **batch.kwargs)
+        result: Tensor = function(output, batch.target, **batch.kwargs)
         return result

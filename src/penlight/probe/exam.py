@@ -7,7 +7,7 @@ nothing of the script's.
 Exams, by name, and their values:
     rates       from the first state, the same batches at lr x 0.1, 1, 10, 100: loss on the probe
                 batches before ("start") and after ("x0.1", "x1", ...), steps, lr
-    rates_end   the same from the last state
+    rates_end   the same from the last state, without x100
     scaled      from the first state at the script's rate, every input feature standardised: loss on
                 the probe batches before ("start") and after ("end"), steps
     cut         parameters that no gradient reaches although the loss depends on them: loss change
@@ -19,6 +19,9 @@ Exams, by name, and their values:
                 share of the largest, from the first state ("start") and the last ("end"), and
                 whether the first tenth of the steps goes with the targets ("told")
     shuffled    loss with the inputs dealt to other targets, beside the true one
+    halves      one half of the rows is learnt from, at the better of x1 and x10, and the other
+                half asked; see `penlight.probe.heldout`
+    wide        the same with narrow layers widened, and the model as it is ("own") beside it
 """
 
 from __future__ import annotations
@@ -35,11 +38,14 @@ from torch import Tensor, nn
 from penlight.core import facts as f
 from penlight.probe import memory
 from penlight.probe.capture import Batch, Capture, UnrepeatableError
+from penlight.probe.heldout import HeldOut, widened
 from penlight.probe.state import State
 
 STEPS = 40  # steps an arm runs at most
 FEWEST = 8  # fewer than this many say nothing
 FACTORS = (1.0, 0.1, 10.0, 100.0)
+LATE_FACTORS = FACTORS[:3]  # nobody asks for a hundredfold rate of a trained state
+QUICK = {"foreach": True}
 CUT = 16  # parameters without gradient that are moved
 PROBE = 8  # batches the arms are judged on
 LARGE = 3.0  # size of the largest input feature, 1 when standardised, or its inverse
@@ -100,9 +106,11 @@ class Exam:
         yield "memory", self._memory(begin, end)
         whole = self._left()
         batches = self._standardised()
-        yield "rates", self._rates(begin, self.capture.first, (0.4 if batches else 0.55) * whole)
+        rates = self._rates(begin, self.capture.first, (0.35 if batches else 0.45) * whole)
+        yield "rates", rates
         yield "scaled", self._scaled(begin, batches, 0.3 * self._left())
-        yield "rates_end", self._rates(end, late, self._left())
+        yield "rates_end", self._rates(end, late, 0.6 * self._left(), LATE_FACTORS)
+        yield from self._halves(begin, rates)
 
     def _left(self) -> float:
         return self.deadline - thread_time()
@@ -133,7 +141,13 @@ class Exam:
 
     # -- learning rates -------------------------------------------------------------------
 
-    def _rates(self, model: nn.Module, batches: list[Batch], seconds: float) -> dict[str, Any]:
+    def _rates(
+        self,
+        model: nn.Module,
+        batches: list[Batch],
+        seconds: float,
+        factors: tuple[float, ...] = FACTORS,
+    ) -> dict[str, Any]:
         assert self.capture.optimizer is not None
         groups = self.capture.optimizer[1]
         probes = batches[:PROBE]
@@ -148,11 +162,11 @@ class Exam:
             return {}
         values: dict[str, Any] = {"start": before, "lr": base[0]}
         steps = 0
-        for factor in FACTORS:
+        for factor in factors:
             arm, optimizer = self._arm(model, factor)
             if optimizer is None:
                 return {}
-            share = math.inf if steps else (seconds / len(FACTORS)) - judging
+            share = math.inf if steps else (seconds / len(factors)) - judging
             done = self._train(arm, optimizer, batches, steps or STEPS, share)
             if not steps:
                 steps = done
@@ -166,11 +180,14 @@ class Exam:
         """The first batches with standardised features; [] where they are on scale already."""
         batches = self.capture.first
         x = batches[0].args[0]
-        if x.dim() != 2 or x.shape[1] < 2 or not x.is_floating_point() or len(x) < 2:
+        if not 2 <= x.dim() <= 4 or not x.is_floating_point() or len(x) < 2:
             return []
-        rows = torch.cat([b.args[0] for b in batches if b.args[0].shape[1:] == x.shape[1:]])
-        mean, std = rows.double().mean(0), rows.double().std(0)
-        size = rows.double().square().mean(0).sqrt()
+        # Features as in the statistics: channels of an image, else the last dimension.
+        place = 1 if x.dim() == 4 else -1
+        same = [b.args[0].double().movedim(place, -1).flatten(0, -2) for b in batches
+                if b.args[0].shape[place] == x.shape[place]]  # fmt: skip
+        rows = torch.cat(same)
+        mean, std, size = rows.mean(0), rows.std(0), rows.square().mean(0).sqrt()
         moving = std > 1e-6 * size
         if not bool(moving.any()) or not bool(torch.isfinite(size).all()):
             return []
@@ -180,8 +197,8 @@ class Exam:
         result = []
         for batch in batches:
             turned = copy.copy(batch)
-            first = ((batch.args[0].double() - mean) / std).to(x.dtype)
-            turned.args = (first, *batch.args[1:])
+            first = (batch.args[0].double().movedim(place, -1) - mean) / std
+            turned.args = (first.movedim(-1, place).to(x.dtype), *batch.args[1:])
             result.append(turned)
         return result
 
@@ -204,10 +221,17 @@ class Exam:
         kind, groups = self.capture.optimizer
         arm = copy.deepcopy(model)
         named = dict(arm.named_parameters())
+        given = groups[0]  # on the CPU foreach is off unless asked for, and a third faster
+        change = {} if given.get("foreach", False) is not None or given.get("fused") else QUICK
         try:
             return arm, kind(
                 [
-                    {**g, "params": [named[n] for n in g["params"]], "lr": g["lr"] * factor}
+                    {
+                        **g,
+                        **change,
+                        "params": [named[n] for n in g["params"]],
+                        "lr": g["lr"] * factor,
+                    }
                     for g in groups
                     if g["params"]
                 ]
@@ -236,6 +260,26 @@ class Exam:
         with torch.no_grad():
             losses = [float(self.capture.loss(model, b)) for b in probes]
         return sum(losses) / len(losses)
+
+    def _halves(
+        self, model: nn.Module, rates: dict[str, Any]
+    ) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Learn from half of the rows and ask about the others, also with a wider model."""
+        if not rates:
+            return
+        factor = min(
+            (1.0, 10.0), key=lambda x: (not math.isfinite(rates[f"x{x:g}"]), rates[f"x{x:g}"])
+        )
+        held = HeldOut(self.capture, lambda m: self._arm(m, factor), self.capture.first)
+        wide = widened(model)
+        steps = held.steps(model, self._left() / (3 if wide else 1))
+        if not steps:
+            return
+        own = held.learn(model, steps)
+        yield "halves", own
+        if wide is not None and own:
+            found = held.learn(wide, steps)
+            yield "wide", {**found, "own": own["held"]} if found else {}
 
     # -- dependence -----------------------------------------------------------------------
 

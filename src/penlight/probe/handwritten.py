@@ -47,6 +47,12 @@ def recognise(graph: Walk, output: Tensor | None) -> Recognised | None:
     return None
 
 
+def averaged(graph: Walk, name: str) -> bool:
+    """Whether a recognised loss of values is their plain mean, as the library's own would be."""
+    ops = [node.op.name for node in graph.nodes[:2]]
+    return name in ("mse_loss", "l1_loss") and ops[0] == "Mean" and ops[1] in ("Pow", "Abs", "Mul")
+
+
 def _difference(graph: Walk, node: Node, output: Tensor | None) -> Recognised | None:
     inputs = [graph.nodes[i] for i in node.op.inputs]
     if output is None or not inputs or inputs[0].op.name not in ("Sub", "Rsub"):

@@ -30,7 +30,7 @@ from penlight.probe.capture import Capture
 from penlight.probe.forward import Forward, in_backward
 from penlight.probe.graph import Walk, maker
 from penlight.probe.guard import Patches
-from penlight.probe.handwritten import recognise
+from penlight.probe.handwritten import averaged, recognise
 from penlight.probe.passes import Part, Passes
 from penlight.probe.shares import Shares
 from penlight.probe.state import State, measurable, user_line
@@ -174,7 +174,10 @@ class Objectives:
         site.fact = replace(site.fact, calls=site.fact.calls + 1)
         own = sample_losses(name, x, y, {})
         if own:
-            self._training(site, name, x, y, torch.tensor(sum(own) / len(own)), {})
+            value = torch.tensor(sum(own) / len(own))
+            if averaged(graph, name):
+                self.capture.objective(name, x, y, {}, value)
+            self._training(site, name, x, y, value, {})
 
     def _site(
         self, name: str, x: Tensor, y: Tensor, given: Any, phase: str, by_hand: str = ""
