@@ -77,3 +77,11 @@ def test_a_few_steps_at_a_tenth_of_the_rate_beat_a_run_that_learnt_a_part() -> N
     assert "30 steps at a tenth of the rate" in found.evidence[0].says
     assert not list(LrTooHigh().detect(run(part, tenth=0.5)))
     assert not list(LrTooHigh().detect(run(part, tenth=0.3, own=0.4)))  # the rate is not the matter
+
+
+def test_a_run_at_chance_whose_own_rate_goes_uphill() -> None:
+    """In 30 steps a deep net gets down a little at a tenth of the rate, and up at its own."""
+    assert list(LrTooHigh().detect(run(STUCK, own=2.31, tenth=2.23)))
+    assert not list(LrTooHigh().detect(run(STUCK, own=2.29, tenth=2.23)))
+    half = [CHANCE * (0.5 + 0.5 * 0.9**i) for i in range(100)]
+    assert not list(LrTooHigh().detect(run(half, own=2.31, tenth=2.23)))

@@ -58,6 +58,11 @@ class Rates:
         return self.tenth > CLEAR and self.own < self.tenth - max(CLEAR, 0.25 * self.tenth)
 
     @property
+    def uphill(self) -> bool:
+        """A ten times smaller rate gets down, if slowly, where the script's own goes up."""
+        return self.tenth > TIE and self.own < 0
+
+    @property
     def too_low(self) -> bool:
         """The fall is in proportion to the rate: ten times it gives over three times the fall."""
         return self.tenfold > max(3 * self.own, 0.0)

@@ -9,7 +9,7 @@ from penlight.core.finding import Evidence, Finding, Prescription
 from penlight.core.pitfall import Demo, Pitfall, limit
 from penlight.core.run import Run
 from penlight.core.vocabulary import LOSS, LR, UPDATE_RATIO
-from penlight.pitfalls._curves import Progress, progress
+from penlight.pitfalls._curves import RUINED, Progress, progress
 from penlight.pitfalls._rates import Rates, rates, update_size
 
 
@@ -184,7 +184,7 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
         if curve is None or not (self._fails(curve) or self._overtaken(run, curve, compared)):
             return
         size = update_size(run, 0, FIRST)
-        evidence = list(self._evidence(compared, size))
+        evidence = list(self._evidence(curve, compared, size))
         if not evidence:
             return
         optimizer = run.optimizers[0] if run.optimizers else None
@@ -218,8 +218,11 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
         whole = run.objective is not None and run.objective.reduction == "mean"
         return whole and compared.overtakes(compared.tenth, curve)
 
-    def _evidence(self, compared: Rates | None, size: float | None) -> Iterator[Evidence]:
-        if compared is not None and compared.too_high:
+    def _evidence(
+        self, curve: Progress, compared: Rates | None, size: float | None
+    ) -> Iterator[Evidence]:
+        ruined = curve.learnt is not None and curve.learnt < RUINED
+        if compared is not None and (compared.too_high or (ruined and compared.uphill)):
             own = "blew up" if compared.own < -1e3 else f"changed the loss by {-compared.own:+.0%}"
             yield Evidence(
                 "rates",
