@@ -74,3 +74,10 @@ def test_words():
 
 def test_an_old_pass_says_nothing():
     assert not said((970, 30), (1000, 0), (970, 0), step=10)
+
+
+def test_a_rare_class_that_is_hardly_ever_named():
+    (found,) = said((940, 60), (995, 5), (938, 3))
+    assert "57 of 60 others are missed" in found.says
+    assert not said((940, 60), (975, 25), (938, 20))  # one in three is found
+    assert not said((985, 15), (999, 1), (985, 1))  # too few to tell

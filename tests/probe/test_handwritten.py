@@ -9,7 +9,7 @@ from torch import Tensor, nn  # noqa: E402  # after the check that torch is ther
 from torch.nn import functional as F  # noqa: E402
 
 from penlight.probe.graph import walk  # noqa: E402
-from penlight.probe.handwritten import Recognised, recognise  # noqa: E402
+from penlight.probe.handwritten import Recognised, library_form, recognise  # noqa: E402
 
 
 def read(loss: Tensor, output: Tensor) -> Recognised | None:
@@ -108,3 +108,46 @@ def test_other_losses_are_left_alone(output: Tensor, loss: object) -> None:
 def test_a_broadcast_difference_is_no_pair(output: Tensor) -> None:
     crossed = output[:, :1] - torch.randn(8)
     assert read((crossed**2).mean(), output[:, :1]) is None
+
+
+@pytest.mark.parametrize(
+    "pick",
+    [
+        lambda logs, y: -logs[torch.arange(8), y].mean(),
+        lambda logs, y: -logs[range(8), y].sum() / 8,
+        lambda logs, y: -logs.gather(1, y[:, None]).squeeze(1).mean(),
+    ],
+)
+@pytest.mark.parametrize("logs", [lambda o: o.log_softmax(1), lambda o: o.softmax(1).log()])
+def test_cross_entropy_that_picks_the_logarithm_at_the_label(
+    output: Tensor, pick: object, logs: object
+) -> None:
+    labels = torch.randint(3, (8,))
+    loss = pick(logs(output), labels)  # type: ignore[operator]  # lambdas of the table
+    found = read(loss, output)
+    assert found is not None
+    assert found.name == "nll_loss"
+    assert torch.equal(found.target, labels)
+
+
+def form(loss: Tensor, output: Tensor) -> str:
+    graph = walk(loss, lambda leaf: "")
+    assert graph is not None
+    found = recognise(graph, output.detach())
+    assert found is not None
+    return library_form(graph, found, output.detach())
+
+
+def test_the_library_loss_that_says_the_same_of_the_models_output(output: Tensor) -> None:
+    labels, real = torch.randint(3, (8,)), torch.randn(8, 3)
+    hot = F.one_hot(labels, 3).float()
+    shares = output.softmax(1)
+    assert form(((output - real) ** 2).mean(), output) == "mse_loss"
+    assert form(((output - real) ** 2).sum(), output) == ""
+    assert form(((output - real) ** 2).mean() + 0.1 * output.square().sum(), output) == ""
+    assert form(-output.log_softmax(1)[torch.arange(8), labels].mean(), output) == "cross_entropy"
+    assert form(-(hot * shares.log()).sum(1).mean(), shares) == "nll_of_shares"
+    yes = output[:, :1].sigmoid()
+    binary = -(hot[:, :1] * yes.log() + (1 - hot[:, :1]) * (1 - yes).log()).mean()
+    assert form(binary, yes) == "binary_cross_entropy"
+    assert form(binary, output[:, :1]) == "binary_cross_entropy_with_logits"

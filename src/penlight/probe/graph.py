@@ -57,6 +57,7 @@ class Walk:
 
     nodes: list[Node]
     truncated: bool
+    loss: Tensor  # detached
 
     def fact(self, step: int, optimizer: int) -> f.Graph:
         """The graph as a fact."""
@@ -152,7 +153,7 @@ def walk(loss: Tensor, names: Callable[[Tensor], str]) -> Walk | None:
                 leaf,
             )
         )
-    return Walk(nodes, truncated)
+    return Walk(nodes, truncated, loss.detach())
 
 
 def maker(live: Any) -> str:

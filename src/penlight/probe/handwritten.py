@@ -8,14 +8,53 @@ own of the same kind.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from penlight.probe.graph import Node, Walk, maker, saved
 
 HEAD = 24  # nodes nearest to the loss that are looked at
+TINY = 1e-7  # a usual guard against the logarithm of zero
+PASSING = ("Neg", "Mean", "Sum", "Div", "Squeeze", "View", "Reshape")
+
+
+def nll_of_shares(shares: Tensor, target: Tensor) -> Tensor:
+    """Cross-entropy of a model that ends in a softmax, as written by hand."""
+    return functional.nll_loss(shares.clamp_min(TINY).log(), target)
+
+
+# By the recognised loss: what the model's output may be, and how the prediction follows from it.
+FORMS: dict[str, tuple[tuple[str, Callable[[Tensor], Tensor]], ...]] = {
+    "mse_loss": (("mse_loss", lambda x: x),),
+    "l1_loss": (("l1_loss", lambda x: x),),
+    "nll_loss": (
+        ("cross_entropy", lambda x: x.log_softmax(1)),
+        ("nll_loss", lambda x: x),
+        ("nll_of_shares", lambda x: x.clamp_min(TINY).log()),
+    ),
+    "binary_cross_entropy": (
+        ("binary_cross_entropy", lambda x: x),
+        ("binary_cross_entropy_with_logits", torch.sigmoid),
+    ),
+}
+LIBRARY: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "nll_of_shares": nll_of_shares,
+    **{
+        name: getattr(functional, name)
+        for name in (
+            "mse_loss",
+            "l1_loss",
+            "cross_entropy",
+            "nll_loss",
+            "binary_cross_entropy",
+            "binary_cross_entropy_with_logits",
+        )
+    },
+}
 
 
 @dataclass
@@ -35,6 +74,9 @@ def recognise(graph: Walk, output: Tensor | None) -> Recognised | None:
         graph: the walked graph, from the loss backwards.
         output: the model's newest output, detached.
     """
+    picked = _picked(graph)
+    if picked is not None:
+        return picked
     for node in graph.nodes[:HEAD]:
         if node.op.name in ("Pow", "Abs", "Mul"):
             found = _difference(graph, node, output)
@@ -47,10 +89,21 @@ def recognise(graph: Walk, output: Tensor | None) -> Recognised | None:
     return None
 
 
-def averaged(graph: Walk, name: str) -> bool:
-    """Whether a recognised loss of values is their plain mean, as the library's own would be."""
-    ops = [node.op.name for node in graph.nodes[:2]]
-    return name in ("mse_loss", "l1_loss") and ops[0] == "Mean" and ops[1] in ("Pow", "Abs", "Mul")
+def library_form(graph: Walk, found: Recognised, output: Tensor | None) -> str:
+    """The library loss whose plain mean, given the model's own output, is this very loss.
+
+    "" when there is none: sums, weights and further terms give another value.
+    """
+    if output is None or output.shape != found.prediction.shape:
+        return ""
+    if found.name == "binary_cross_entropy" and not bool((found.prediction <= 1).all()):
+        return ""  # no probabilities: the library would refuse
+    target = found.target.to(output.dtype) if found.target.is_floating_point() else found.target
+    for name, read in FORMS[found.name]:
+        if torch.allclose(read(output), found.prediction, rtol=1e-3, atol=1e-3):
+            value = LIBRARY[name](output, target).to(graph.loss.dtype)
+            return name if torch.isclose(value, graph.loss, rtol=1e-4) else ""
+    return ""
 
 
 def _difference(graph: Walk, node: Node, output: Tensor | None) -> Recognised | None:
@@ -94,6 +147,28 @@ def _likelihood(graph: Walk, node: Node) -> Recognised | None:
     if not torch.allclose(weights.sum(1), torch.ones(()).to(weights), atol=1e-4):
         return None
     return Recognised("nll_loss", logs, weights.argmax(1))
+
+
+def _picked(graph: Walk) -> Recognised | None:
+    """`-log_p[range(n), y].mean()`, or the same by gather: the logarithm at each row's label."""
+    node = graph.nodes[0]
+    while node.op.name in PASSING and len(node.op.inputs) == 1:
+        node = graph.nodes[node.op.inputs[0]]
+    if node.op.name not in ("Index", "Gather") or not node.op.inputs:
+        return None
+    logs = _logs(graph.nodes[node.op.inputs[0]])
+    if logs is None or logs.dim() != 2:
+        return None
+    if node.op.name == "Gather":
+        labels = saved(node.live, "index")
+    else:
+        places: tuple[Tensor | None, ...] = getattr(node.live, "_saved_indices", None) or ()
+        labels = places[1] if len(places) == 2 else None
+    if labels is None or labels.is_floating_point() or labels.numel() != len(logs):
+        return None
+    if not bool((labels >= 0).all()):
+        return None  # counted from the end: python allows it, the library does not
+    return Recognised("nll_loss", logs, labels.reshape(-1))
 
 
 def _logs(node: Node) -> Tensor | None:

@@ -30,7 +30,7 @@ from penlight.probe.capture import Capture
 from penlight.probe.forward import Forward, in_backward
 from penlight.probe.graph import Walk, maker
 from penlight.probe.guard import Patches
-from penlight.probe.handwritten import averaged, recognise
+from penlight.probe.handwritten import LIBRARY, library_form, recognise
 from penlight.probe.passes import Part, Passes
 from penlight.probe.shares import Shares
 from penlight.probe.state import State, measurable, user_line
@@ -85,7 +85,7 @@ class Objectives:
         self.sites: dict[tuple[str, str, str], Site] = {}
         self.functions = {name: getattr(functional, name) for name in WATCHED}
         self.shares = Shares(state)
-        self.capture = Capture(state, self.functions)
+        self.capture = Capture(state, LIBRARY | self.functions)
         forward.capture = self.capture
         self.open = False  # an evaluation pass is under way
         self.named = False  # a library loss was called since the last backward pass
@@ -175,8 +175,10 @@ class Objectives:
         own = sample_losses(name, x, y, {})
         if own:
             value = torch.tensor(sum(own) / len(own))
-            if averaged(graph, name):
-                self.capture.objective(name, x, y, {}, value)
+            output = self.forward.output
+            plain = library_form(graph, found, output)
+            if plain and output is not None:
+                self.capture.objective(plain, output, y, {}, graph.loss)
             self._training(site, name, x, y, value, {})
 
     def _site(
