@@ -94,3 +94,13 @@ def test_a_step_that_has_forgotten_the_input():
     assert "rnn after 60 steps" in found.says
     assert not reading(after=1e-3)
     assert not reading(after=1e-14, kind="Linear")  # a network that died on its way
+
+
+def test_only_the_first_step_is_read():
+    def reach(first, rest):
+        return Exam(name="reach", values={"first": first, "rest": rest, "length": 12})
+
+    (found,) = said(reach(0.4, 0.0))
+    assert "first of 12 steps" in found.says
+    assert not said(reach(0.4, 0.01))
+    assert not said(reach(0.0, 0.0))  # reads nothing: that is another finding

@@ -220,3 +220,21 @@ def test_a_squared_error_by_hand_is_replayed_when_it_is_a_mean(mean: bool) -> No
         optimizer.step()
     probe.finish(0)
     assert (sink.run().exam("rates") is not None) == mean
+
+
+@pytest.mark.parametrize(("place", "reads"), [(0, False), (-1, True)])
+def test_a_recurrent_net_whose_first_step_is_read(place: int, reads: bool) -> None:
+    class Sequences(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.rnn, self.head = nn.GRU(2, 8, batch_first=True), nn.Linear(8, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.head(self.rnn(x)[0][:, place])
+
+    x = torch.randn(200, 6, 2)
+    exam = train(Sequences(), x, x[:, :3, 0].argmax(1), steps=6).exam("reach")
+    assert exam is not None
+    assert (exam.values["rest"] > 1e-6) == reads
+    assert exam.values["first"] > 1e-6
+    assert exam.values["length"] == 6

@@ -34,6 +34,7 @@ class NoInformationFromInput(Pitfall):
       scaling by a huge constant, tokens that are all unknown.
     - `forward` uses the wrong tensor, or an attention mask hides everything.
     - The last step of an RNN is read after so much padding that it has forgotten the words.
+    - The first step of an RNN is read, which has seen nothing of the rest.
 
     ## When not to worry
     Models without an input (a fixed latent that is optimised) are not meant: they have one sample.
@@ -92,6 +93,13 @@ class NoInformationFromInput(Pitfall):
             "enforce_sorted=False).",
             "A recurrent layer forgets what lies many steps of padding back.",
             "there is no recurrent layer",
+        ),
+    )
+    _last_step = (
+        Prescription(
+            "Read the last step of a recurrent layer, `out[:, -1]` with batch_first=True, or its "
+            "final state; `out[:, 0]` has seen one step.",
+            "Only the last one has seen the whole sequence.",
         ),
     )
     demo = Demo(
@@ -161,7 +169,33 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
                     first_step=0,
                 )
                 return
+        yield from self._first_step(run)
         yield from self._deaf(run)
+
+    def _first_step(self, run: Run) -> Iterator[Finding]:
+        """Whatever stands in a sequence after its first step, the output is the same."""
+        reach = run.exam("reach")
+        if reach is None:
+            return
+        first, rest = float(reach.values["first"]), float(reach.values["rest"])
+        length = int(reach.values["length"])
+        if not (rest <= self.moved < first):  # False for NaN
+            return
+        yield self.finding(
+            f"Only the first of {length} steps of each sequence is read: the output stays the "
+            "same whatever the others are.",
+            Evidence(
+                "reach",
+                f"with all steps but the first from another sample the output moved by {rest:.1e} "
+                f"of its scale, with the first alone by {first:.1e}",
+                value=rest,
+                limit=self.moved,
+            ),
+            confidence=0.95,
+            exact=True,
+            first_step=0,
+            prescriptions=self._last_step,
+        )
 
     def _deaf(self, run: Run) -> Iterator[Finding]:
         """The output does not react to the input, neither at the start nor at the end."""

@@ -13,6 +13,8 @@ Exams, by name, and their values:
     cut         parameters that no gradient reaches although the loss depends on them: loss change
                 by parameter name when it is moved by a tenth
     coupling    share of the output of other samples that moves when one sample is changed
+    reach       share of the output that moves when the first step of each sequence is another
+                sample's ("first"), and when all others are ("rest"); "length"
     causality   for next-token targets: share of earlier outputs that move when the last token does
     modes       loss on the probe batches in training and in evaluation mode
     memory      for a recurrent model: gradient of its output at each time step of the input, as a
@@ -98,6 +100,7 @@ class Exam:
     ) -> Iterator[tuple[str, dict[str, Any]]]:
         yield "cut", self._cut(begin)
         yield "coupling", self._coupling(begin)
+        yield "reach", self._reach(begin)
         yield "causality", self._causality(begin)
         if self.capture.optimizer is None:
             return
@@ -315,6 +318,28 @@ class Exam:
         own = float((after[0] - before[0]).abs().max()) / scale
         others = float((after[1:] - before[1:]).abs().max()) / scale
         return {"own": own, "others": others, "noise": noise, "samples": int(x.shape[0])}
+
+    def _reach(self, model: nn.Module) -> dict[str, Any]:
+        """Of sequences with one answer each: are the steps after the first read at all?"""
+        batch = self.capture.first[0]
+        x = batch.args[0]
+        sequence = x.dim() == (3 if x.is_floating_point() else 2)
+        if not sequence or len(x) < 3 or x.shape[1] < 4:
+            return {}
+        model.eval()
+        before = self._output(model, batch.args)
+        other, moved = x.roll(1, 0), {}
+        for name, steps in (("first", slice(0, 1)), ("rest", slice(1, None))):
+            changed = x.clone()
+            changed[:, steps] = other[:, steps]
+            after = self._output(model, (changed, *batch.args[1:]))
+            if before is None or after is None or before.dim() > 2 or len(before) != len(x):
+                break
+            if after.shape != before.shape or bool((changed == x).flatten(1).all(1).any()):
+                break
+            moved[name] = float((after - before).abs().max() / (before.abs().max() + 1e-30))
+        self.capture.train(model)
+        return {**moved, "length": int(x.shape[1])} if "rest" in moved else {}
 
     def _cut(self, model: nn.Module) -> dict[str, Any]:
         """Move parameters that no gradient reaches: does the loss feel it all the same?"""
