@@ -91,6 +91,8 @@ def test_a_few_steps_at_ten_times_the_rate_beat_the_whole_run() -> None:
         LrTooLow().detect(run(bent, tenfold=1.0, travel=0.5, size=1e-3))
     )  # hardly ahead
     assert not list(LrTooLow().detect(run(bent[:50], tenfold=0.8, travel=0.5)))  # a short run
+    above = [x + 9 for x in bent]  # raw inputs: every rate gets further
+    assert not list(LrTooLow().detect(run(above, tenfold=0.8, travel=0.5, size=1e-3)))
 
 
 def test_bare_tensors_count_although_their_start_is_unknown() -> None:

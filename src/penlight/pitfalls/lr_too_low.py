@@ -255,8 +255,8 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
 
     def _overtaken(self, run: Run, curve: Progress, compared: Rates) -> bool:
         """Whether a few steps at ten or a hundred times the rate got further than the whole run."""
-        if run.objective is None or run.objective.reduction != "mean":
-            return False
+        if curve.worse or run.objective is None or run.objective.reduction != "mean":
+            return False  # a loss far above that of guessing has other reasons
         further = max(compared.tenfold, compared.hundredfold)
         return compared.tenfold > compared.own and compared.overtakes(further, curve)
 
