@@ -39,7 +39,7 @@ def test_convicts_growth_backward() -> None:
     assert found.severity == "critical"
     assert found.where == "0"
     assert found.first_step == 0
-    assert "2.2e+03-fold" in found.says
+    assert "2,200-fold" in found.says
     assert "factor of 3 at each of 8 layers" in found.says
     assert "at step 3 the loss is no number" in found.says
 
