@@ -67,7 +67,9 @@ class Judged(Diagnosis):
     run: Run
 
     def __str__(self) -> str:
-        return told(self, self.run)
+        from penlight.report.terminal import as_text
+
+        return as_text(self, self.run)
 
     def _repr_pretty_(self, printer: Any, _: bool) -> None:
         printer.text(str(self))
@@ -306,17 +308,6 @@ def fix(
             stack.callback(progress.stop)
         found, cured = notebook.fix(given, epochs, budget, minutes, listener)
         return Cure(found, cured or given)
-
-
-def told(diagnosis: Diagnosis, run: Run, width: int = 80) -> str:
-    """The diagnosis as the terminal would show it, without colour."""
-    from rich.console import Console
-
-    from penlight.report.terminal import print_diagnosis
-
-    text = io.StringIO()
-    print_diagnosis(diagnosis, run, Console(file=text, width=width, no_color=True))
-    return text.getvalue()
 
 
 def diagnosis_of(run: Run | str | Path) -> Judged:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import keyword
 import sys
 import tempfile
 import traceback
@@ -20,6 +21,7 @@ VERBS = {
     "undo": "Take back what fix --apply has written.",
     "check": "Run a script up to its first optimiser steps and examine those.",
     "diagnose": "Diagnose a stored run anew; needs no torch.",
+    "import": "Diagnose a history kept by TensorBoard, W&B or in a CSV file.",
     "report": "Write a stored run as one HTML page; needs no torch.",
     "live": "Show the runs of a folder in the browser, also while they train.",
     "runs": "List the stored runs.",
@@ -42,7 +44,8 @@ class Verbs(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in VERBS:
             return None
-        module = importlib.import_module(f"penlight.cli.{cmd_name}")
+        room = cmd_name + "_" * keyword.iskeyword(cmd_name)
+        module = importlib.import_module(f"penlight.cli.{room}")
         command: click.Command = module.command
         return command
 

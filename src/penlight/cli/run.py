@@ -55,6 +55,11 @@ if TYPE_CHECKING:
     help="Keep a few of the rows that a finding speaks of (NaN in the data, leaked samples) in the "
     "run's folder, to show them in the report. Data are never kept otherwise.",
 )  # fmt: skip
+@click.option(
+    "--track", is_flag=True,
+    help="Also write light, update ratios and findings to the trackers that the script opens: "
+    "TensorBoard, W&B, MLflow, Trackio.",
+)  # fmt: skip
 @click.option("--quiet", is_flag=True, help="Print nothing; the run folder and --json tell it.")
 @click.pass_context
 def command(
@@ -70,6 +75,7 @@ def command(
     guard: Literal["skip", "stop"] | None,
     guard_memory: float,
     samples: bool,
+    track: bool,
     quiet: bool,
 ) -> None:
     """Watch a training script, then say what is wrong and why.
@@ -87,6 +93,8 @@ def command(
             ctx.fail("--guard protects one script, so name it (or -m module), not a command.")
         if samples:
             ctx.fail("--samples looks into one script, so name it (or -m module), not a command.")
+        if track:
+            ctx.fail("--track follows one script, so name it (or -m module), not a command.")
         ctx.exit(_command(words_of(ctx)[1], report, root, name, budget))
     target, args = target_of(ctx)
     using = _using(target, args, wanted, root) if wanted else None
@@ -99,9 +107,16 @@ def command(
         starters.append(Guard(guard, guard_memory).start)
     if samples:
         starters.append(lambda probe: probe.keep_samples())
+    enders = []
+    if track and ranks.place().speaks:
+        from penlight.integrations.tracking import Tracking
+
+        tracking = Tracking()
+        starters.append(tracking.start)
+        enders.append(tracking.finish)
     folder, outcome = watch(
         target, args, report, root=root, name=name, budget=budget,
-        texts=using.texts if using is not None else None, starters=starters,
+        texts=using.texts if using is not None else None, starters=starters, enders=enders,
     )  # fmt: skip
     ctx.exit(report.tell(folder, outcome))
 

@@ -109,11 +109,12 @@ def watch(
     stop_after: int | None = None,
     texts: Mapping[str, str] | None = None,
     starters: Sequence[Callable[[Probe], None]] = (),
+    enders: Sequence[Callable[[], None]] = (),
 ) -> tuple[Path, Outcome]:
     """Run a script under the probe; where it was recorded, and how it ended.
 
     `texts` take the place of files, see `run_script`; `starters` are called with the probe once
-    it watches.
+    it watches, `enders` when the script is over and its atexit handlers are not.
 
     Raises:
         PenlightError: it cannot be run.
@@ -137,6 +138,11 @@ def watch(
         if speaks:
             progress.start(probe)
 
+    def over() -> None:
+        progress.stop()
+        for end in enders:
+            end()
+
     def terminated(outcome: Outcome) -> None:
         progress.stop()
         report.tell(sink.path.parent, outcome)
@@ -150,7 +156,7 @@ def watch(
             budget=budget,
             stop_after=stop_after,
             on_start=begun,
-            on_end=progress.stop,
+            on_end=over,
             # Among ranks a slow death would hold up the launcher, which kills them one by one.
             on_terminate=terminated if here.world == 1 else None,
             leaving=True,

@@ -32,7 +32,7 @@ class Header(Fact):
     script: str = ""
     argv: tuple[str, ...] = ()
     started: float = 0.0
-    mode: str = "run"  # run, watch, check
+    mode: str = "run"  # run, watch, check, import
     torch: str = ""
     python: str = ""
     device: str = "cpu"

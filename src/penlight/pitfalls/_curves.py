@@ -87,7 +87,7 @@ def progress(run: Run, objective: Objective | None = None) -> Progress | None:
     window = min(len(values), max(5, int(len(values) * END)))
     sums = np.concatenate([[0.0], np.cumsum(values)])
     means = (sums[window:] - sums[:-window]) / window
-    slope, slope_error = _fall(values[-max(5, len(values) // 3) :])
+    slope, slope_error = fall(values[-max(5, len(values) // 3) :])
     chance = chance_loss(run, objective)
     end = float(means[-1]) if broken is None else math.inf
     return Progress(
@@ -276,7 +276,7 @@ def _most(*shares: float | None) -> float | None:
     return max((s for s in shares if s is not None), default=None)
 
 
-def _fall(values: np.ndarray) -> tuple[float, float]:
+def fall(values: np.ndarray) -> tuple[float, float]:
     """Fall of a straight line through the values from first to last, and its standard error."""
     if len(values) < 3:
         return 0.0, 0.0

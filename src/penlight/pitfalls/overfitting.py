@@ -12,7 +12,7 @@ from penlight.core.finding import Evidence, Finding, Prescription
 from penlight.core.pitfall import Demo, Pitfall, limit
 from penlight.core.run import Run
 from penlight.core.vocabulary import LOSS, OBJECTIVE_LOSS
-from penlight.pitfalls._curves import chance_loss, loss_curve
+from penlight.pitfalls._curves import SIGMAS, chance_loss, fall, loss_curve
 from penlight.pitfalls._evaluations import held_out_passes
 
 
@@ -87,6 +87,14 @@ class Overfitting(Pitfall):
         0.25,
         why="of the loss of a guess that knows nothing: a quarter of all there is to know was lost "
         "again; over-confidence of healthy long runs stayed under 0.1",
+    )
+    passes: float = limit(
+        8, why="evaluations of a history without samples to pair: fewer make no trend"
+    )
+    unpaired: float = limit(
+        0.25,
+        why="share of the best validation loss, where there are no samples to pair: twice the "
+        "widest wobble of the healthy runs (benchmarks/healthy: mlp_cls 12%)",
     )
     points: float = limit(
         0.05,
@@ -190,7 +198,10 @@ print("RESULT " + json.dumps({"metric": "validation loss", "value": val_loss}))
     def detect(self, run: Run) -> Iterator[Finding]:
         for passes in held_out_passes(run):
             told = any(p.loss is not None for p in passes)
-            finding = self._judge(run, passes) if told else self._by_accuracy(run, passes)
+            if not passes[0].samples:
+                finding = self._by_curve(run, passes)
+            else:
+                finding = self._judge(run, passes) if told else self._by_accuracy(run, passes)
             if finding is not None:
                 yield finding
 
@@ -276,6 +287,40 @@ print("RESULT " + json.dumps({"metric": "validation loss", "value": val_loss}))
             *evidence,
             severity="warning" if costly else "note",
             confidence=0.9 if costly else 0.6,
+            where=last.objective,
+            first_step=best.step,
+        )
+
+    def _by_curve(self, run: Run, passes: list[Predictions]) -> Finding | None:
+        """The same from a curve alone, as histories of other tools hold it: nothing to pair."""
+        losses = [(p.loss, p) for p in passes if p.loss is not None and math.isfinite(p.loss)]
+        if len(losses) < self.passes:
+            return None
+        lowest, best = min(losses, key=lambda pair: pair[0])
+        since = np.array([value for value, p in losses if p.step >= best.step])
+        last, end = losses[-1][1], float(np.mean(since[-3:]))
+        if lowest <= 0 or float(since[-3:].min()) < (1 + self.unpaired) * lowest:
+            return None
+        slope, error = fall(since)
+        before, after = self._training_losses(run, best.step)
+        if -slope < SIGMAS * error or not after < before:
+            return None
+        chance = chance_loss(run) or losses[0][0]
+        lost = (end - lowest) / chance
+        return self.finding(
+            f"Since step {best.step} the validation loss has risen from {lowest:.3g} to {end:.3g} "
+            f"while the training loss fell from {before:.3g} to {after:.3g}.",
+            Evidence(
+                "predictions",
+                f"{len(since) - 1} passes after the best one, the last three at least "
+                f"{self.unpaired:.0%} above it",
+                where=last.objective,
+                steps=(best.step, last.step),
+                value=float(since[-3:].min()) / lowest - 1,
+                limit=self.unpaired,
+            ),
+            severity="warning" if lost > self.costly else "note",
+            confidence=0.8 if lost > self.costly else 0.5,
             where=last.objective,
             first_step=best.step,
         )

@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import perf_counter, thread_time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import penlight
 from penlight.core import facts as f
@@ -40,6 +40,9 @@ class Pulse:
 class Probe:
     """Watches the training that happens in this process between `start` and `finish`.
 
+    `Probe.current` is the one that watches now: who comes second listens to it instead, as two
+    would count each other's work.
+
     Args:
         sink: where events and points go (`penlight.store`).
         script: path or module name, for the record.
@@ -50,6 +53,8 @@ class Probe:
         optimizers: the only optimisers to watch; all that step when empty.
         stop_after: raise `Enough` after this many optimiser steps (check mode).
     """
+
+    current: ClassVar[Probe | None] = None
 
     def __init__(
         self,
@@ -73,6 +78,7 @@ class Probe:
         self.models = models
         self.optimizers = optimizers
         self.on_alert = on_alert
+        self.on_step: Callable[[], None] | None = None  # called after each optimiser step
         self.parts: Parts | None = None
         self._started = perf_counter()
         self._patches = Patches()
@@ -85,6 +91,7 @@ class Probe:
     def start(self) -> None:
         """Begin watching. Does nothing but keep a record when torch is not installed."""
         start = perf_counter()
+        Probe.current = self
         try:
             import torch
         except ImportError:
@@ -111,6 +118,11 @@ class Probe:
         if self.parts is not None:
             self.parts.keep_samples()
 
+    def catch_up(self) -> None:
+        """Write what has been measured and not yet written."""
+        if self.parts is not None:
+            self.parts.state.readout.poll(force=True)
+
     def finish(self, script_exit: int | None = 0, error: str = "") -> None:
         """Stop watching, take all hooks off, write the end. Safe to call twice.
 
@@ -121,6 +133,8 @@ class Probe:
         if self._finished or self._ledger.forked:
             return
         self._finished = True
+        if Probe.current is self:
+            Probe.current = None
         begin, worked = perf_counter(), thread_time()
         steps, seconds = 0, 0.0
         if self.parts is not None:
@@ -189,6 +203,12 @@ class Probe:
         if parts.nonfinites.found and not self._alerted:
             self._alerted = True
             self.alert(f"step {parts.state.step}: a NaN or infinity appeared")
+        if self.on_step is not None:
+            try:
+                self.on_step()
+            except Exception as error:  # who follows the steps must not end the training
+                self.on_step = None
+                self._ledger.fail("step callback", error)
         if self.stop_after is not None and parts.state.step >= self.stop_after:
             raise Enough
 

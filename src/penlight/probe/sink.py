@@ -32,6 +32,16 @@ class Careful:
     def __init__(self, inner: Sink, on_fault: Callable[[Exception], None]) -> None:
         self._inner: Sink | None = inner
         self._on_fault = on_fault
+        self._listeners: list[Sink] = []
+
+    def listen(self, listener: Sink) -> None:
+        """Let one more sink have all that comes from now on."""
+        self._listeners.append(listener)
+
+    def ignore(self, listener: Sink) -> None:
+        """End what `listen` began."""
+        if listener in self._listeners:
+            self._listeners.remove(listener)
 
     def event(self, event: dict[str, Any]) -> None:
         """Keep one JSON event."""
@@ -50,6 +60,11 @@ class Careful:
         self._try("close")
 
     def _try(self, method: str, *args: Any) -> None:
+        for listener in tuple(self._listeners):
+            try:
+                getattr(listener, method)(*args)
+            except Exception:  # who listens must not cost the record anything
+                self.ignore(listener)
         if self._inner is None:
             return
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import shlex
 from collections.abc import Sequence
 
@@ -58,6 +59,14 @@ def print_causes(
         number = f"{place}. " if len(causes) > 1 else ""
         explained = symptoms.get(finding.pitfall, [])
         _cause(sheet, finding, run, number, explained, place <= FULL, pictures)
+
+
+def as_text(diagnosis: Diagnosis, run: Run, *, folder: str = "", width: int = 80) -> str:
+    """The same report without colour, `width` characters wide."""
+    text = io.StringIO()
+    console = Console(file=text, width=width, no_color=True)
+    print_diagnosis(diagnosis, run, console, folder=folder)
+    return text.getvalue()
 
 
 # -- the parts ------------------------------------------------------------------------------
@@ -143,6 +152,12 @@ def _details(sheet: Sheet, finding: Finding, pictures: bool) -> None:
 
 def _healthy(sheet: Sheet, diagnosis: Diagnosis, run: Run) -> None:
     crashed = run.end is not None and run.end.error
+    if run.header.mode == "import":
+        sheet.write(("The curves of this history show nothing wrong.", "bold"))
+        most = "most pitfalls show only while the training runs: penlight run SCRIPT"
+        sheet.labelled("Checked", f"what curves alone can tell; {most}.")
+        sheet.blank()
+        return
     sheet.write(
         ("Penlight found nothing wrong with this training.", "" if crashed else "bold green")
     )
@@ -188,7 +203,9 @@ def _footnotes(sheet: Sheet, diagnosis: Diagnosis) -> None:
 
 def _closing(sheet: Sheet, diagnosis: Diagnosis, run: Run, folder: str) -> None:
     end = run.end
-    if end is None:
+    if run.header.mode == "import":
+        said = "This is a history that another tool has kept."
+    elif end is None:
         said = "The run has no end on record, so what watching cost is not known."
     else:
         said = f"Watching cost {w.duration(end.cost)}"

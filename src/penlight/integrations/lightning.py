@@ -1,0 +1,106 @@
+"""Penlight in Lightning, under both of its names.
+
+trainer = Trainer(callbacks=[PenlightCallback()])
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import logging
+import sys
+from pathlib import Path
+from typing import Any
+
+from penlight.core.finding import Diagnosis
+from penlight.errors import MissingPackageError
+from penlight.integrations.session import Session, summary
+from penlight.integrations.trackers import Tracker, Trackers, tracker
+
+PACKAGES = ("lightning.pytorch", "pytorch_lightning")  # the same classes twice, not exchangeable
+
+
+def _bases() -> tuple[Any, ...]:
+    """`Callback` of the package that the script uses; of both while it has imported neither."""
+    loaded = [name for name in PACKAGES if name in sys.modules]
+    there = [x for x in PACKAGES if importlib.util.find_spec(x.partition(".")[0]) is not None]
+    if not there:
+        raise MissingPackageError("Lightning", "lightning")
+    return tuple(importlib.import_module(name).Callback for name in loaded or there)
+
+
+class PenlightCallback(*_bases()):  # type: ignore[misc]
+    """Watches `Trainer.fit` and says at its end what is wrong and why.
+
+    Light and update ratios go to the trainer's loggers as often as other metrics do, the findings
+    go there at the end and to Lightning's own log. On several devices each rank watches itself,
+    and the first one speaks.
+
+    Args:
+        budget: share of the training's time that watching may take, beyond one second.
+        folder: where to keep the run for `penlight report`, e.g. ".penlight"; None: nowhere.
+    """
+
+    def __init__(self, budget: float = 0.01, folder: str | Path | None = None) -> None:
+        super().__init__()
+        self._session = Session(budget, folder)
+
+    @property
+    def diagnosis(self) -> Diagnosis | None:
+        """Of the fit so far, or of the last one; None before the first."""
+        return self._session.diagnosis
+
+    def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
+        if stage == "fit":
+            self._session.start(type(pl_module).__name__)
+
+    def on_train_batch_end(
+        self,
+        trainer: Any,
+        pl_module: Any,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        if trainer.loggers and trainer.global_step % trainer.log_every_n_steps == 0:
+            values = self._session.metrics()
+            for each in trainer.loggers if values else ():
+                each.log_metrics(values, step=trainer.global_step)
+
+    def on_fit_end(self, trainer: Any, pl_module: Any) -> None:
+        self._finish(trainer)
+
+    def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
+        self._finish(trainer, exception)
+
+    def _finish(self, trainer: Any, error: BaseException | None = None) -> None:
+        seen = self._session.finish(error)
+        if seen is None or not trainer.is_global_zero:
+            return
+        run, diagnosis = seen
+        Trackers(lambda: _trackers(trainer)).verdict(diagnosis, run, trainer.global_step)
+        if text := self._session.report():
+            package = type(trainer).__module__.removesuffix(".trainer.trainer")
+            level = logging.WARNING if diagnosis.alarms else logging.INFO
+            logging.getLogger(package).log(level, "\n%s", text)
+
+
+class _Metrics(Tracker):
+    """A logger of Lightning's that we know nothing about but that it takes numbers."""
+
+    def __init__(self, logger: Any) -> None:
+        self.logger = logger
+
+    def scalars(self, values: Any, step: int) -> None:
+        self.logger.log_metrics(dict(values), step=step)
+
+    def verdict(self, diagnosis: Diagnosis, run: Any, step: int) -> None:
+        self.scalars(summary(diagnosis), step)
+        self.logger.save()
+
+
+def _trackers(trainer: Any) -> list[Tracker]:
+    return [
+        tracker(each.experiment, getattr(each, "run_id", None)) or _Metrics(each)
+        for each in trainer.loggers
+    ]
