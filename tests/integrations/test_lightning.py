@@ -143,13 +143,3 @@ def test_the_example_finds_the_same_by_itself_and_under_penlight_run(
     watched = process.penlight("run", "plain.py")
     assert watched.stderr.count("double-softmax (critical") == 1
     assert watched.stdout == alone.stdout
-
-
-def test_a_missing_package_is_one_sentence(process: Any) -> None:
-    code = (
-        "import importlib.util as u; u.find_spec = lambda *_: None\n"
-        "try:\n    import penlight.integrations.lightning\n"
-        "except ImportError as error:\n    print(error)\n"
-    )
-    done = process.python("-c", code)
-    assert done.stdout == "Lightning is not installed: pip install 'penlight[lightning]'\n"
