@@ -61,6 +61,22 @@ def test_is_silent_on_a_sound_model_and_changes_nothing(task: Any) -> None:
     assert {k: v for k, v in watched.items() if not k.startswith("penlight")} == bare
 
 
+def test_the_validation_that_keras_reports_shows_overfitting(task: Any) -> None:
+    keras.utils.set_random_seed(0)
+    layers = [keras.Input((2,)), keras.layers.Dense(256, "relu"), keras.layers.Dense(256, "relu")]
+    model = keras.Sequential([*layers, keras.layers.Dense(3)])
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.Adam(0.01), loss)
+    random = np.random.default_rng(0)
+    (x, _), labels = task.points(0, 160), random.integers(3, size=160)
+    callback = PenlightCallback()
+    model.fit(
+        x.numpy()[:80], labels[:80], 20, 50, verbose=0, callbacks=[callback],
+        validation_data=(x.numpy()[80:], labels[80:]),
+    )  # fmt: skip
+    assert "overfitting" in task.alarms(callback.diagnosis)
+
+
 def test_the_example_finds_the_same_by_itself_and_under_penlight_run(
     task: Any, process: Any
 ) -> None:

@@ -34,7 +34,6 @@ class PenlightHandler:
 
     def __init__(self, budget: float = 0.01, folder: str | Path | None = None) -> None:
         self._session = Session(budget, folder)
-        self._trackers = Trackers()
 
     @property
     def diagnosis(self) -> Diagnosis | None:
@@ -60,7 +59,7 @@ class PenlightHandler:
             return
         run, diagnosis = seen
         trainer.state.metrics.update(summary(diagnosis))
-        self._trackers.verdict(diagnosis, run, trainer.state.iteration)
+        Trackers().verdict(diagnosis, run, trainer.state.iteration)
         if text := self._session.report():
             level = logging.WARNING if diagnosis.alarms else logging.INFO
             trainer.logger.log(level, "\n%s", text)

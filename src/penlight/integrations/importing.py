@@ -16,11 +16,11 @@ from penlight.core import facts as f
 from penlight.core.vocabulary import GRAD_NORM, LOSS, LR
 from penlight.errors import PenlightError
 from penlight.integrations.histories import History
+from penlight.integrations.session import HELD_OUT, words
 from penlight.report.words import count
 from penlight.store.schema import segment_name
 from penlight.store.writer import Writer
 
-HELD_OUT = {"val", "valid", "validation", "eval", "evaluation", "test", "dev"}
 TRAINING = {"train", "training", "loss", "step", "batch", "epoch", "total", "iter"}
 GRADIENT = re.compile(r"(?i).*?grad(?:ient)?s?[\d._/ ]*norm(?:_total)?(.*)")
 SITE = "history"
@@ -74,7 +74,7 @@ def roles(history: History, loss: str = "") -> Roles:
         raise PenlightError(f"{history.where} has no series {loss!r}; it has {_listed(names)}.")
 
     def most(fits: Callable[[set[str]], bool]) -> str:
-        fitting = [name for name in names if fits(_words(name))]
+        fitting = [name for name in names if fits(words(name))]
         return max(fitting, key=lambda name: len(history.values[name]), default="")
 
     chosen = loss or most(lambda w: "loss" in w and w <= TRAINING)
@@ -161,10 +161,6 @@ def _missing(found: Roles) -> list[tuple[str, str]]:
     if not found.gradients:
         said.append(("gradients", "no gradient norm was found in the history"))
     return said
-
-
-def _words(name: str) -> set[str]:
-    return {x for x in re.split(r"[^a-z]+", name.lower()) if x}
 
 
 def _gradient(name: str) -> str:

@@ -42,7 +42,6 @@ class PenlightCallback(keras.callbacks.Callback):
                 'os.environ["KERAS_BACKEND"] = "torch" before the first import of keras.'
             )
         self._session = Session(budget, folder)
-        self._trackers = Trackers()
 
     @property
     def diagnosis(self) -> Diagnosis | None:
@@ -54,6 +53,7 @@ class PenlightCallback(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         if logs is not None:
+            self._session.evaluated(logs)
             logs.update(self._session.lasting())
 
     def on_train_end(self, logs: Any = None) -> None:
@@ -61,6 +61,6 @@ class PenlightCallback(keras.callbacks.Callback):
         if seen is None:
             return
         run, diagnosis = seen
-        self._trackers.verdict(diagnosis, run, run.steps)
+        Trackers().verdict(diagnosis, run, run.steps)
         if text := self._session.report():
             io_utils.print_msg(text)

@@ -67,6 +67,10 @@ class PenlightCallback(*_bases()):  # type: ignore[misc]
             for each in trainer.loggers if values else ():
                 each.log_metrics(values, step=trainer.global_step)
 
+    def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
+        if not trainer.sanity_checking:
+            self._session.evaluated(trainer.callback_metrics)
+
     def on_fit_end(self, trainer: Any, pl_module: Any) -> None:
         self._finish(trainer)
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import median
-from typing import Any, ClassVar
+from typing import Any, ClassVar, SupportsFloat
 
 import numpy as np
 
+from penlight.core.facts import Predictions
 from penlight.core.finding import Diagnosis
 from penlight.core.run import Run
 from penlight.core.vocabulary import OUTPUT_GRAD, UPDATE_RATIO
@@ -21,6 +23,7 @@ from penlight.store.memory import MemorySink
 from penlight.store.schema import segment_name
 from penlight.store.writer import Writer
 
+HELD_OUT = {"val", "valid", "validation", "eval", "evaluation", "test", "dev"}
 LAYERS = 16  # layers and parameters that get a curve of their own; of more, evenly chosen ones
 
 
@@ -32,12 +35,15 @@ class Gauge(MemorySink):
         self._newest: dict[str, dict[str, tuple[int, float]]] = {}  # by signal and site
         self._order: dict[str, int] = {}
         self._last = self._told = -1  # newest step on record, and newest one told
+        self.judged = False  # the probe has seen an evaluation itself
         self.lasting: dict[str, float] = {}  # of `metrics`, the numbers that stand for all
 
     def event(self, event: Mapping[str, Any]) -> None:
         super().event(event)
         if event.get("fact") == "module":
             self._order[event["name"]] = event["order"]
+        elif event.get("fact") == "predictions":
+            self.judged |= event["phase"] == "eval" and event["samples"] > 0
 
     def points(self, signal: str, site: str, steps: Sequence[int], values: Sequence[float]) -> None:
         super().points(signal, site, steps, values)
@@ -127,6 +133,25 @@ class Session:
         self._gauge.metrics()
         return dict(self._gauge.lasting)
 
+    def evaluated(self, metrics: Mapping[str, Any]) -> None:
+        """Take the framework's word for an evaluation, unless the probe sees them itself.
+
+        Args:
+            metrics: its results by name; a held-out loss and accuracy go by their usual names.
+        """
+        if self._probe is None or self._gauge is None or self._gauge.judged:
+            return
+        numbers = {k: float(v) for k, v in metrics.items() if isinstance(v, SupportsFloat)}
+        loss, accuracy = held_out(numbers)
+        if loss:
+            seen = Predictions(
+                objective=loss,
+                step=self._probe.pulse.step,
+                loss=numbers[loss],
+                accuracy=numbers.get(accuracy),
+            )
+            self._probe.sink.event(seen.to_event())
+
     @property
     def diagnosis(self) -> Diagnosis | None:
         """Of what was seen so far; None before the start."""
@@ -172,6 +197,22 @@ class Session:
         folder = new_run_folder(Path(self.folder), name)
         self.kept = str(folder)
         return Writer(folder / segment_name(0))
+
+
+def words(name: str) -> set[str]:
+    """The words in the name of a metric."""
+    return {x for x in re.split(r"[^a-z]+", name.lower()) if x}
+
+
+def held_out(names: Iterable[str]) -> tuple[str, str]:
+    """Which of some metrics are the loss and the accuracy on held-out data; "" for none."""
+    found = ["", ""]
+    for name in names:
+        inside = words(name)
+        for place, kinds in enumerate(({"loss"}, {"acc", "accuracy"})):
+            if inside & HELD_OUT and inside & kinds and not found[place]:
+                found[place] = name
+    return found[0], found[1]
 
 
 def summary(diagnosis: Diagnosis) -> dict[str, float]:

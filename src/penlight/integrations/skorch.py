@@ -45,7 +45,6 @@ class PenlightCallback(Callback):
     def initialize(self) -> PenlightCallback:
         # skorch takes every attribute without a trailing underscore for a parameter.
         self.session_ = Session(self.budget, self.folder)
-        self.trackers_ = Trackers()
         return self
 
     @property
@@ -57,6 +56,7 @@ class PenlightCallback(Callback):
         self.session_.start(type(net.module_).__name__)
 
     def on_epoch_end(self, net: Any, **more: Any) -> None:
+        self.session_.evaluated(net.history[-1])
         for name, value in self.session_.lasting().items():
             net.history.record(name.replace("/", "_"), value)
 
@@ -65,6 +65,6 @@ class PenlightCallback(Callback):
         if seen is None:
             return
         run, diagnosis = seen
-        self.trackers_.verdict(diagnosis, run, run.steps)
+        Trackers().verdict(diagnosis, run, run.steps)
         if (text := self.session_.report()) and (net.verbose or diagnosis.alarms):
             self.sink(text)

@@ -55,6 +55,9 @@ class PenlightCallback(TrainerCallback):
             self._keep(state, values)
             self._trackers.scalars(values, state.global_step)
 
+    def on_evaluate(self, args: Any, state: Any, control: Any, **more: Any) -> None:
+        self._session.evaluated(more.get("metrics") or {})
+
     def on_train_end(self, args: Any, state: Any, control: Any, **more: Any) -> None:
         seen = self._session.finish()
         if seen is None or not state.is_world_process_zero:
