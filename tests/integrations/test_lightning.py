@@ -116,7 +116,7 @@ def test_who_watches_already_gives_the_report(task: Any, caplog: Any) -> None:
     with penlight.watch() as seen:
         fit(task, True, callback)
     assert task.alarms(callback.diagnosis) == task.alarms(seen.diagnose()) == ["double-softmax"]
-    assert caplog.text == ""
+    assert "double-softmax" not in caplog.text
 
 
 def test_the_older_package_is_served_as_well(task: Any, process: Any) -> None:

@@ -180,10 +180,9 @@ class Search:
             self._mlflow = run.info.run_id if run is not None else self._mlflow
         if mlflow is not None and self._mlflow:
             found.append(MLflow(mlflow.MlflowClient(), self._mlflow))
-        with suppress(Exception):
-            run = sys.modules["trackio"].context_vars.current_run.get()
-            if run is not None:
-                found.append(Trackio(run))
+        own = trackio_run()
+        if own is not None:
+            found.append(Trackio(own))
         return found
 
     def _boards(self) -> WeakSet[Any]:
@@ -197,6 +196,13 @@ class Search:
             self._writers.update(x for x in gc.get_objects() if issubclass(type(x), kinds))
             self._next = now + (perf_counter() - now) / SHARE
         return self._writers
+
+
+def trackio_run() -> Any:
+    """The current run of Trackio; None without one."""
+    with suppress(Exception):
+        return sys.modules["trackio"].context_vars.current_run.get()
+    return None
 
 
 def _page(diagnosis: Diagnosis, run: Run) -> str:

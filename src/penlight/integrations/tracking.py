@@ -11,7 +11,7 @@ from typing import Any
 
 from penlight.diagnosis import diagnose
 from penlight.integrations.session import Gauge
-from penlight.integrations.trackers import Search, Trackers
+from penlight.integrations.trackers import Search, Trackers, trackio_run
 from penlight.probe import Probe
 
 log = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ class Tracking:
         self._pid = os.getpid()
         self._probe: Probe | None = None
         self._next = 0.0
-        self._closing: set[int] = set()  # runs of W&B that tell us before they close
+        self._closing: set[int] = set()  # runs that tell us before they close
         self._done = False
 
     def start(self, probe: Probe) -> None:
@@ -60,13 +60,23 @@ class Tracking:
         self._next = perf_counter() + max(EVERY, (perf_counter() - now) / SHARE)
 
     def _before_closing(self) -> None:
-        """A run of W&B takes nothing more once the script has finished it."""
+        """A run of W&B or Trackio takes nothing more once the script has finished it."""
         run: Any = getattr(sys.modules.get("wandb"), "run", None)
-        if run is None or id(run) in self._closing:
-            return
-        self._closing.add(id(run))
-        stage = sys.modules["wandb.sdk.wandb_run"]
-        run._teardown_hooks.append(stage.TeardownHook(self._last_chance, stage.TeardownStage.EARLY))
+        if run is not None and id(run) not in self._closing:
+            self._closing.add(id(run))
+            stage = sys.modules["wandb.sdk.wandb_run"]
+            hook = stage.TeardownHook(self._last_chance, stage.TeardownStage.EARLY)
+            run._teardown_hooks.append(hook)
+        run = trackio_run()
+        if run is not None and id(run) not in self._closing:
+            self._closing.add(id(run))
+            finish = run.finish
+
+            def finishing() -> None:
+                self._last_chance()
+                finish()
+
+            run.finish = finishing
 
     def _last_chance(self) -> None:
         if self._probe is not None:
