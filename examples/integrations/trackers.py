@@ -37,7 +37,6 @@ if "wandb" in sys.argv:
 if "mlflow" in sys.argv:
     import mlflow
 
-    mlflow.set_tracking_uri("sqlite:///mlflow.db")
     mlflow.start_run()
 if "trackio" in sys.argv:
     import trackio
