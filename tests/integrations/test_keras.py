@@ -64,15 +64,16 @@ def test_is_silent_on_a_sound_model_and_changes_nothing(task: Any) -> None:
 
 def test_an_evaluation_that_only_keras_knows_of_shows_overfitting(task: Any) -> None:
     keras.utils.set_random_seed(0)
-    layers = [keras.Input((2,)), keras.layers.Dense(256, "relu"), keras.layers.Dense(256, "relu")]
-    model = keras.Sequential([*layers, keras.layers.Dense(1)])
+    model = keras.Sequential(
+        [keras.Input((16,)), keras.layers.Dense(256, "relu"), keras.layers.Dense(1)]
+    )
     model.compile(keras.optimizers.Adam(0.01), keras.losses.LogCosh())
-    (x, _), y = task.points(0, 160), np.random.default_rng(0).normal(size=160)
+    random = np.random.default_rng(0)
+    x, y = random.normal(size=(160, 16)), random.normal(size=160)
     callback = PenlightCallback()
     model.fit(
-        x.numpy()[:80], y[:80], 20, 50, verbose=0, callbacks=[callback],
-        validation_data=(x.numpy()[80:], y[80:]),
-    )  # fmt: skip
+        x[:80], y[:80], 20, 40, verbose=0, callbacks=[callback], validation_data=(x[80:], y[80:])
+    )
     assert task.alarms(callback.diagnosis) == ["overfitting"]
 
 
