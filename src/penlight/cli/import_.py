@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from penlight.cli import output
+
 
 @click.command("import")
 @click.argument("path", type=click.Path(path_type=Path))
@@ -37,7 +39,6 @@ def command(
     """
     from rich.console import Console
 
-    from penlight.cli.json_out import to_text
     from penlight.cli.watching import shown
     from penlight.diagnosis import diagnose
     from penlight.integrations.histories import read
@@ -53,7 +54,7 @@ def command(
     run = load(folder)
     diagnosis = diagnose(run)
     if as_json:
-        click.echo(to_text(diagnosis), nl=False)
+        output.echo_json(diagnosis)
     else:
         click.echo(f"Read from {history.kind}: {found.read}.", err=True)
         print_diagnosis(diagnosis, run, Console(), folder=shown(folder))
