@@ -121,6 +121,8 @@ class Probe:
     def catch_up(self) -> None:
         """Write what has been measured and not yet written."""
         if self.parts is not None:
+            if self.parts.training.coast.on:
+                self.parts.training.coast.end()
             self.parts.state.readout.poll(force=True)
 
     def finish(self, script_exit: int | None = 0, error: str = "") -> None:
