@@ -61,6 +61,7 @@ class LrTooHigh(Pitfall):
         "wrong-reduction",
     )
     looks_like = {
+        "loss-spike": "A spike is one event: before it the loss fell evenly at the same rate.",
         "dying-relu": (
             "ReLUs that died by themselves did so without long steps; after long ones they are a "
             "result."

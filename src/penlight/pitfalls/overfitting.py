@@ -51,6 +51,7 @@ class Overfitting(Pitfall):
     stands_alone = True
     needs = (Predictions, Targets, LOSS, OBJECTIVE_LOSS)
     caused_by = (
+        "loss-spike",
         "misaligned-labels",
         "eval-mode-forgotten",
         "causal-leak",

@@ -70,6 +70,7 @@ class UnderfittingCapacity(Pitfall):
         "cross-sample-leak",
     )
     looks_like = {
+        "moe-router-collapse": "A mixture of experts that collapsed has experts that get no token.",
         "optimizer-coupled-weight-decay": (
             "Decay that Adam divides makes the weights shrink, and balances the task's gradient."
         ),
