@@ -104,6 +104,12 @@ def test_padding_has_no_say(
             edited.after([again])
 
 
+def test_padding_that_only_the_run_shows(scene: Callable[..., Scene]) -> None:
+    script = PADDED.replace(", padding_idx={pad}", "").format(loss="criterion")
+    (edit,) = IgnoreIndex.propose(scene(script), None)  # type: ignore[arg-type]
+    assert edit == IgnoreIndex(0)
+
+
 def test_the_live_loss_leaves_padding_out() -> None:
     model, loss = nn.Linear(2, 3), nn.CrossEntropyLoss()
     training = Training(model, torch.optim.SGD(model.parameters(), lr=0.1), loss, [])

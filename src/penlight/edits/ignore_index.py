@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import libcst as cst
 
+from penlight.core.facts import Padding
 from penlight.core.finding import Finding
 from penlight.edits.edit import Edit, Refused
 from penlight.edits.losses import loss_call, twins
@@ -33,6 +34,7 @@ class IgnoreIndex(Edit):
     @classmethod
     def propose(cls, scene: Scene, finding: Finding) -> Iterator[Edit]:  # noqa: ARG003
         found = [value for _, _, value in _padding(scene)]
+        found += [int(x.value) for x in scene.run.all(Padding) if x.counted]
         yield from (cls(value) for value in dict.fromkeys(found))
 
     @property

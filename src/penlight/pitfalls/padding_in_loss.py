@@ -81,7 +81,8 @@ from torch import nn
 from torch.nn.utils.rnn import pad_sequence
 
 torch.manual_seed(int(sys.argv[1]) if len(sys.argv) > 1 else 0)
-symbols, PAD, longest = 8, 0, 40
+symbols, longest = 8, 40
+PAD = 0
 
 
 def sentence():
