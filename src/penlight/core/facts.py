@@ -6,21 +6,21 @@ that runs of other versions stay readable. Shapes are tuples of ints; steps coun
 steps of the whole run from 0.
 """
 
+# ruff: noqa: PLC0414  # the aliases tell mypy that these names are given on
+
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, TypeVar
 
-
-@dataclass(frozen=True, slots=True)
-class Fact:
-    """Base of all facts; `kind` is the name in the store."""
-
-    kind: ClassVar[str] = ""
-
-    def to_event(self) -> dict[str, Any]:
-        """Return the JSON event that `decode` reads back."""
-        return {"fact": self.kind, **asdict(self)}
+from penlight.core.fact import Fact as Fact
+from penlight.core.loop_facts import Accumulation as Accumulation
+from penlight.core.loop_facts import Loading as Loading
+from penlight.core.loop_facts import Padding as Padding
+from penlight.core.loop_facts import Reads as Reads
+from penlight.core.loop_facts import Repeated as Repeated
+from penlight.core.loop_facts import Resume as Resume
+from penlight.core.loop_facts import Schedule as Schedule
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,18 +55,6 @@ class Module(Fact):
     source: str = ""  # file:line where it was built, when known
     input_shape: tuple[int, ...] = ()
     recut_from: tuple[int, ...] = ()  # its input is the memory of a tensor of this shape, swapped
-
-
-@dataclass(frozen=True, slots=True)
-class Repeated(Fact):
-    """One layer with weights that stands in a container more than once."""
-
-    kind: ClassVar[str] = "repeated"
-    container: str = ""
-    type: str = ""  # class name of the layer
-    times: int = 0
-    root: str = ""
-    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,93 +244,6 @@ class Targets(Fact):
     distinct: int | None = None  # distinct values, None when more than 1000
     sorted_share: float | None = None  # share of batches holding one class only, multi-class data
     entropy: float | None = None  # H(y) in nats, classification only
-
-
-@dataclass(frozen=True, slots=True)
-class Padding(Fact):
-    """Targets of sequences that only fill up a batch, over the first batches.
-
-    Padded are the places at the end of a row, behind the first one, at which the target and the
-    model's input are each the same constant. `inside` counts that target before such a tail.
-    """
-
-    kind: ClassVar[str] = "padding"
-    objective: str = ""
-    value: float = 0.0  # the target that stands there
-    rows: int = 0
-    lengths: int = 0  # different lengths among these rows
-    targets: int = 0
-    padded: int = 0
-    inside: int = 0
-    counted: bool = True  # they enter the loss: not ignored, without weight or masked
-
-
-@dataclass(frozen=True, slots=True)
-class Accumulation(Fact):
-    """How the batches that make one optimiser step share in it, over the steps looked at."""
-
-    kind: ClassVar[str] = "accumulation"
-    objective: str = ""
-    steps: int = 0
-    batches: int = 0  # training losses computed at this one place behind a step, median
-    uneven: float = 0.0  # median over steps of half the sum of |1/k - share of the targets|
-    fewest: int = 0  # targets of a batch
-    most: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Schedule(Fact):
-    """One learning-rate scheduler of torch.optim.lr_scheduler; the last one written counts."""
-
-    kind: ClassVar[str] = "schedule"
-    index: int = 0
-    type: str = ""
-    source: str = ""
-    early: int = 0  # calls of step() before the optimiser's first step
-    calls: int = 0  # calls of step() ...
-    step: int = 0  # ... when this many optimiser steps were done
-    horizon: int = 0  # calls that it is made for, e.g. T_max or total_steps; 0: not said
-    built_lr: float = 0.0  # the rate that it set when it was made
-    loaded: bool = False  # its state came from a checkpoint
-
-
-@dataclass(frozen=True, slots=True)
-class Resume(Fact):
-    """A checkpoint with an optimiser's state whose weights were loaded, when training goes on."""
-
-    kind: ClassVar[str] = "resume"
-    step: int = 0
-    source: str = ""  # where it was read
-    tensors: int = 0  # that have a state of the optimiser in it
-    age: int = 0  # steps that this state remembers
-    restored: bool = False  # some optimiser got its state back
-    same: bool = False  # the optimiser that goes on has as many tensors and the same settings
-    saved_lr: float = 0.0  # the rate when it was saved
-    lr: float = 0.0  # the rate with which training goes on
-
-
-@dataclass(frozen=True, slots=True)
-class Loading(Fact):
-    """What the training waited for its DataLoader, the first ten batches left out."""
-
-    kind: ClassVar[str] = "loading"
-    batches: int = 0
-    waited: float = 0.0  # seconds spent fetching them
-    seconds: float = 0.0  # from the end of one fetch to that of the next, added up
-    median: float = 0.0  # seconds of one fetch
-    workers: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Reads(Fact):
-    """Numbers that the script reads back from a device, the first ten steps left out."""
-
-    kind: ClassVar[str] = "reads"
-    steps: int = 0
-    reads: int = 0
-    waited: float = 0.0  # seconds spent in these reads
-    seconds: float = 0.0  # in all, meanwhile
-    places: tuple[str, ...] = ()  # lines of the script, most often seen first
 
 
 @dataclass(frozen=True, slots=True)

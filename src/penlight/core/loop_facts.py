@@ -1,0 +1,110 @@
+"""Facts about the loop around a model: its data, schedules, checkpoints and waits.
+
+They are part of `penlight.core.facts`, which is where to import them from.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from penlight.core.fact import Fact
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated(Fact):
+    """One layer with weights that stands in a container more than once."""
+
+    kind: ClassVar[str] = "repeated"
+    container: str = ""
+    type: str = ""  # class name of the layer
+    times: int = 0
+    root: str = ""
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Padding(Fact):
+    """Targets of sequences that only fill up a batch, over the first batches.
+
+    Padded are the places at the end of a row, behind the first one, at which the target and the
+    model's input are each the same constant. `inside` counts that target before such a tail.
+    """
+
+    kind: ClassVar[str] = "padding"
+    objective: str = ""
+    value: float = 0.0  # the target that stands there
+    rows: int = 0
+    lengths: int = 0  # different lengths among these rows
+    targets: int = 0
+    padded: int = 0
+    inside: int = 0
+    counted: bool = True  # they enter the loss: not ignored, without weight or masked
+
+
+@dataclass(frozen=True, slots=True)
+class Accumulation(Fact):
+    """How the batches that make one optimiser step share in it, over the steps looked at."""
+
+    kind: ClassVar[str] = "accumulation"
+    objective: str = ""
+    steps: int = 0
+    batches: int = 0  # training losses computed at this one place behind a step, median
+    uneven: float = 0.0  # median over steps of half the sum of |1/k - share of the targets|
+    fewest: int = 0  # targets of a batch
+    most: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule(Fact):
+    """One learning-rate scheduler of torch.optim.lr_scheduler; the last one written counts."""
+
+    kind: ClassVar[str] = "schedule"
+    index: int = 0
+    type: str = ""
+    source: str = ""
+    early: int = 0  # calls of step() before the optimiser's first step
+    calls: int = 0  # calls of step() ...
+    step: int = 0  # ... when this many optimiser steps were done
+    horizon: int = 0  # calls that it is made for, e.g. T_max or total_steps; 0: not said
+    built_lr: float = 0.0  # the rate that it set when it was made
+    loaded: bool = False  # its state came from a checkpoint
+
+
+@dataclass(frozen=True, slots=True)
+class Resume(Fact):
+    """A checkpoint with an optimiser's state whose weights were loaded, when training goes on."""
+
+    kind: ClassVar[str] = "resume"
+    step: int = 0
+    source: str = ""  # where it was read
+    tensors: int = 0  # that have a state of the optimiser in it
+    age: int = 0  # steps that this state remembers
+    restored: bool = False  # some optimiser got its state back
+    same: bool = False  # the optimiser that goes on has as many tensors and the same settings
+    saved_lr: float = 0.0  # the rate when it was saved
+    lr: float = 0.0  # the rate with which training goes on
+
+
+@dataclass(frozen=True, slots=True)
+class Loading(Fact):
+    """What the training waited for its DataLoader, the first ten batches left out."""
+
+    kind: ClassVar[str] = "loading"
+    batches: int = 0
+    waited: float = 0.0  # seconds spent fetching them
+    seconds: float = 0.0  # from the end of one fetch to that of the next, added up
+    median: float = 0.0  # seconds of one fetch
+    workers: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Reads(Fact):
+    """Numbers that the script reads back from a device, the first ten steps left out."""
+
+    kind: ClassVar[str] = "reads"
+    steps: int = 0
+    reads: int = 0
+    waited: float = 0.0  # seconds spent in these reads
+    seconds: float = 0.0  # in all, meanwhile
+    places: tuple[str, ...] = ()  # lines of the script, most often seen first
