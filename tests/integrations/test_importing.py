@@ -59,6 +59,7 @@ class TestTable:
     def test_overfitting_shows_in_two_curves(self, tmp_path: Path, capsys: Any) -> None:
         found = imported(table(tmp_path / "log.csv", curves(overfit=True)), capsys)
         assert alarms(found) == ["overfitting"]
+        assert next((tmp_path / "runs").glob("*/diagnosis.json")).is_file()
         assert found["findings"][0]["first_step"] in range(6, 14)
 
     def test_a_sound_history_is_silent_and_tells_what_it_cannot(

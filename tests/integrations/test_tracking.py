@@ -84,3 +84,9 @@ def test_trackio(task: Any, process: Any) -> None:
     assert sum("loss" in row for row in rows) == 8
     assert any("penlight/light" in row for row in rows)
     assert [row["penlight/findings"] for row in rows if "penlight/findings" in row] == [1.0]
+
+
+def test_a_command_cannot_be_tracked_and_the_way_out_is_said(process: Any) -> None:
+    done = process.penlight("run", "--track", "--", "python", "train.py")
+    assert done.returncode == 2
+    assert "--track follows one script" in done.stderr

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from penlight.cli import output
+from penlight.cli import json_out, output
 
 
 @click.command("import")
@@ -53,6 +53,7 @@ def command(
     keep(history, found, folder, classes)
     run = load(folder)
     diagnosis = diagnose(run)
+    json_out.write(folder / "diagnosis.json", json_out.to_text(diagnosis))
     if as_json:
         output.echo_json(diagnosis)
     else:
