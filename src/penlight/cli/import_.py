@@ -53,7 +53,8 @@ def command(
     keep(history, found, folder, classes)
     run = load(folder)
     diagnosis = diagnose(run)
-    json_out.write(folder / "diagnosis.json", json_out.to_text(diagnosis))
+    if diagnosis.alarms:  # without one the list of runs is not to say healthy of a few curves
+        json_out.write(folder / "diagnosis.json", json_out.to_text(diagnosis))
     if as_json:
         output.echo_json(diagnosis)
     else:
