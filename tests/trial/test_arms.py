@@ -83,6 +83,13 @@ def test_a_loss_by_hand_is_seen(start: Start) -> None:
     assert [p.name for p in pairs(start(text)[0])] == ["mse_loss"]
 
 
+def test_weights_tell_arms_apart_whose_outputs_are_not_seen(start: Start) -> None:
+    text = train("loss = (model(x[i:i + 8]).sigmoid()[:, 0] - y[i:i + 8]).abs().pow(1.5).mean()")
+    text = text.replace("F.cross_entropy(model(x[48:]), y[48:])", "pass")
+    one, again, other = (start(t)[0] for t in (text, text, text.replace("lr=0.5", "lr=0.1")))
+    assert one.digest == again.digest != other.digest
+
+
 def test_every_write_stays_in_the_copy(start: Start) -> None:
     end = """
 from pathlib import Path

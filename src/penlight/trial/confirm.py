@@ -90,13 +90,14 @@ def _proof(
     pairs: list[Pair] = []
     values: list[tuple[Score | None, Score | None]] = []
     decision = Decision(None, 0)
-    digests = [base.digest] if base is not None else []  # of the script as it is
+    # What the script as it is did and reached, pair by pair.
+    same = [(base.digest, score(base, source))] if base is not None else []
 
     def judge(control: Arm, treated: Arm) -> None:
         own, got = (None if a.failed else score(a, source) for a in (control, treated))
         d = difference(own, got)
-        identical = bool(control.digest) and control.digest == treated.digest
-        digests.append(control.digest)
+        identical = bool(control.digest) and control.digest == treated.digest and d == 0
+        same.append((control.digest, own))
         level = 2.0 if own is None else math.log(max(own.main[1], 1e-9))
         pairs.append(Pair(d, level, level - d, identical))
         values.append((own, got))
@@ -104,7 +105,7 @@ def _proof(
     # Nothing was chosen by the first pair where there was nothing to choose from.
     if cut is None and len(search.tried) == 1:
         judge(search.control, tried.arm)
-        digests = digests[:1]
+        same = same[:1]
     first = len(pairs)
     while decision.verdict is None and len(pairs) < most:
         # As many as there are cores for: what is known after one pair needs no other.
@@ -118,7 +119,7 @@ def _proof(
             break
         for control, treated in zip(arms[::2], arms[1::2], strict=True):
             judge(control, treated)
-        fixed = len(digests) > 1 and bool(digests[0]) and len(set(digests)) == 1
+        fixed = len(same) > 1 and bool(same[0][0]) and all(x == same[0] for x in same)
         decision = decide(pairs, rule, fixed=fixed)
     if decision.verdict is None:
         decision = replace(decision, verdict="undecided")

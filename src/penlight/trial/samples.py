@@ -6,6 +6,7 @@ nobody asks for, to evaluation. Everything kept is a bounded copy.
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -32,6 +33,7 @@ PASS = 1 << 20  # numbers kept of one evaluation pass
 PASS_ROWS = 20_000
 PASSES = 64  # evaluation passes kept; beyond, every second one goes
 WIDEST = 4096  # classes; above, a row is cut to its own class and the best other one
+FEW = 16  # weights that go into the digest after a step
 DEPTH = 6  # frames that tell one evaluation from another
 
 Rows = npt.NDArray[np.float32]
@@ -123,6 +125,8 @@ class Samples:
             self._optimizers[id(optimizer)] = count
             self._evaluations()
             self.step = max(self.step, count)
+            with contextlib.suppress(Exception):  # of no use to anybody, but never in the way
+                self._weights(optimizer, count)
 
         self._undo.append(register_optimizer_step_post_hook(stepped).remove)
         self._probe, finish = probe, probe.finish
@@ -202,6 +206,16 @@ class Samples:
             self.sites[key] = Site(name, phase)
         return self.sites[key]
 
+    def _weights(self, optimizer: Any, count: int) -> None:
+        """Add a few weights to the digest, of another tensor after each step.
+
+        A loss by hand may show its outputs only once, before anything has been learnt.
+        """
+        held = [p for group in optimizer.param_groups for p in group["params"]]
+        if held and not held[count % len(held)].is_complex():
+            some = held[count % len(held)].detach().reshape(-1)[:FEW]
+            self._digest.update(some.float().cpu().numpy().tobytes())
+
     def _evaluations(self) -> None:
         """Losses that nobody differentiated before the weights moved were looked at only."""
         waiting, self._waiting = self._waiting, {}
@@ -258,7 +272,7 @@ class Samples:
                 self._digest.update(arrays[f"x|{label}"].tobytes())
         with path.open("wb") as file:
             np.savez(file, **arrays)  # type: ignore[arg-type]  # its stub has one more keyword
-        return self._digest.hexdigest() if arrays else ""
+        return self._digest.hexdigest() if arrays or self._optimizers else ""
 
 
 def _rows(

@@ -75,7 +75,7 @@ class Tried:
 
     def verdict(self, control: Arm) -> Verdict:
         """What one pair says of it, as far as it says anything."""
-        if self.arm.digest and self.arm.digest == control.digest:
+        if self.arm.digest and self.arm.digest == control.digest and not self.gain:
             return "no-effect"
         if self.gain < -GAIN and not self.shown_better:
             return "harmful"
