@@ -110,7 +110,7 @@ def session(folder: Path, *words: str) -> str:
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-rA", "--strict-markers",
          *plugin, *words],
-        cwd=folder, env=env, capture_output=True, text=True, timeout=120, check=False,
+        cwd=folder, env=env, capture_output=True, text=True, timeout=280, check=False,
     )  # fmt: skip
     return done.stdout + done.stderr
 
