@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import json
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -143,6 +144,29 @@ def test_files_are_written_only_when_asked_for(monkeypatch, apply):
     told = anyio.run(lambda: mcp.fix(None, "train.py", apply=apply))
     assert ("--apply" in asked) is apply
     assert told["applied"] is apply
+
+
+def test_signs_of_life_and_the_time_limit(monkeypatch):
+    anyio = pytest.importorskip("anyio")
+    pytest.importorskip("mcp")
+    from penlight.integrations import mcp
+
+    monkeypatch.setattr(mcp, "BEAT", 0.2)
+    beats: list[float] = []
+
+    class Context:
+        async def report_progress(self, waited: float, message: str) -> None:
+            beats.append(waited)
+
+    async def end(minutes: float | None, seconds: float) -> int:
+        command = [sys.executable, "-c", f"import time; time.sleep({seconds})"]
+        async with await anyio.open_process(command) as process:
+            await mcp._end(process, Context(), minutes)
+            return process.returncode
+
+    assert anyio.run(end, 1 / 60, 60) == -signal.SIGTERM
+    assert len(beats) >= 4
+    assert anyio.run(end, None, 0) == 0
 
 
 def test_a_script_cannot_pass_for_an_option(tmp_path):

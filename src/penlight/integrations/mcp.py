@@ -214,14 +214,15 @@ async def _recorded(
 
 async def _end(process: Process, ctx: Context, minutes: float | None) -> None:
     """Wait for a process; SIGTERM makes `penlight run` report what it has seen so far."""
+    begin = anyio.current_time()
     limit = float("inf") if minutes is None else 60 * minutes
-    waited = 0.0
     while True:
-        with anyio.move_on_after(min(BEAT, max(0.1, limit - waited))):
+        left = limit - (anyio.current_time() - begin)
+        with anyio.move_on_after(min(BEAT, left) if left > 0 else BEAT):
             await process.wait()
             return
-        waited += BEAT
-        if waited >= limit and waited - BEAT < limit:
+        waited = anyio.current_time() - begin
+        if left > 0 and waited >= limit:
             process.terminate()
         await ctx.report_progress(waited, message=f"{waited:.0f} s")
 
