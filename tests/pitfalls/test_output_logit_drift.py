@@ -14,13 +14,15 @@ TARGETS = Targets(objective=SITE, classes=(100,) * 10)
 STUCK = np.full(100, 2.3)
 
 
-def said(level, mean, losses=STUCK):
+def said(level, mean, losses=STUCK, dtype="bfloat16"):
     series = {
         LOSS: losses,
         (LOG_NORMALISER, SITE): np.broadcast_to(level, 100),
         (OUTPUT_MEAN, SITE): np.broadcast_to(mean, 100),
     }
-    return list(OutputLogitDrift().detect(fake_run(series, [objective(), TARGETS])))
+    return list(
+        OutputLogitDrift().detect(fake_run(series, [objective(input_dtype=dtype), TARGETS]))
+    )
 
 
 def test_card():
@@ -33,6 +35,11 @@ def test_far_from_zero():
     assert "+300" in found.says
     (found,) = said(np.linspace(2.3, -150.0, 100), np.linspace(0.0, -152.0, 100))
     assert "-149 from zero" in found.says
+
+
+def test_in_full_precision_it_is_a_note():
+    (found,) = said(302.0, 300.0, dtype="float32")
+    assert found.severity == "note"
 
 
 def test_looks_alike():

@@ -1,4 +1,4 @@
-"""Clipping, Adam's memory of squares, the stream, dormant units: measured as defined."""
+"""Clipping, Adam's memory of squares, the stream: measured as defined."""
 
 from __future__ import annotations
 
@@ -14,14 +14,12 @@ from penlight.core.facts import Fault, Hygiene  # noqa: E402
 from penlight.core.run import Run  # noqa: E402
 from penlight.core.vocabulary import (  # noqa: E402
     CLIP_FACTOR,
-    DORMANT_SHARE,
     EPSILON_FACTOR,
     GRAD_SURPRISE,
     LOG_NORMALISER,
     STREAM_RMS,
 )
 from penlight.probe import Probe  # noqa: E402
-from penlight.signals import activations as units  # noqa: E402
 from penlight.signals import moments as measure  # noqa: E402
 from penlight.store.memory import MemorySink  # noqa: E402
 
@@ -126,11 +124,3 @@ def test_stream_and_normaliser() -> None:
     assert 0.2 < run.series(STREAM_RMS).values[0] < 1.5
     assert len(run.series(LOG_NORMALISER)) == 12
     assert 0.5 < run.series(LOG_NORMALISER).values[0] < 2.0
-    assert 0.0 <= run.series(DORMANT_SHARE).values[-1] < 0.5
-
-
-def test_dormant_units() -> None:
-    result = torch.tensor([[1.0, 0.001, 0.0, 1.0], [1.0, 0.001, 0.0, 1.0]])
-    activity = units.activity(result)
-    assert activity.tolist() == pytest.approx([2.0, 0.002, 0.0, 2.0])
-    assert float(units.dormant_share(activity)) == 0.5

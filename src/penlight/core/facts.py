@@ -179,6 +179,7 @@ class Objective(Fact):
     source: str = ""
     input_shape: tuple[int, ...] = ()
     target_shape: tuple[int, ...] = ()
+    input_dtype: str = ""
     target_dtype: str = ""
     reduction: str = "mean"
     weighted: bool = False

@@ -152,12 +152,6 @@ DEAD_SHARE = Signal(
 DEAD_SAMPLES = Signal(
     "dead_samples", "samples", "activation", "Samples (with positions) behind a dead_share."
 )
-DORMANT_SHARE = Signal(
-    "dormant_share",
-    "share",
-    "activation",
-    "Share of ReLU units (channels) whose mean over that window is at most 2.5% of the layer's.",
-)
 SATURATED_SHARE = Signal(
     "saturated_share",
     "share",

@@ -14,6 +14,8 @@ from penlight.core.vocabulary import LOG_NORMALISER, LOSS, OUTPUT_MEAN
 from penlight.pitfalls._curves import progress
 from penlight.pitfalls._layers import LOOKS
 
+HALF = ("bfloat16", "float16")
+
 
 class OutputLogitDrift(Pitfall):
     """All logits lie far from zero, where half precision no longer tells them apart.
@@ -36,8 +38,8 @@ class OutputLogitDrift(Pitfall):
     - Long trainings at a high rate without weight decay or z-loss.
 
     ## When not to worry
-    Float32 all the way, and runs that learn. A trained model is sure of itself: a spread of the
-    logits, some above and some below, is no drift.
+    Logits in float32 (this is then a note), and runs that learn. A trained model is sure of
+    itself: a spread of the logits, some above and some below, is no drift.
 
     ## References
     - M. Wortsman et al., Small-scale proxies for large-scale Transformer training instabilities,
@@ -151,7 +153,7 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
                 value=late,
                 limit=self.far,
             ),
-            severity="warning",
+            severity="warning" if objective.input_dtype in HALF else "note",
             confidence=0.8,
             where=objective.site,
             source=objective.source,

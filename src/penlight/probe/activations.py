@@ -4,13 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from penlight.core.vocabulary import (
-    DEAD_SAMPLES,
-    DEAD_SHARE,
-    DORMANT_SHARE,
-    SATURATED_SHARE,
-    ZERO_SHARE,
-)
+from penlight.core.vocabulary import DEAD_SAMPLES, DEAD_SHARE, SATURATED_SHARE, ZERO_SHARE
 from penlight.probe.graph import Walk
 from penlight.probe.state import State
 from penlight.signals import activations as units
@@ -27,7 +21,7 @@ class Activations:
 
     def __init__(self, state: State) -> None:
         self.state = state
-        self.active: dict[str, tuple[Tensor, int]] = {}
+        self.alive: dict[str, tuple[Tensor, int]] = {}
 
     def look(self, found: Walk) -> None:
         """Measure every activation of one graph."""
@@ -49,23 +43,22 @@ class Activations:
                 state.readout.add(SATURATED_SHARE, site, state.step, share)
 
     def _dead(self, site: str, result: Tensor, convolution: bool) -> None:
-        now = units.activity(result, convolution)
+        now = units.alive(result, convolution)
         rows = result.numel() // max(now.numel(), 1)
-        before = self.active.get(site)
+        before = self.alive.get(site)
         if before is not None and before[0].shape == now.shape:
-            now, rows = now + before[0], rows + before[1]
-        self.active[site] = (now, rows)
+            now, rows = now | before[0], rows + before[1]
+        self.alive[site] = (now, rows)
         if rows >= WINDOW:
             self._dead_out(site)
 
     def _dead_out(self, site: str) -> None:
-        active, rows = self.active.pop(site)
+        alive, rows = self.alive.pop(site)
         state = self.state
-        state.readout.add(DEAD_SHARE, site, state.step, (active == 0).float().mean())
-        state.readout.add(DORMANT_SHARE, site, state.step, units.dormant_share(active))
+        state.readout.add(DEAD_SHARE, site, state.step, 1.0 - alive.float().mean())
         state.readout.add(DEAD_SAMPLES, site, state.step, float(rows))
 
     def finish(self) -> None:
         """Close the windows that hold enough samples to say something."""
-        for site in [s for s, (_, rows) in self.active.items() if rows >= FEWEST]:
+        for site in [s for s, (_, rows) in self.alive.items() if rows >= FEWEST]:
             self._dead_out(site)

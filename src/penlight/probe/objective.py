@@ -199,6 +199,7 @@ class Objectives:
                 source=source,
                 input_shape=tuple(x.shape),
                 target_shape=tuple(y.shape),
+                input_dtype=str(x.dtype).removeprefix("torch."),
                 target_dtype=str(y.dtype).removeprefix("torch."),
                 reduction=str(reduction),
                 weighted=given.get("weight") is not None or given.get("pos_weight") is not None,

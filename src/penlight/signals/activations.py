@@ -6,7 +6,6 @@ from torch import Tensor
 
 from penlight.signals.tensors import wide
 
-DORMANT = 0.025  # of the layer's mean activity (Sokar et al. 2023, arXiv 2302.12902)
 SATURATED = 0.05  # mean slope of a unit below this share of its maximum
 
 
@@ -20,14 +19,9 @@ def units(x: Tensor, channels_first: bool = False) -> Tensor:
     return x.reshape(-1, x.shape[-1]) if x.dim() > 1 else x.reshape(-1, 1)
 
 
-def activity(result: Tensor, channels_first: bool = False) -> Tensor:
-    """Per unit of a ReLU, the sum over all samples: (units,), 0 where it was never positive."""
-    return units(wide(result), channels_first).sum(0)
-
-
-def dormant_share(activity: Tensor) -> Tensor:
-    """Share of units whose sum is at most 2.5% of the mean over the layer's."""
-    return (activity <= DORMANT * activity.mean()).float().mean()
+def alive(result: Tensor, channels_first: bool = False) -> Tensor:
+    """Per unit, whether it was positive on any sample: (units,) bool."""
+    return (units(result.detach(), channels_first) > 0).any(0)
 
 
 def zero_share(result: Tensor) -> Tensor:
