@@ -137,3 +137,12 @@ def test_without_a_known_loss_function_a_flat_curve_is_no_verdict() -> None:
     assert fails(fake_run({LOSS: list(NOISE)})) == "ruined"
     assert verdict(fake_run()) == "unknown"
     assert progress(fake_run()) is None
+
+
+def test_chance_of_absolute_errors_is_known_from_an_experiment() -> None:
+    aim = objective("l1_loss", input_shape=(32, 1), target_shape=(32, 1), target_dtype="float32")
+    targets = Targets(objective=aim.site, samples=100, mean=(0.0,), std=(1.0,))
+    values = {"start": 1.0, "held": 0.5, "seen": 0.4, "guess": 0.8, "steps": 200, "rows": 100}
+    known = fake_run({LOSS: [0.8] * 50}, [aim, targets, Exam(name="halves", values=values)])
+    assert chance_loss(known) == 0.8
+    assert chance_loss(fake_run({LOSS: [0.8] * 50}, [aim, targets])) is None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from penlight.core.facts import Exam, Fact, Parameter, Targets
+from penlight.core.facts import End, Exam, Fact, Objective, Optimizer, Parameter, Targets
 from penlight.core.run import Run
 from penlight.core.vocabulary import LOSS, OBJECTIVE_LOSS, UPDATE_RATIO
 from penlight.pitfalls.lr_too_high import LrTooHigh
@@ -37,6 +37,13 @@ def run(
     if size is not None:
         series[UPDATE_RATIO, "w"] = [size] * 20
     return fake_run(series, facts, optimizer="Adam", lr=0.3)
+
+
+def with_exam(before: Run, exam: Exam) -> Run:
+    """The same run with one more experiment."""
+    facts = [x for kind in (Objective, Targets, Exam, Parameter, Optimizer, End)
+             for x in before.all(kind)]  # fmt: skip
+    return Run(before._series, [*facts, exam])
 
 
 STUCK = [CHANCE + 0.02 * np.sin(i) for i in range(100)]
@@ -85,3 +92,31 @@ def test_a_run_at_chance_whose_own_rate_goes_uphill() -> None:
     assert not list(LrTooHigh().detect(run(STUCK, own=2.29, tenth=2.23)))
     half = [CHANCE * (0.5 + 0.5 * 0.9**i) for i in range(100)]
     assert not list(LrTooHigh().detect(run(half, own=2.31, tenth=2.23)))
+
+
+def test_the_own_rate_blows_the_loss_up_in_the_replay() -> None:
+    """A tenth of it is too high as well."""
+    up = [0.6 * 1.1**i for i in range(100)]
+    assert list(LrTooHigh().detect(run(up, own=60.0, tenth=30.0)))
+    assert not list(LrTooHigh().detect(run(up, own=2.5, tenth=2.4)))
+
+
+def test_what_was_learnt_is_lost_for_good() -> None:
+    lost = [*np.linspace(CHANCE, 1.2, 50), *([1.2] * 50), *([CHANCE] * 100)]
+
+    def found(dealt: float, losses: list[float]) -> bool:
+        facts = run(losses, own=1.2, tenth=1.5)
+        exam = Exam(name="shuffled", values={"true": CHANCE, "shuffled": dealt})
+        return bool(list(LrTooHigh().detect(with_exam(facts, exam))))
+
+    assert found(CHANCE, lost)
+    assert not found(CHANCE + 0.5, lost)  # the inputs still count: another task, say
+    assert not found(CHANCE, STUCK)  # it never knew anything
+
+
+def test_uphill_at_both_ends_of_a_run_that_learnt_a_part() -> None:
+    part = [CHANCE * (0.3 + 0.7 * 0.9**i) for i in range(100)]
+    late = {"start": 0.7, "x1": 1.0, "x0.1": 0.5, "x10": 9.0, "steps": 30}
+    early = run(part, own=3.0, tenth=1.5)
+    assert not list(LrTooHigh().detect(early))
+    assert list(LrTooHigh().detect(with_exam(early, Exam(name="rates_end", values=late))))

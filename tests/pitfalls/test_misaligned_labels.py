@@ -130,6 +130,8 @@ def test_a_skilled_evaluation_clears_the_labels():
     assert not by_heart(knows)
     assert by_heart(Predictions(objective="acc", step=100, samples=500, explained=-0.2))
     assert not by_heart(Predictions(objective="acc", step=100, samples=500, explained=0.4))
+    leaked = Predictions(objective="acc", step=100, samples=500, explained=0.0, training_rows=0.6)
+    assert not by_heart(leaked)  # rows on both sides of the split: another pitfall
 
 
 def parted(*explained, end=0.7, loss="mse_loss"):

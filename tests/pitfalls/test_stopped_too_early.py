@@ -70,10 +70,10 @@ def test_one_step_after_all_batches() -> None:
 
 
 def test_a_short_noisy_run_whose_continuation_falls_as_fast() -> None:
-    noisy = [2.3 - 0.001 * i + 0.02 * (-1) ** i for i in range(46)]
-    onward = {"start": 2.26, "lr": 0.05, "x1": 2.2, "x0.1": 2.25, "x10": 1.0, "steps": 40}
+    noisy = [2.3 - 0.003 * i + 0.06 * (-1) ** i for i in range(46)]
+    onward = {"start": 2.17, "lr": 0.05, "x1": 2.0, "x0.1": 2.15, "x10": 1.0, "steps": 40}
     (found,) = StoppedTooEarly().detect(run(noisy, Exam(name="rates_end", values=onward)))
     assert "40 more steps" in found.evidence[0].says
     assert not list(StoppedTooEarly().detect(run(noisy)))  # too noisy to tell by itself
-    slow = Exam(name="rates_end", values={**onward, "x1": 2.25})
+    slow = Exam(name="rates_end", values={**onward, "x1": 2.13})
     assert not list(StoppedTooEarly().detect(run(noisy, slow)))

@@ -17,6 +17,8 @@ from penlight.core.facts import Objective, Targets
 from penlight.core.run import Run, Series
 from penlight.core.vocabulary import ACCURACY, EXPLAINED, LOSS, OBJECTIVE_LOSS
 
+# Losses whose best constant answer does not follow from mean and spread; an experiment knows it.
+ABSOLUTE = ("l1_loss", "smooth_l1_loss", "huber_loss")
 END = 0.2  # the last fifth of a run speaks for its end
 STEADY = 0.1  # spread of their ratio up to which two loss curves count as proportional
 RUINED, FINE = 0.1, 0.5  # shares learnt: below the one nothing works, from the other on it does
@@ -149,6 +151,9 @@ def chance_loss(run: Run, objective: Objective | None = None) -> float | None:
         return float(np.mean([_entropy((p, 1 - p)) for p in targets.mean])) or None
     if objective.function == "mse_loss":
         return float(np.mean(np.square(targets.std))) or None
+    tried = run.exam("halves") if objective.function in ABSOLUTE else None
+    if tried is not None and objective is run.objective and objective.reduction == "mean":
+        return float(tried.values.get("guess", 0.0)) or None
     return None
 
 

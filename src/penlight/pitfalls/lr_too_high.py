@@ -9,8 +9,11 @@ from penlight.core.finding import Evidence, Finding, Prescription
 from penlight.core.pitfall import Demo, Pitfall, limit
 from penlight.core.run import Run
 from penlight.core.vocabulary import LOSS, LR, UPDATE_RATIO
-from penlight.pitfalls._curves import RUINED, Progress, progress
-from penlight.pitfalls._rates import Rates, rates, update_size
+from penlight.pitfalls._curves import FINE, RUINED, Progress, progress
+from penlight.pitfalls._halves import halves
+from penlight.pitfalls._rates import CLEAR, Rates, rates, update_size
+
+DECAY = 1e-3  # stronger weight decay may be what takes the weights away
 
 
 class LrTooHigh(Pitfall):
@@ -114,6 +117,17 @@ class LrTooHigh(Pitfall):
         "their norm; "
         "Adam and SGD runs of the healthy zoo stay between 0.002 and 0.05",
     )
+    blown: float = limit(
+        -1.0,
+        why="fall of the loss in a few dozen replayed steps, as a share of it: below it the loss "
+        "doubled, with cleared gradients and the loss as it is, so that the rate alone is left",
+    )
+    had: float = limit(
+        0.3, why="share of what there is to learn that a run must have had before it lost it"
+    )
+    deaf: float = limit(
+        0.02, why="of the loss, by which inputs dealt to other targets may change it: its noise"
+    )
     prescriptions = (
         Prescription(
             "Divide the learning rate by ten: `lr=lr / 10`, and again if the loss still jumps.",
@@ -182,10 +196,10 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
     def detect(self, run: Run) -> Iterator[Finding]:
         """Fires on a failing run whose steps are huge or that a smaller rate would save."""
         curve, compared = progress(run), rates(run)
-        if curve is None or not (self._fails(curve) or self._overtaken(run, curve, compared)):
+        if curve is None or not (self._fails(curve) or self._hampered(run, curve, compared)):
             return
         size = update_size(run, 0, FIRST)
-        evidence = list(self._evidence(curve, compared, size))
+        evidence = [*self._evidence(run, curve, compared, size), *self._forgotten(run, curve)]
         if not evidence:
             return
         optimizer = run.optimizers[0] if run.optimizers else None
@@ -212,18 +226,44 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             return True
         return curve.learnt is not None and curve.learnt < self.learnt
 
-    def _overtaken(self, run: Run, curve: Progress, compared: Rates | None) -> bool:
-        """Whether a few steps at a tenth of the rate got further than the whole run."""
+    def _hampered(self, run: Run, curve: Progress, compared: Rates | None) -> bool:
+        """Whether a run that learnt a part would have learnt more at a tenth of the rate.
+
+        A few steps of it got further than the whole run; or the script's own rate goes up where
+        a tenth goes down, from the first state and from the last one alike.
+        """
         if compared is None or curve.learnt is None or curve.learnt >= self.fine:
             return False
         whole = run.objective is not None and run.objective.reduction == "mean"
-        return whole and compared.overtakes(compared.tenth, curve)
+        if whole and compared.overtakes(compared.tenth, curve):
+            return True
+        late = rates(run, "rates_end")
+        return late is not None and all(r.uphill and r.tenth > CLEAR for r in (compared, late))
+
+    def _forgotten(self, run: Run, curve: Progress) -> Iterator[Evidence]:
+        """A network that had learnt a good part and gives one answer to everything in the end."""
+        dealt, chance = run.exam("shuffled"), curve.chance
+        if dealt is None or chance is None or any(o.weight_decay > DECAY for o in run.optimizers):
+            return
+        true, other = float(dealt.values["true"]), float(dealt.values["shuffled"])
+        deaf = abs(other - true) <= self.deaf * abs(true)
+        if deaf and curve.best < (1 - self.had) * chance and curve.end > (1 - self.deaf) * chance:
+            yield Evidence(
+                "shuffled",
+                f"the loss had come down to {curve.best:.3g}; in the end it stands at "
+                f"{curve.end:.3g}, where guessing stands, and no input makes a difference any more",
+                value=curve.end,
+                limit=chance,
+            )
 
     def _evidence(
-        self, curve: Progress, compared: Rates | None, size: float | None
+        self, run: Run, curve: Progress, compared: Rates | None, size: float | None
     ) -> Iterator[Evidence]:
         ruined = curve.learnt is not None and curve.learnt < RUINED
-        if compared is not None and (compared.too_high or (ruined and compared.uphill)):
+        wide = halves(run, "wide")  # one unit that died is no matter of the rate
+        uphill = compared is not None and compared.uphill and (wide is None or wide.known < FINE)
+        blown = compared is not None and compared.own < self.blown and curve.diverged
+        if compared is not None and (compared.too_high or (ruined and uphill) or blown):
             own = "blew up" if compared.own < -1e3 else f"changed the loss by {-compared.own:+.0%}"
             yield Evidence(
                 "rates",

@@ -11,7 +11,7 @@ from penlight.core.finding import Evidence, Finding, Prescription
 from penlight.core.pitfall import Demo, Pitfall, limit
 from penlight.core.run import Run
 from penlight.core.vocabulary import LOSS, LR, TRAVEL, UPDATE_RATIO
-from penlight.pitfalls._curves import Progress, progress
+from penlight.pitfalls._curves import WORSE, Progress, progress
 from penlight.pitfalls._rates import Rates, rates, update_size
 
 
@@ -255,8 +255,10 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
 
     def _overtaken(self, run: Run, curve: Progress, compared: Rates) -> bool:
         """Whether a few steps at ten or a hundred times the rate got further than the whole run."""
-        if curve.worse or run.objective is None or run.objective.reduction != "mean":
-            return False  # a loss far above that of guessing has other reasons
+        if run.objective is None or run.objective.reduction != "mean":
+            return False
+        if curve.chance is None or curve.end > (1 + WORSE) * curve.chance:
+            return False  # a loss above that of guessing has other reasons
         further = max(compared.tenfold, compared.hundredfold)
         return compared.tenfold > compared.own and compared.overtakes(further, curve)
 

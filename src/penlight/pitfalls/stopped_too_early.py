@@ -65,6 +65,7 @@ class StoppedTooEarly(Pitfall):
         "underfitting-capacity",
         "symmetric-init",
         "dying-relu",
+        "misaligned-labels",
     )
     looks_like = {
         "lr-schedule-exhausted": (
@@ -91,6 +92,11 @@ class StoppedTooEarly(Pitfall):
     )
     short: float = limit(
         200, why="steps: a few dozen more are then a good part of the run and no learning by heart"
+    )
+    begun: float = limit(
+        0.03,
+        why="share of what there is to learn: where nothing was learnt yet, what a few dozen more "
+        "steps bring is learning by heart",
     )
     wasted: float = limit(
         4.0,
@@ -211,7 +217,9 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
     def _goes_on(self, onward: Rates, curve: Progress, whole: float) -> bool:
         """Whether the same steps, continued on copies, fall as fast as the whole run did."""
         fair = self.late * 3 * whole * onward.steps / curve.steps  # of a straight line
-        return curve.steps < self.short and onward.start * onward.own > max(fair, whole / 3)
+        if curve.steps >= self.short or (curve.learnt or 0.0) < self.begun:
+            return False
+        return onward.start * onward.own > max(fair, whole / 3)
 
     def _onward(self, onward: Rates) -> Evidence:
         return Evidence(

@@ -179,7 +179,7 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
         seen, objective = progress(run), run.objective
         if seen is None or seen.learnt is None or objective is None or run.steps < self.steps:
             return
-        if seen.diverged or seen.learnt >= self.learnt or not seen.fell:
+        if seen.diverged or seen.learnt >= self.learnt:
             return
         late = rates(run, "rates_end")
         found = self._by_count(run, objective, seen, late) or self._by_trial(run, seen, late)
@@ -190,7 +190,7 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
         self, run: Run, objective: Objective, seen: Progress, compared: Rates | None
     ) -> Finding | None:
         """Fewer numbers than the classes need."""
-        if (
+        if not seen.fell or (
             compared is not None
             and max(compared.tenth, compared.tenfold) > compared.own + self.gain
         ):
