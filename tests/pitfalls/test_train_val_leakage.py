@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from penlight.core.facts import Inputs, Predictions
+from penlight.core.facts import Exam, Inputs, Predictions
 from penlight.core.vocabulary import OBJECTIVE_LOSS
 from penlight.pitfalls.train_val_leakage import TrainValLeakage
 from penlight.testing import check_card, fake_run, objective
@@ -74,3 +74,20 @@ def test_rows_that_were_never_looked_at():
 )
 def test_rows_that_are_equal_by_nature(inputs):
     assert not said([0.4] * 5, inputs=inputs)
+
+
+def near(held_out, inputs=TABLE, **changes):
+    values = {"rows": 300, "known": 900, "columns": 16, "exact": 0.0, "training": 1.0}
+    exam = Exam(name="twins", values={**values, "held_out": held_out, **changes})
+    return list(TrainValLeakage().detect(fake_run({}, [objective(), inputs, exam])))
+
+
+def test_noisy_copies():
+    (found,) = near(0.35)
+    assert "35% of 300 held-out samples have a near copy" in found.says
+
+
+def test_rows_that_are_alike_by_nature():
+    assert not near(0.1)
+    assert not near(0.9, exact=0.85)  # the other rule's, which knows how to read them
+    assert not near(0.5, Inputs(shape=(32, 16), samples=2000, integral=True))

@@ -44,6 +44,7 @@ class CausalLeak(Pitfall):
     family = "architecture"
     needs = (Exam, Hygiene, Module, Graph)
     looks_like = {
+        "shortcut-feature": "A shortcut lies in the data: one column of a row tells its answer.",
         "cross-sample-leak": (
             "A causal leak stays within one sequence: a later token moves an earlier output."
         ),

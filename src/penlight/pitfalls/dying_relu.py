@@ -62,6 +62,9 @@ class DyingRelu(Pitfall):
         "output-activation-mismatch",
     )
     looks_like = {
+        "plasticity-loss": (
+            "A worn network learnt well once, and fresh weights of its shape still do."
+        ),
         "forward-collapse": (
             "A forward collapse takes a share of the differences at every layer, and no layer is "
             "all zeros."

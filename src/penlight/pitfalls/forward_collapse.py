@@ -57,6 +57,9 @@ class ForwardCollapse(Pitfall):
         "input-scale",
     )
     looks_like = {
+        "gan-mode-collapse": (
+            "A generator that collapsed still reacts to its noise, within one mode."
+        ),
         "dying-relu": "A dead layer gives exact zeros for all samples at one place.",
         "no-information-from-input": (
             "Without information in the input even the first layer gives the same for all "

@@ -49,6 +49,9 @@ class InputScale(Pitfall):
     stands_alone = True
     needs = (Inputs, Objective, Parameter, Exam, ACT_RMS, SATURATED_SHARE, ZERO_SHARE, DEAD_SHARE)
     looks_like = {
+        "fine-tune-mismatch": (
+            "A trained model knows its task before the first step, if it is fed as it was trained."
+        ),
         "exploding-gradient": "An exploding gradient grows at every layer, with inputs of size 1.",
         "init-loss-off": (
             "With inputs of an ordinary size, the scale comes from the last layer's start."

@@ -62,6 +62,9 @@ class LrScheduleExhausted(Pitfall):
     family = "optimisation"
     needs = (LR, LOSS, OBJECTIVE_LOSS, ACCURACY, EXPLAINED, Optimizer, Exam)
     looks_like = {
+        "plasticity-loss": (
+            "A worn network does not learn at the first rate either; fresh weights do."
+        ),
         "lr-too-low": (
             "A rate that is too low is so from the first step: it does not fall a thousandfold on "
             "the way."

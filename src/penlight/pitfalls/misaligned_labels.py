@@ -86,8 +86,16 @@ class MisalignedLabels(Pitfall):
         "params-not-optimised",
         "eval-mode-forgotten",
         "dropout-norm-misuse",
+        "augmentation-breaks-labels",
+        "distribution-shift",
     )
     looks_like = {
+        "label-noise": (
+            "Where only part of the labels is wrong, the rule behind the others is learnt."
+        ),
+        "augmentation-breaks-labels": (
+            "Augmented rows are made anew each time; mixed-up rows come again as they were."
+        ),
         "eval-mode-forgotten": (
             "A forgotten `eval()` shows as dropout or batch norm in training mode during "
             "validation."

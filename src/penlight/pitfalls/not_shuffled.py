@@ -49,6 +49,9 @@ class NotShuffled(Pitfall):
     stands_alone = True
     needs = (Targets, Objective, Predictions, Optimizer, ACCURACY, BACKWARDS)
     looks_like = {
+        "catastrophic-forgetting": (
+            "Old data that never come back are forgotten for good, in mixed batches as well."
+        ),
         "misaligned-labels": "Mixed-up labels come in batches of mixed classes.",
         "overfitting": "Overfitting happens with batches of mixed classes.",
     }

@@ -58,8 +58,22 @@ class Overfitting(Pitfall):
         "cross-sample-leak",
         "not-shuffled",
         "dropout-norm-misuse",
+        "augmentation-breaks-labels",
+        "distribution-shift",
+        "label-noise",
+        "catastrophic-forgetting",
     )
     looks_like = {
+        "duplicate-augmentation-workers": (
+            "Workers that share a generator are seen in the dataset, before any epoch."
+        ),
+        "catastrophic-forgetting": (
+            "Forgetting loses rows that were trained on, once their kind is not seen any more."
+        ),
+        "overconfidence": ("An overconfident model gives the same answers, only too surely."),
+        "distribution-shift": (
+            "A shift is there from the first epoch on and shows in the rows themselves."
+        ),
         "bn-stale-or-small-batch": (
             "Batch norm with statistics of no use is a difference between the two modes on the "
             "same samples."

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from penlight.core.facts import Inputs, Objective, Predictions
+from penlight.core.facts import Exam, Inputs, Objective, Predictions
 from penlight.core.finding import Evidence, Finding, Prescription
 from penlight.core.pitfall import Demo, Pitfall, limit
 from penlight.core.run import Run, Series
@@ -21,9 +21,10 @@ class TrainValLeakage(Pitfall):
     nothing about what the class can do.
 
     ## What happens
-    Some rows of the held-out set are exact copies of training rows. The model has seen their
-    labels, so the score on them measures memory. Every decision that is based on this score, the
-    choice of the model, of the rate, of the day to stop, leans towards memorising.
+    Some rows of the held-out set are copies of training rows, exact ones or with a little noise.
+    The model has seen their labels, so the score on them measures memory. Every decision that is
+    based on this score, the choice of the model, of the rate, of the day to stop, leans towards
+    memorising.
 
     ## Symptoms
     - Validation is better than it should be, and the model disappoints on truly new data.
@@ -46,8 +47,12 @@ class TrainValLeakage(Pitfall):
 
     family = "generalisation"
     stands_alone = True
-    needs = (Predictions, Inputs, Objective, OBJECTIVE_LOSS)
+    needs = (Predictions, Inputs, Objective, Exam, OBJECTIVE_LOSS)
     looks_like = {
+        "shortcut-feature": (
+            "A shortcut is one column that holds the answer in every row, new ones too."
+        ),
+        "distribution-shift": "A shift makes held-out rows too hard: they are of another kind.",
         "causal-leak": (
             "A causal leak sees the answer within one sequence: a later token moves an earlier "
             "output."
@@ -82,6 +87,12 @@ class TrainValLeakage(Pitfall):
         3,
         why="passes with the same share: it grows while the probe is still getting to know the "
         "data",
+    )
+    near: float = limit(
+        0.2,
+        why="share of held-out rows with a training row far nearer than the density around them "
+        "allows: noisy copies before the split gave 0.35, split first 0.00 "
+        "(TYP-augment-before-split); pictures of digits, alike by nature, up to 0.1",
     )
     steady: float = limit(0.01, why="by which that share may differ: a fixed leak does not move")
     prescriptions = (
@@ -185,6 +196,31 @@ print("RESULT " + json.dumps({"metric": "optimism of validation", "value": accur
             if finding is not None:
                 yield finding
                 return
+        yield from self._twins(run)
+
+    def _twins(self, run: Run) -> Iterator[Finding]:
+        """Held-out rows that are noisy copies of training rows."""
+        exam = run.exam("twins")
+        if exam is None:
+            return
+        v = {name: float(value) for name, value in exam.values.items()}
+        share = v["held_out"] - v["exact"]
+        if share < self.near:
+            return
+        yield self.finding(
+            f"{share:.0%} of {v['rows']:.0f} held-out samples have a near copy among "
+            f"{v['known']:.0f} training samples.",
+            Evidence(
+                "exam",
+                f"share of held-out rows with a training row far nearer than the neighbours around "
+                f"them allow in {v['columns']:.0f} columns; chance gives under 1%",
+                value=share,
+                limit=self.near,
+            ),
+            severity="warning",
+            confidence=0.8,
+            first_step=0,
+        )
 
     def _rows_are_unique(self, run: Run) -> bool:
         """Whether the inputs have so many values that equal rows are no accident."""

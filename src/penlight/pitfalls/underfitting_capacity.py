@@ -74,6 +74,12 @@ class UnderfittingCapacity(Pitfall):
         "optimizer-coupled-weight-decay": (
             "Decay that Adam divides makes the weights shrink, and balances the task's gradient."
         ),
+        "label-noise": (
+            "Wrong labels are missed surely; a model that is too small misses what it doubts."
+        ),
+        "augmentation-breaks-labels": (
+            "A harmful augmentation contradicts clean rows, which a small learner reads better."
+        ),
         "excessive-regularisation": (
             "Too strong a penalty shrinks the weights, or is a large part of the loss; the layers "
             "are wide enough."

@@ -118,6 +118,8 @@ class Comparisons:
         tally = Tally(samples=labels.numel())
         count_classes(tally, labels, guesses, classes)
         passes.take(tally, [], self.forward.rows)
+        if self.forward.pairs is not None:
+            self.forward.pairs.judged(site, output, labels)
 
 
 def paired(output: Tensor, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor, int] | None:

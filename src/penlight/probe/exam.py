@@ -24,6 +24,7 @@ Exams, by name, and their values:
     halves      one half of the rows is learnt from, at the better of x1 and x10, and the other
                 half asked; see `penlight.probe.heldout`
     wide        the same with narrow layers widened, and the model as it is ("own") beside it
+and those of `penlight.probe.replays`.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ import torch
 from torch import Tensor, nn
 
 from penlight.core import facts as f
-from penlight.probe import memory
+from penlight.probe import memory, replays
 from penlight.probe.capture import Batch, Capture, UnrepeatableError
 from penlight.probe.heldout import HeldOut, widened
 from penlight.probe.state import State
@@ -107,15 +108,19 @@ class Exam:
         yield "modes", self._modes(end, late)
         yield "shuffled", self._shuffled(end, late)
         yield "memory", self._memory(begin, end)
-        whole = self._left()
+        yield "conventions", replays.conventions(self, begin)
+        yield "forgotten", replays.forgotten(self, end, begin, late)
+        yield "fresh", replays.fresh(self, begin, end, late, 0.2 * self.left())
+        whole = self.left()
         batches = self._standardised()
         rates = self._rates(begin, self.capture.first, (0.35 if batches else 0.45) * whole)
         yield "rates", rates
-        yield "scaled", self._scaled(begin, batches, 0.3 * self._left())
-        yield "rates_end", self._rates(end, late, 0.6 * self._left(), LATE_FACTORS)
+        yield "scaled", self._scaled(begin, batches, 0.3 * self.left())
+        yield "rates_end", self._rates(end, late, 0.6 * self.left(), LATE_FACTORS)
         yield from self._halves(begin, rates)
 
-    def _left(self) -> float:
+    def left(self) -> float:
+        """Seconds left to all experiments."""
         return self.deadline - thread_time()
 
     def _rewind(self, model: nn.Module) -> bool:
@@ -159,23 +164,23 @@ class Exam:
             return {}
         self.capture.train(model)
         start = thread_time()
-        before = self._judge(model, probes)
+        before = self.judge(model, probes)
         judging = thread_time() - start
         if not math.isfinite(before):
             return {}
         values: dict[str, Any] = {"start": before, "lr": base[0]}
         steps = 0
         for factor in factors:
-            arm, optimizer = self._arm(model, factor)
+            arm, optimizer = self.arm(model, factor)
             if optimizer is None:
                 return {}
             share = math.inf if steps else (seconds / len(factors)) - judging
-            done = self._train(arm, optimizer, batches, steps or STEPS, share)
+            done = self.train(arm, optimizer, batches, steps or STEPS, share)
             if not steps:
                 steps = done
                 if steps < FEWEST:
                     return {}
-            values[f"x{factor:g}"] = self._judge(arm, probes)
+            values[f"x{factor:g}"] = self.judge(arm, probes)
         values["steps"] = steps
         return values
 
@@ -209,16 +214,16 @@ class Exam:
         if not batches or seconds <= 0:
             return {}
         self.capture.train(model)
-        before = self._judge(model, batches[:PROBE])
-        arm, optimizer = self._arm(model, 1.0)
+        before = self.judge(model, batches[:PROBE])
+        arm, optimizer = self.arm(model, 1.0)
         if optimizer is None or not math.isfinite(before):
             return {}
-        steps = self._train(arm, optimizer, batches, STEPS, seconds)
+        steps = self.train(arm, optimizer, batches, STEPS, seconds)
         if steps < FEWEST:
             return {}
-        return {"start": before, "end": self._judge(arm, batches[:PROBE]), "steps": steps}
+        return {"start": before, "end": self.judge(arm, batches[:PROBE]), "steps": steps}
 
-    def _arm(self, model: nn.Module, factor: float) -> tuple[nn.Module, Any]:
+    def arm(self, model: nn.Module, factor: float) -> tuple[nn.Module, Any]:
         """A copy with an optimiser of the script's kind at `factor` times its rates, or None."""
         assert self.capture.optimizer is not None
         kind, groups = self.capture.optimizer
@@ -242,7 +247,7 @@ class Exam:
         except (TypeError, ValueError):  # an optimiser with a signature of its own
             return arm, None
 
-    def _train(
+    def train(
         self, arm: nn.Module, optimizer: Any, batches: list[Batch], limit: int, seconds: float
     ) -> int:
         """Steps done over the batches, at most `limit`, in about `seconds`."""
@@ -259,7 +264,8 @@ class Exam:
                 break
         return done
 
-    def _judge(self, model: nn.Module, probes: list[Batch]) -> float:
+    def judge(self, model: nn.Module, probes: list[Batch]) -> float:
+        """Mean loss over batches."""
         with torch.no_grad():
             losses = [float(self.capture.loss(model, b)) for b in probes]
         return sum(losses) / len(losses)
@@ -273,9 +279,9 @@ class Exam:
         factor = min(
             (1.0, 10.0), key=lambda x: (not math.isfinite(rates[f"x{x:g}"]), rates[f"x{x:g}"])
         )
-        held = HeldOut(self.capture, lambda m: self._arm(m, factor), self.capture.first)
+        held = HeldOut(self.capture, lambda m: self.arm(m, factor), self.capture.first)
         wide = widened(model)
-        steps = held.steps(model, self._left() / (3 if wide else 1))
+        steps = held.steps(model, self.left() / (3 if wide else 1))
         if not steps:
             return
         own = held.learn(model, steps)
@@ -412,10 +418,10 @@ class Exam:
     def _modes(self, model: nn.Module, batches: list[Batch]) -> dict[str, Any]:
         state = copy.deepcopy(model.state_dict())
         self.capture.train(model)
-        training = self._judge(model, batches[:PROBE])
+        training = self.judge(model, batches[:PROBE])
         model.load_state_dict(state)
         model.eval()
-        evaluation = self._judge(model, batches[:PROBE])
+        evaluation = self.judge(model, batches[:PROBE])
         self.capture.train(model)
         return {"train": training, "eval": evaluation}
 

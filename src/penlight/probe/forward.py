@@ -23,7 +23,9 @@ from penlight.signals import tensors as measure
 if TYPE_CHECKING:
     from penlight.probe.capture import Capture
     from penlight.probe.compare import Comparisons
+    from penlight.probe.flows import Flows
     from penlight.probe.offenders import Offenders
+    from penlight.probe.pairs import Pairs
 
 LAP = 100  # module calls of one measurement of the idle hooks
 OFTEN = 8  # calls of one module in one step; more only while the budget is easy
@@ -48,6 +50,8 @@ class Forward:
         # Of the newest training pass of a looked-at step.
         self.given: Tensor | None = None
         self.output: Tensor | None = None
+        self.pairs: Pairs | None = None
+        self.flows: Flows | None = None
         self.last_eval: tuple[Root, list[str]] | None = None
         self.eval_gap = False
         self.hook_cost = 0.0  # seconds that an idle pair of hooks adds to a module call
@@ -136,6 +140,8 @@ class Forward:
         if tensor is None:
             return
         state = self.state
+        if self.flows is not None and state.armed:
+            self.flows.passed(root, args, tensor)
         if torch.is_grad_enabled() and tensor.requires_grad:
             self._trained(root, args, tensor)
         elif not torch.is_grad_enabled() and root.trained:
@@ -150,6 +156,8 @@ class Forward:
                 state.hygiene["eval_modules"] = loose[:8]
             self.last_eval = (root, loose)
             self.rows.evaluated(args)
+            if self.pairs is not None:
+                self.pairs.evaluated(args, tensor, self.rows.newest)
             if self.comparisons is not None:
                 self.comparisons.passed(tensor)
 
@@ -169,6 +177,8 @@ class Forward:
             self.given = given.detach() if given is not None else None
             self.leaks.mark(tensor, root.module is None or root.module.training)
             self.rows.trained(root, args)
+            if self.pairs is not None:
+                self.pairs.trained(args, tensor)
             if self.capture is not None:
                 self.capture.forward(root, args, tensor)
 

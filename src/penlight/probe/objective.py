@@ -31,6 +31,7 @@ from penlight.probe.forward import Forward, in_backward
 from penlight.probe.graph import Walk, maker
 from penlight.probe.guard import Patches
 from penlight.probe.handwritten import LIBRARY, library_form, recognise
+from penlight.probe.pairs import Pairs
 from penlight.probe.passes import Part, Passes
 from penlight.probe.shares import Shares
 from penlight.probe.state import State, measurable, user_line
@@ -87,6 +88,9 @@ class Objectives:
         self.shares = Shares(state)
         self.capture = Capture(state, LIBRARY | self.functions)
         forward.capture = self.capture
+        self.capture = Capture(state, self.functions)
+        self.pairs = Pairs(state, forward.rows.known)
+        forward.capture, forward.pairs = self.capture, self.pairs
         self.open = False  # an evaluation pass is under way
         self.named = False  # a library loss was called since the last backward pass
         self.calls: dict[str, int] = {}  # training losses by place since that backward pass, ...
@@ -141,6 +145,7 @@ class Objectives:
         if training:
             self._count(site.fact.site)
             self.capture.objective(name, x, y, given, result)
+            self.pairs.learnt(x, y)
             if self.state.room():
                 self.shares.look(site.fact, self.forward.given, x.detach(), y, given)
                 self._training(site, name, x.detach(), y.detach(), result.detach(), given)
@@ -323,6 +328,7 @@ class Objectives:
             last = self.forward.last_eval
             site.passing = Passes(step=self.state.step, loose=len(last[1]) if last else 0)
         passing = site.passing
+        self.pairs.judged(site.fact.site, x, y)
         if not self.state.room() or (x.device.type != "cpu" and passing.samples > 65536):
             return
         value = per_target(loss, name, x, y, given)

@@ -18,9 +18,12 @@ from penlight.probe.attention import Attention
 from penlight.probe.clipping import Clipping
 from penlight.probe.compare import Comparisons
 from penlight.probe.exam import Exam
+from penlight.probe.flows import Flows
 from penlight.probe.forward import Forward
 from penlight.probe.graph import Walk
 from penlight.probe.guard import Ledger, Patches
+from penlight.probe.inspection import Inspection
+from penlight.probe.loaders import Loaders
 from penlight.probe.loading import Loading
 from penlight.probe.models import Models
 from penlight.probe.moments import Moments
@@ -61,10 +64,12 @@ class Parts:
         self._patch_dropout(patches)
         self.attention = Attention(self.state, self.forward, patches)
         self.objectives = Objectives(self.state, self.forward, patches)
+        self.loaders = Loaders(self.state, patches)
         self.comparisons = Comparisons(self.state, self.forward, patches)
         self.comparisons.elsewhere = self.objectives.scoring
         self.forward.comparisons = self.comparisons
         self.moments = Moments(self.state)  # before the hook of Training, which ends the step
+        self.forward.flows = self.flows = Flows(self.state)
         self.training = Training(self.state, self.forward, patches, self.nonfinites, on_step)
         self.clipping = Clipping(self.state, patches, lambda: self.training.scaled is not None)
         self.routers = Routers(self.state)
@@ -121,6 +126,8 @@ class Parts:
         yield "training", hidden(self.training.finish)
         yield "hygiene", self._hygiene
         if examine:
+            yield "flows", hidden(self.flows.finish)
+            yield "inspection", hidden(self._inspect)
             yield "exam", self._exam
 
     def _walked(self, found: Walk) -> None:
@@ -137,6 +144,10 @@ class Parts:
     def light(self) -> float | None:
         """Light at the first module as last seen."""
         return self.state.readout.last.get(OUTPUT_GRAD.name)
+
+    def _inspect(self) -> None:
+        left = self.state.governor.room(self.state.ledger.cost, keep=0.0)
+        Inspection(self.state, self.objectives.pairs, 0.3 * max(left, EXAM)).run()
 
     def _exam(self) -> None:
         left = self.state.governor.room(self.state.ledger.cost, keep=0.0)

@@ -1,0 +1,209 @@
+"""augmentation-breaks-labels: see the card."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from penlight.core.facts import Exam, Inputs, Predictions
+from penlight.core.finding import Evidence, Finding, Prescription
+from penlight.core.pitfall import Demo, Pitfall, limit
+from penlight.core.run import Run
+from penlight.pitfalls._shift import shift
+
+
+class AugmentationBreaksLabels(Pitfall):
+    """The augmentation changes what the label means, or leaves nothing of it to see.
+
+    Mirroring the picture of an arrow and keeping the word "left" under it: whoever learns from
+    such pictures learns that the direction does not matter.
+
+    ## What happens
+    An augmentation promises the model that a change is of no importance: mirrored, noisy or
+    half covered, the label is the same. Where the promise is false, the training rows contradict
+    each other, and the model learns to ignore just what tells the classes apart. Where the change
+    is too strong, the rows still carry their labels, but nobody could read them off.
+
+    ## Symptoms
+    - Training and clean held-out score are both low; without augmentation both rise.
+    - A pair of classes is confused, such as 6 and 9, left and right, b and d.
+    - A simple model of the clean rows beats the network.
+
+    ## Causes
+    - Flips and turns where the direction is the class; crops that cut the object away.
+    - Noise, erasing or colour jitter of the size of the signal.
+    - A transform in the wrong order, such as noise made for 0..255 added to 0..1.
+
+    ## When not to worry
+    Training score below held-out score is what a good augmentation does. It is only reported where
+    the network does worse on clean rows than a small learner that saw a few hundred of them.
+
+    ## References
+    - A. Karpathy, A Recipe for Training Neural Networks (2019): labels that were not flipped along.
+    - M. Nikanjam et al., Automatic Fault Detection for Deep Learning Programs, TOSEM 2022.
+    """
+
+    family = "data"
+    stands_alone = True
+    needs = (Exam, Predictions, Inputs)
+    caused_by = ("nonfinite-or-corrupt-data",)
+    looks_like = {
+        "distribution-shift": (
+            "A shift shows in rows that come again unchanged; an augmentation makes each one anew."
+        ),
+        "misaligned-labels": "Mixed-up labels belong to rows that come again unchanged.",
+        "underfitting-capacity": (
+            "A model that is too small fails on clean training rows as well, whoever drew them."
+        ),
+    }
+    known: float = limit(
+        0.3,
+        why="of the errors of naming the most frequent class that a small learner must avoid on "
+        "clean held-out rows: without that nobody knows that they can be told apart; and after "
+        "training rows, to be asked about turns",
+    )
+    told: float = limit(
+        0.1,
+        why="errors per row that a turn of clean pictures must cost: a turn that keeps the "
+        "labels costs a small learner next to nothing on symmetric pictures",
+    )
+    ignored: float = limit(
+        0.3,
+        why="of that, what the same turn costs a learner of the training rows: 0 when they come in "
+        "both ways, as much as the other learner pays when they do not",
+    )
+    prescriptions = (
+        Prescription(
+            "Look at twenty augmented rows with their labels, as they enter the model.",
+            "What you cannot read yourself the model cannot learn.",
+        ),
+        Prescription(
+            "Drop the transform, or use it only for classes that it maps onto themselves; or "
+            "change the label, too.",
+            "A promise that holds for all rows but these harms these.",
+        ),
+        Prescription(
+            "Halve the strength until training accuracy without dropout comes close to that on "
+            "clean rows.",
+            "Noise of the size of the signal leaves no signal.",
+        ),
+    )
+    demo = Demo(
+        script="""\
+import json
+import sys
+
+import torch
+from torch import nn
+
+torch.manual_seed(int(sys.argv[1]) if len(sys.argv) > 1 else 0)
+SIDE = 10
+
+
+def arrows(count):
+    \"\"\"Pictures of arrows that point left (0), right (1), up (2) or down (3).\"\"\"
+    labels = torch.randint(0, 4, (count,))
+    pictures = 0.3 * torch.randn(count, 1, SIDE, SIDE)
+    for picture, label in zip(pictures, labels):
+        row, length = int(torch.randint(3, 7, ())), int(torch.randint(6, 10, ()))
+        arrow = torch.zeros(SIDE, SIDE)
+        arrow[row, :length] = 1
+        for k in range(1, 4):
+            arrow[row - k, k] = arrow[row + k, k] = 1
+        turns = {0: arrow, 1: arrow.flip(1), 2: arrow.T, 3: arrow.T.flip(0)}
+        picture[0] += turns[int(label)]
+    return pictures, labels
+
+
+def augment(x):
+    mirror = torch.rand(len(x)) < 0.5
+    return torch.where(mirror[:, None, None, None], x.flip(3), x) + 0.1 * torch.randn_like(x)
+
+
+train_x, train_y = arrows(800)
+val_x, val_y = arrows(400)
+model = nn.Sequential(
+    nn.Conv2d(1, 8, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(128, 4)
+)
+optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
+loss_fn = nn.CrossEntropyLoss()
+
+for epoch in range(12):
+    model.train()
+    for rows in torch.randperm(800).split(40):
+        optimizer.zero_grad()
+        loss = loss_fn(model(augment(train_x[rows])), train_y[rows])
+        loss.backward()
+        optimizer.step()
+    model.eval()
+    with torch.no_grad():
+        scores = model(val_x)
+        val_loss = loss_fn(scores, val_y).item()
+        accuracy = (scores.argmax(1) == val_y).float().mean().item()
+    print(f"epoch {epoch}: train {loss.item():.3f}, val {val_loss:.3f}, accuracy {accuracy:.3f}")
+
+print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
+""",
+        cure=(
+            (
+                (
+                    "    mirror = torch.rand(len(x)) < 0.5\n"
+                    "    return torch.where(mirror[:, None, None, None], x.flip(3), x) + "
+                ),
+                "    return x + ",
+            ),
+        ),
+    )
+
+    def detect(self, run: Run) -> Iterator[Finding]:
+        seen = shift(run)
+        if seen is None or not seen.drawn_anew or not seen.lost or not seen.beaten:
+            return
+        if seen.own > (1 - self.known) * seen.blank:
+            return
+        reads = seen.outside < (1 - self.known) * seen.blank
+        turn = self._turn(run) if reads else None
+        if turn is not None:
+            says = (
+                f"The training pictures are {turn[0]} at random, which makes class {turn[1]} look "
+                f"like class {turn[2]}: the label no longer fits the picture."
+            )
+        else:
+            says = (
+                "What the augmented training rows teach does not hold for clean rows: the "
+                "augmentation breaks the labels, or covers what they are about."
+            )
+        yield self.finding(
+            says,
+            *seen.evidence,
+            *self._repeats(run),
+            severity="critical",
+            confidence=0.9 if turn is not None else 0.8,
+            first_step=0,
+        )
+
+    def _turn(self, run: Run) -> tuple[str, int, int] | None:
+        """The turn that training rows call nothing, held-out rows another class; from, to."""
+        exam = run.exam("shift")
+        ways: dict[str, Any] = exam.values.get("turned", {}) if exam is not None else {}
+        guilty = [
+            (-way["held_out"], name, way["from"], way["to"])
+            for name, way in ways.items()
+            if way["held_out"] > self.told and way["training"] < self.ignored * way["held_out"]
+        ]
+        if not guilty:
+            return None
+        _, name, one, other = min(guilty)
+        return name, int(one), int(other)
+
+    @staticmethod
+    def _repeats(run: Run) -> tuple[Evidence, ...]:
+        seen = max(run.inputs, key=lambda i: i.samples)
+        return (
+            Evidence(
+                "inputs",
+                f"none of {seen.samples} training rows came again as it was: they are changed at "
+                "random",
+                value=seen.repeated_rows,
+            ),
+        )

@@ -1,0 +1,188 @@
+"""distribution-shift: see the card."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from penlight.core.facts import Exam, Inputs, Predictions
+from penlight.core.finding import Evidence, Finding, Prescription
+from penlight.core.pitfall import Demo, Pitfall, limit
+from penlight.core.run import Run
+from penlight.pitfalls._shift import shift
+
+
+class DistributionShift(Pitfall):
+    """The held-out rows come from another world than the training rows.
+
+    Practising tennis on clay all year and playing the match on ice: the strokes are right, the
+    ground is not.
+
+    ## What happens
+    The model learns what holds for its training rows. Where held-out rows were scaled, cleaned or
+    collected in another way, the same numbers mean something else there, and what was learnt
+    does not apply. More training does not help: the model gets better at another task.
+
+    ## Symptoms
+    - A gap between training and held-out score that is there from the first epoch on.
+    - Held-out score near chance although a simple model does well on the held-out rows alone.
+    - Batch-norm layers that make evaluation worse still.
+
+    ## Causes
+    - The scaler was fitted and applied on one part only, or fitted anew on each part.
+    - `ToTensor` on one side (0..1) and raw bytes (0..255) on the other.
+    - Other devices, places, years or users in the held-out part.
+
+    ## When not to worry
+    Augmented training rows differ from clean held-out rows on purpose. That is no fault as long
+    as the model does well on the clean ones, and it is not reported then. A held-out part from a
+    later time or another place that stands for the real use is an honest test: the shift is the
+    task. Penlight compares rows as they enter the model, of at most 4096 numbers each, and not
+    rows of tokens.
+
+    ## References
+    - D. Lopez-Paz and M. Oquab, Revisiting Classifier Two-Sample Tests, ICLR 2017.
+    - J. Tobin, Troubleshooting Deep Neural Networks (Full Stack Deep Learning).
+    """
+
+    family = "generalisation"
+    stands_alone = True
+    needs = (Exam, Predictions, Inputs)
+    caused_by = ("nonfinite-or-corrupt-data",)
+    looks_like = {
+        "fine-tune-mismatch": (
+            "A model from elsewhere is at odds with both parts, which are alike."
+        ),
+        "augmentation-breaks-labels": (
+            "An augmentation changes the training rows at random: no row ever comes again."
+        ),
+        "overfitting": (
+            "Overfitting needs no difference between the rows, and its gap grows with time."
+        ),
+        "train-val-leakage": "A leak makes held-out rows too easy, not too hard.",
+    }
+    harm: float = limit(
+        0.1,
+        why="errors per row (or share of the variance) between what a small learner makes of "
+        "held-out rows after training rows and after held-out rows: with scaled or shifted rows "
+        "of the demo 0.3 to 0.5, on healthy scripts with rows of one kind under 0.05",
+    )
+    severe: float = limit(
+        0.2, why="errors per row lost: more than a fifth of all answers is beyond tuning"
+    )
+    moved_on: float = limit(
+        3.0,
+        why="loss of the last weights on the first batches over that on the newest: on one set of "
+        "data 0.8 to 1.2, after a change of the training data itself over 100",
+    )
+    prescriptions = (
+        Prescription(
+            "Send both parts through one function: fit the scaler on the training part, and apply "
+            "this same scaler to every part.",
+            "A number then means the same on both sides.",
+        ),
+        Prescription(
+            "Print mean, standard deviation, least and greatest value of one batch of each part, "
+            "as they enter the model.",
+            "Most mismatches of preprocessing show there at once.",
+        ),
+        Prescription(
+            "Shuffle before splitting, or collect held-out rows like those of the real use.",
+            "A split by file, day or place compares two worlds.",
+            "the later day or the other place is what the model is for",
+        ),
+    )
+    demo = Demo(
+        script="""\
+import json
+import sys
+
+import torch
+from torch import nn
+
+torch.manual_seed(int(sys.argv[1]) if len(sys.argv) > 1 else 0)
+classes = 4
+centres = torch.randn(classes, 20)
+labels = torch.randint(0, classes, (1600,))
+features = 50 + 12 * (centres[labels] + torch.randn(1600, 20))  # as the sensors give them
+train_x, train_y, val_x, val_y = features[:800], labels[:800], features[800:], labels[800:]
+
+mean, std = train_x.mean(0), train_x.std(0)
+train_x = (train_x - mean) / std
+val_x = val_x / std
+
+model = nn.Sequential(nn.Linear(20, 64), nn.ReLU(), nn.Linear(64, classes))
+optimizer = torch.optim.Adam(model.parameters(), lr=2e-3)
+loss_fn = nn.CrossEntropyLoss()
+
+for epoch in range(10):
+    model.train()
+    for rows in torch.randperm(800).split(40):
+        optimizer.zero_grad()
+        loss = loss_fn(model(train_x[rows]), train_y[rows])
+        loss.backward()
+        optimizer.step()
+    model.eval()
+    with torch.no_grad():
+        scores = model(val_x)
+        val_loss = loss_fn(scores, val_y).item()
+        accuracy = (scores.argmax(1) == val_y).float().mean().item()
+    print(f"epoch {epoch}: train {loss.item():.3f}, val {val_loss:.3f}, accuracy {accuracy:.3f}")
+
+print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
+""",
+        cure=(("val_x = val_x / std", "val_x = (val_x - mean) / std"),),
+    )
+
+    def detect(self, run: Run) -> Iterator[Finding]:
+        seen = shift(run)
+        if seen is None or not seen.told_apart or seen.drawn_anew:
+            return
+        if not seen.lost or not seen.beaten or self._left_behind(run):
+            return
+        lost = seen.outside - seen.own
+        yield self.finding(
+            self._says(run),
+            *seen.evidence,
+            *self._first_look(run),
+            severity="critical" if lost > self.severe else "warning",
+            confidence=0.9,
+            first_step=0,
+        )
+
+    def _left_behind(self, run: Run) -> bool:
+        """Whether the training itself has moved on to other data, and forgot the first ones."""
+        exam = run.exam("forgotten")
+        if exam is None:
+            return False
+        return bool(exam.values["first"] > self.moved_on * exam.values["last"] + 0.05)
+
+    @staticmethod
+    def _says(run: Run) -> str:
+        values = exam.values if (exam := run.exam("shift")) is not None else {}
+        (mean, held_mean), (std, held_std) = values["mean"], values["std"]
+        kind = ""
+        if abs(held_mean - mean) > 0.5 * std or not 0.67 < held_std / max(std, 1e-12) < 1.5:
+            kind = (
+                f": training rows have mean {mean:.3g} and standard deviation {std:.3g}, held-out "
+                f"rows {held_mean:.3g} and {held_std:.3g}"
+            )
+        return (
+            f"Held-out rows are of another kind than training rows{kind}. What is learnt from the "
+            "one does not hold for the other."
+        )
+
+    @staticmethod
+    def _first_look(run: Run) -> tuple[Evidence, ...]:
+        """The column that moved most, where the rows are plain tables."""
+        exam = run.exam("shift")
+        table = run.inputs and len(run.inputs[0].shape) == 2
+        if exam is None or not table:
+            return ()
+        return (
+            Evidence(
+                "exam",
+                f"column {exam.values['column']} moved most, by {exam.values['moved']:.2g} of its "
+                "standard deviation",
+                value=abs(float(exam.values["moved"])),
+            ),
+        )

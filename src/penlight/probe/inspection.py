@@ -1,0 +1,433 @@
+"""Asks the rows that were kept what the data are like, after the training.
+
+Nothing is trained and no model is called: small closed-form tests on copies (see
+`penlight.signals.statistics`), each a fact `Exam`.
+
+Exams, by name, and their values:
+    shift         can training rows be told from held-out rows ("apart", "z"), and does what a
+                  small learner finds in some training rows hold for other training rows
+                  ("inside") and for held-out rows ("outside")?
+    temperature   loss on half of the held-out rows as it is ("loss") and with logits divided by
+                  the best number for the other half ("t")
+    mistaken      share of labels that are wrong however sure the model is, in training
+    columns       how much the best column tells on its own, and the next best
+    twins         share of held-out rows with a training row far nearer than chance allows
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import thread_time
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from penlight.core import facts as f
+from penlight.probe.pairs import Pairs, Piece, Shelf
+from penlight.probe.state import State
+from penlight.signals import statistics as s
+
+FEWEST = 100  # rows of each side, fewer say nothing
+MOST = 600  # rows of each side that enter a comparison
+WINDOW = 1024  # training rows that are judged together
+CLASSES = 64
+VALUES = 16  # columns of a target
+RARE = 0.003  # neighbours expected within a twin's distance
+SIDE = 6  # pixels of a picture, at least
+WAYS = {
+    "mirrored left to right": (-1,),
+    "turned upside down": (-2,),
+    "turned by 180 degrees": (-2, -1),
+}
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Rows as matrices on the CPU.
+
+    Attributes:
+        x: (rows, numbers) in float64.
+        labels: (rows,) class indices, or None.
+        values: (rows, columns) targets of a regression, or None.
+        logits: (rows, classes), or None.
+        step: (rows,) training steps done when each was seen.
+        shape: of one row as the model saw it.
+    """
+
+    x: Tensor
+    labels: Tensor | None
+    values: Tensor | None
+    logits: Tensor | None
+    step: Tensor
+    shape: tuple[int, ...]
+    floating: bool
+
+    def take(self, rows: Tensor) -> Sample:
+        """These rows alone."""
+
+        def part(t: Tensor | None) -> Tensor | None:
+            return t[rows] if t is not None else None
+
+        x, step = self.x[rows], self.step[rows]
+        parts = part(self.labels), part(self.values), part(self.logits)
+        return Sample(x, *parts, step, self.shape, self.floating)
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+
+class Inspection:
+    """Runs the tests that the kept rows allow.
+
+    Args:
+        seconds: what all of them together may take.
+    """
+
+    def __init__(self, state: State, pairs: Pairs, seconds: float) -> None:
+        self.state = state
+        self.pairs = pairs
+        self.deadline = thread_time() + seconds
+
+    def run(self) -> None:
+        """Run the tests and write their facts."""
+        first, last = sample(self.pairs.first), sample(self.pairs.last)
+        shelves = [p for p in self.pairs.held_out.values() if p.rows >= FEWEST]
+        newest = max(reversed(shelves), key=lambda p: p.step, default=None)
+        held = sample(newest) if newest is not None else None
+        recent = lately(first, last, held) if held is not None else None
+        tests: list[tuple[str, Callable[[], dict[str, Any]]]] = []
+        if held is not None and recent is not None:
+            tests.append(("shift", lambda: shift(recent, held)))
+            tests.append(("twins", lambda: twins(first, last, held)))
+        if held is not None:
+            tests.append(("temperature", lambda: temperature(held)))
+        if first is not None:
+            tests.append(("columns", lambda: columns(first)))
+            tests.append(("mistaken", lambda: mistaken(first, last)))
+        for name, test in tests:
+            if thread_time() > self.deadline:
+                break
+            values = test()
+            if values:
+                self.state.write(f.Exam(name=name, step=self.state.step, values=values))
+
+
+def sample(shelf: Shelf) -> Sample | None:
+    """The rows of a shelf, those of the most common shape; None: too few, or not finite."""
+    shapes: dict[tuple[int, ...], list[Piece]] = {}
+    for piece in shelf.pieces:
+        key = (*piece.x.shape[1:], -1, *piece.y.shape[1:], -1, *piece.output.shape[1:])
+        shapes.setdefault(key, []).append(piece)
+    pieces = max(shapes.values(), key=lambda ps: sum(len(p.x) for p in ps), default=[])
+    if sum(len(p.x) for p in pieces) < FEWEST:
+        return None
+    x = torch.cat([s.matrix(p.x) for p in pieces])
+    y = torch.cat([p.y.cpu() for p in pieces])
+    output = torch.cat([p.output.to("cpu", torch.float64) for p in pieces])
+    step = torch.cat([torch.full((len(p.x),), p.step) for p in pieces])
+    if not bool(x.isfinite().all()) or not bool(output.isfinite().all()):
+        return None
+    labels, values, logits = targets(y, output)
+    floating = pieces[0].x.is_floating_point()
+    return Sample(x, labels, values, logits, step, tuple(pieces[0].x.shape[1:]), floating)
+
+
+def lately(first: Sample | None, last: Sample | None, held: Sample) -> Sample | None:
+    """Training rows from the time before an evaluation: a script may train on one thing first."""
+    parts = []
+    for part in (last, first):
+        if part is not None and part.x.shape[1:] == held.x.shape[1:]:
+            late = (2 * part.step > int(held.step[0])).nonzero()[:, 0]
+            parts.append(part.take(late[-2 * MOST :]))
+    return max(parts, key=len, default=None)
+
+
+def targets(y: Tensor, output: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+    """Class indices, values and logits, where targets and outputs have them."""
+    flat = y.reshape(len(y), -1)
+    width = flat.shape[1]
+    if output.dim() == 2 and 1 < output.shape[1] <= CLASSES and width in (1, output.shape[1]):
+        labels = flat[:, 0] if width == 1 else None
+        if labels is not None and bool((labels == labels.round()).all()):
+            if not (float(labels.min()) >= 0 and float(labels.max()) < output.shape[1]):
+                return None, None, None
+            return labels.long(), None, as_logits(output)
+        soft = flat.double()
+        if width > 1 and bool((soft >= 0).all()) and bool(((soft.sum(1) - 1).abs() < 1e-3).all()):
+            hard = bool((soft.amax(1) > 1 - 1e-6).all())
+            return soft.argmax(1), None, as_logits(output) if hard else None
+    flat = flat.double()
+    if width == 1 and bool(((flat == 0) | (flat == 1)).all()) and output.numel() == len(y):
+        score = output.reshape(-1)
+        if bool(((score >= 0) & (score <= 1)).all()):
+            score = torch.logit(score, 1e-7)
+        return flat[:, 0].long(), None, torch.stack([torch.zeros_like(score), score], 1)
+    if width <= VALUES and y.is_floating_point() and bool(flat.isfinite().all()):
+        return None, flat, None
+    return None, None, None
+
+
+def as_logits(output: Tensor) -> Tensor:
+    """Logits of outputs that may be probabilities."""
+    shares = bool((output >= 0).all()) and bool(((output.sum(1) - 1).abs() < 1e-4).all())
+    return output.clamp_min(1e-12).log() if shares else output
+
+
+# -- the tests ----------------------------------------------------------------------------
+
+
+def temperature(held: Sample) -> dict[str, Any]:
+    """Is the model as often right as it says?"""
+    if held.logits is None or held.labels is None:
+        return {}
+    t, plain, cooled = s.temperature(held.logits, held.labels)
+    gain = plain - cooled
+    error = float(gain.std()) / math.sqrt(len(gain))
+    sure = held.logits.softmax(1).amax(1)
+    counts = torch.bincount(held.labels, minlength=2).double()
+    shares = counts[counts > 0] / counts.sum()
+    return {
+        "t": t,
+        "loss": float(plain.mean()),
+        "cooled": float(cooled.mean()),
+        "paired_t": float(gain.mean()) / error if error > 0 else 0.0,
+        "rows": len(held),
+        "sure": float(sure.mean()),
+        "right": float((held.logits.argmax(1) == held.labels).double().mean()),
+        "entropy": -float((shares * shares.log()).sum()),
+        "guess": float(shares.max()),
+        "step": int(held.step[0]),
+    }
+
+
+def mistaken(first: Sample, last: Sample | None) -> dict[str, Any]:
+    """Labels that are wrong however sure the model is, over some windows of the training."""
+    windows = []
+    for part in (first, last):
+        if part is None or part.logits is None or part.labels is None:
+            continue
+        for start in range(0, max(len(part) - WINDOW // 2, 1), WINDOW // 2):
+            own = part.take(torch.arange(start, min(start + WINDOW, len(part))))
+            own = own.take(s.distinct(own.x))
+            if own.logits is None or own.labels is None or len(own) < 2 * FEWEST:
+                continue
+            share, gain = s.mistaken(own.logits, own.labels)
+            top = own.logits.topk(2, 1).values
+            margin = top[:, 0] - top[:, 1]
+            sure = own.take((margin > margin.quantile(0.75)).nonzero()[:, 0])
+            windows.append(
+                {
+                    "step": int(own.step[0]),
+                    "rows": len(own),
+                    "share": share,
+                    "gain": gain,
+                    "wrong": errors(own),
+                    "surest": errors(sure),
+                }
+            )
+    return {"windows": windows} if windows else {}
+
+
+def errors(part: Sample) -> float:
+    """Share of rows that the model names wrongly."""
+    assert part.logits is not None
+    assert part.labels is not None
+    return float((part.logits.argmax(1) != part.labels).double().mean())
+
+
+def columns(first: Sample) -> dict[str, Any]:
+    """Does one column tell the answer on its own?"""
+    x = first.x
+    one_value = first.values is not None and first.values.shape[1] == 1
+    if not first.floating or not 1 < x.shape[1] <= s.COLUMNS or len(x) < 2 * FEWEST:
+        return {}
+    rows = s.distinct(x)[:1024]
+    x = x[rows]
+    if first.labels is not None:
+        classes = int(first.labels.max()) + 1
+        if classes > 20:
+            return {}
+        told = s.single_columns(x, first.labels[rows], classes)
+    elif one_value and first.values is not None:
+        told = s.single_columns(x, first.values[rows, 0], 0)
+    else:
+        return {}
+    told = torch.where(told.isfinite(), told, torch.zeros_like(told))
+    top = told.topk(min(4, len(told)))
+    return {
+        "told": top.values.tolist(),
+        "column": top.indices.tolist(),
+        "columns": x.shape[1],
+        "rows": len(x),
+        "shape": list(first.shape),
+        "varying": int((x.std(0) > 1e-9).sum()),
+    }
+
+
+def matched(a: Sample, b: Sample) -> tuple[Tensor, Tensor]:
+    """Places in a and in b of as many distinct rows each, with the same labels where known."""
+    one, two = s.distinct(a.x), s.distinct(b.x)
+    if a.labels is None or b.labels is None:
+        n = min(len(one), len(two), MOST)
+        return spread(one, n), spread(two, n)
+    left, right = [], []
+    both = min(MOST / max(len(one), 1), 1.0), min(MOST / max(len(two), 1), 1.0)
+    for c in a.labels[one].unique().tolist():
+        of_a, of_b = one[a.labels[one] == c], two[b.labels[two] == c]
+        n = int(min(len(of_a) * both[0], len(of_b) * both[1]))
+        left.append(spread(of_a, n))
+        right.append(spread(of_b, n))
+    return torch.cat(left), torch.cat(right)
+
+
+def spread(places: Tensor, n: int) -> Tensor:
+    """n of the places, evenly."""
+    if n >= len(places):
+        return places
+    return places[torch.linspace(0, len(places) - 1, n).round().long()] if n else places[:0]
+
+
+def mixed(count: int) -> Tensor:
+    """A fixed order of so many places."""
+    return torch.randperm(count, generator=torch.Generator().manual_seed(3))
+
+
+def shift(train: Sample, held: Sample) -> dict[str, Any]:
+    """Do training and held-out rows come from one world?"""
+    if not train.floating or train.x.shape[1] < 2:
+        return {}
+    left, right = matched(train, held)
+    order = mixed(len(left))
+    a, b = train.take(left[order]), held.take(right[order])
+    if len(a) < FEWEST:
+        return {}
+    apart, z, rows = s.told_apart(a.x, b.x)
+    values: dict[str, Any] = {"apart": apart, "z": z, "rows": rows, "columns": a.x.shape[1]}
+    spread_ = torch.cat([a.x, b.x]).std(0).clamp_min(1e-12)
+    moved = (b.x.mean(0) - a.x.mean(0)) / spread_
+    wider = (b.x.std(0) / a.x.std(0).clamp_min(1e-12)).clamp(1e-3, 1e3)
+    values["moved"] = float(moved[moved.abs().argmax()])
+    values["column"] = int(moved.abs().argmax())
+    values["wider"] = float(wider.median())
+    values["mean"] = [float(a.x.mean()), float(b.x.mean())]
+    values["std"] = [float(a.x.std()), float(b.x.std())]
+    aims = aim(a, b)
+    if aims is None:
+        return values
+    ya, yb, costs = aims
+    half = len(a) // 2
+    probe, local = s.Probe.fit(a.x[:half], ya[:half]), s.Probe.fit(b.x[:half], yb[:half])
+    inside, outside = costs(probe(a.x[half:]), ya[half:]), costs(probe(b.x[half:]), yb[half:])
+    own = costs(local(b.x[half:]), yb[half:])
+    blank = costs(ya[:half].mean(0).expand(len(yb) - half, -1), yb[half:])
+    error = math.sqrt((float(inside.var()) + float(outside.var())) / len(inside))
+    paired = outside - own
+    error_own = float(paired.std()) / math.sqrt(len(paired))
+    values |= {
+        "inside": float(inside.mean()),
+        "outside": float(outside.mean()),
+        "own": float(own.mean()),
+        "blank": float(blank.mean()),
+        "harm_t": (float(outside.mean()) - float(inside.mean())) / max(error, 1e-12),
+        "own_t": float(paired.mean()) / max(error_own, 1e-12),
+        "classes": a.labels is not None,
+    }
+    if b.labels is not None:
+        values["turned"] = turned(b.take(torch.arange(half, len(b))), probe, local)
+    return values
+
+
+def turned(held: Sample, probe: s.Probe, local: s.Probe) -> dict[str, Any]:
+    """Which ways to turn a picture are all one to training rows, but not to held-out rows?
+
+    Args:
+        held: held-out rows.
+        probe, local: learnt from training rows, and from other held-out rows.
+
+    Returns:
+        By name of the turn: by how much it raises the errors of the one, "training", and of the
+        other, "held_out"; the class "from" which most pictures change to the class "to", and
+        their "share".
+    """
+    shape = held.shape
+    if len(shape) not in (2, 3) or min(shape[-2:]) < SIDE or held.labels is None:
+        return {}
+    found: dict[str, Any] = {}
+    pictures = held.x.reshape(len(held), *shape)
+    for name, dims in WAYS.items():
+        other = pictures.flip(dims).reshape(len(held), -1)
+        guess = local(other).argmax(1)
+        worst = (0.0, 0, 0)
+        for c in held.labels.unique().tolist():
+            of_class = guess[held.labels == c]
+            counts = torch.bincount(of_class, minlength=c + 1)
+            counts[c] = 0
+            worst = max(worst, (float(counts.max()) / len(of_class), c, int(counts.argmax())))
+        found[name] = {
+            "training": wrong(probe, other, held.labels) - wrong(probe, held.x, held.labels),
+            "held_out": wrong(local, other, held.labels) - wrong(local, held.x, held.labels),
+            "share": worst[0],
+            "from": worst[1],
+            "to": worst[2],
+        }
+    return found
+
+
+def wrong(probe: s.Probe, x: Tensor, labels: Tensor) -> float:
+    """Share of rows that a probe names wrongly."""
+    return float((probe(x).argmax(1) != labels).double().mean())
+
+
+def aim(a: Sample, b: Sample) -> tuple[Tensor, Tensor, Callable[[Tensor, Tensor], Tensor]] | None:
+    """Targets of both, and the cost of a row's prediction: an error, or a share of the variance."""
+    if a.labels is not None and b.labels is not None:
+        classes = int(max(int(a.labels.max()), int(b.labels.max()))) + 1
+        y = s.one_hot(a.labels, classes), s.one_hot(b.labels, classes)
+        return *y, lambda guess, true: (guess.argmax(1) != true.argmax(1)).double()
+    if a.values is not None and b.values is not None and a.values.shape[1:] == b.values.shape[1:]:
+        mean, std = a.values.mean(0), a.values.std(0).clamp_min(1e-12)
+        y = (a.values - mean) / std, (b.values - mean) / std
+        return *y, lambda guess, true: (guess - true).square().mean(1)
+    return None
+
+
+def twins(first: Sample | None, last: Sample | None, held: Sample) -> dict[str, Any]:
+    """Held-out rows with a training row far nearer than the rows around them allow.
+
+    In m dimensions the number of rows within a distance grows with its m-th power. m is measured
+    around each row between its 20th and its 100th neighbour; a first neighbour nearer than a few
+    rows in a thousand would have it is a twin.
+    """
+    parts = [p for p in (first, last) if p is not None and p.x.shape[1:] == held.x.shape[1:]]
+    x = torch.cat([p.x for p in parts]) if parts else held.x[:0]
+    if not held.floating or x.shape[1] < 6 or not len(x):
+        return {}
+    known, new = x[s.distinct(x)], held.x[s.distinct(held.x)]
+    if len(known) < 3 * FEWEST or len(new) < FEWEST:
+        return {}
+    std, mean = known.std(0), known.mean(0)
+    moving = std > 1e-9 * (1 + mean.abs())
+    known, new = (known - mean)[:, moving] / std[moving], (new - mean)[:, moving] / std[moving]
+    new = new[mixed(len(new))[:MOST]]
+    a = s.nearest(new, known, (1, 20, 100))
+    b = s.nearest(known[mixed(len(known))[:MOST]], known, (2, 21, 101))
+    return {
+        "rows": len(new),
+        "known": len(known),
+        "columns": int(moving.sum()),
+        "held_out": close(a),
+        "training": close(b),
+        "exact": float((a[:, 0] < 1e-6 * a[:, 2]).double().mean()),
+        "median": float(a[:, 0].median() / a[:, 2].median()),
+    }
+
+
+def close(distances: Tensor) -> float:
+    """Share of rows whose first neighbour is nearer than chance allows."""
+    first, near, far = (distances[:, k].clamp_min(1e-30) for k in range(3))
+    dimension = math.log(5) / (far / near).clamp_min(1.0001).log()
+    expected = 20 * (first / near) ** dimension
+    return float((expected < RARE).double().mean())

@@ -1,0 +1,157 @@
+"""Keeps some rows of the data beside their targets, as the model was given them.
+
+Training rows from the looked-at steps, the first ones and the newest, and the rows of the newest
+evaluation passes that were not trained on. What they can tell is asked after the training, see
+`penlight.probe.inspection`. Everything is a copy on the rows' own device: nothing is waited for.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor
+
+from penlight.probe.rows import fingerprints
+from penlight.probe.schedule import EXAM
+from penlight.probe.state import State, first_tensor, measurable
+
+ROWS = 2048  # rows of one kind
+BYTES = 8 << 20  # of one kind
+WIDTH = 4096  # numbers of a row: of a longer one every second, third, ... is kept
+PLACES = 3  # evaluation loops that rows are kept of
+ASKED = 64  # rows of a batch that are looked for among those of training
+RESERVE = EXAM / 2  # seconds left to the experiments: a last evaluation may use up the rest
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Rows that came together.
+
+    Attributes:
+        x: (rows, ...) as given to the model; (rows, numbers) where they were thinned out.
+        y: (rows, ...) targets as given to the loss.
+        output: (rows, ...) what the loss was given beside them.
+        step: training steps done by then.
+    """
+
+    x: Tensor
+    y: Tensor
+    output: Tensor
+    step: int
+
+    @property
+    def size(self) -> int:
+        """Bytes held."""
+        return sum(t.numel() * t.element_size() for t in (self.x, self.y, self.output))
+
+
+@dataclass
+class Shelf:
+    """Pieces up to a number of rows and bytes; with `newest` old ones make room."""
+
+    newest: bool = False
+    step: int = 0
+    pieces: deque[Piece] = field(default_factory=deque)
+    rows: int = 0
+    bytes: int = 0
+
+    def add(self, piece: Piece) -> bool:
+        """Put a piece in; False when the shelf is full."""
+        while self.newest and self.pieces and not self._fits(piece):
+            self._count(self.pieces.popleft(), -1)
+        if not self._fits(piece):
+            return False
+        self.pieces.append(piece)
+        self._count(piece, 1)
+        return True
+
+    def _fits(self, piece: Piece) -> bool:
+        return self.rows + len(piece.x) <= ROWS and self.bytes + piece.size <= BYTES
+
+    def _count(self, piece: Piece, sign: int) -> None:
+        self.rows += sign * len(piece.x)
+        self.bytes += sign * piece.size
+
+
+class Pairs:
+    """Rows with their targets, of training and of evaluation passes.
+
+    Args:
+        known: fingerprints of training rows.
+    """
+
+    def __init__(self, state: State, known: set[float]) -> None:
+        self.state = state
+        self.known = known
+        self.first = Shelf()
+        self.last = Shelf(newest=True)
+        self.held_out: dict[str, Shelf] = {}  # by place
+        self._trained: tuple[Tensor, int] | None = None  # input, numbers in the output
+        self._evaluated: tuple[Tensor, int] | None = None
+
+    def trained(self, args: Any, output: Tensor) -> None:
+        """A training forward pass of a looked-at step has ended."""
+        self._trained = given(args, output)
+
+    def evaluated(self, args: Any, output: Tensor, asked: tuple[int, int]) -> None:
+        """A forward pass without gradient has ended.
+
+        Args:
+            asked: rows of it that were looked for among those of training, and those found.
+        """
+        self._evaluated = given(args, output)
+        count, found = asked
+        if not count and self._evaluated is not None and self._room():
+            x = self._evaluated[0]
+            count = min(ASKED, len(x)) if x.device.type == "cpu" else 0
+            found = sum(p in self.known for p in fingerprints(x[:count])) if count else 0
+        if 2 * found >= count:
+            self._evaluated = None
+
+    def learnt(self, output: Tensor, y: Tensor) -> None:
+        """A training loss was computed on what the newest training pass gave."""
+        pending, self._trained = self._trained, None
+        piece = self._piece(pending, output, y)
+        if piece is not None and not self.first.add(piece):
+            self.last.add(piece)
+
+    def judged(self, place: str, output: Tensor, y: Tensor) -> None:
+        """What the newest pass without gradient gave was compared with its targets."""
+        pending, self._evaluated = self._evaluated, None
+        if place not in self.held_out and len(self.held_out) >= PLACES:
+            return
+        shelf = self.held_out.get(place)
+        if shelf is None or shelf.step != self.state.step:
+            shelf = self.held_out[place] = Shelf(step=self.state.step)
+        if shelf.rows < ROWS:
+            piece = self._piece(pending, output, y)
+            if piece is not None:
+                shelf.add(piece)
+
+    def _room(self) -> bool:
+        return self.state.governor.room(self.state.ledger.cost, keep=RESERVE) > 0
+
+    def _piece(self, pending: tuple[Tensor, int] | None, output: Tensor, y: Tensor) -> Piece | None:
+        if pending is None or not self._room():
+            return None
+        x, numbers = pending
+        rows = len(x)
+        whole = output.dim() and y.dim() and len(output) == len(y) == rows
+        if not whole or output.numel() != numbers:
+            return None
+        x = x.detach()[:ROWS]
+        if x[0].numel() > WIDTH:
+            flat = x.reshape(len(x), -1)
+            x = flat[:, :: -(-flat.shape[1] // WIDTH)]
+        own = x.clone(), y.detach()[:ROWS].clone(), output.detach()[:ROWS].clone()
+        return Piece(*own, self.state.step)
+
+
+def given(args: Any, output: Tensor) -> tuple[Tensor, int] | None:
+    """The input of a pass and the numbers in its output; None for what cannot be kept."""
+    x = first_tensor(args)
+    if x is None or x.dim() < 2 or not x.numel() or not measurable(x) or x.is_complex():
+        return None
+    return x, output.numel()

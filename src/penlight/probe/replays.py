@@ -1,0 +1,154 @@
+"""Experiments on replayed batches about what a model brought along, and what it has lost.
+
+Exams, by name, and their values:
+    conventions   loss of the first batches before any step, as they are ("as it is") and with the
+                  input turned into another convention, with t of the difference over the batches
+    forgotten     loss of the trained model on the first batches of the run ("first") and on the
+                  newest ("last"), in evaluation mode, and before any training ("untrained")
+    fresh         a few steps on the newest batches from the first weights and from the last ones:
+                  loss before and after
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable
+from time import thread_time
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from penlight.probe.capture import Batch
+
+if TYPE_CHECKING:
+    from penlight.probe.exam import Exam
+
+BATCHES = 8
+FEWEST = 8  # steps: fewer than this many say nothing
+STEPS = 40
+CLOSE = 0.5  # of the loss of the first weights: a veteran below that can learn
+SMALL = 1e-6
+SHARE = 0.15  # of the time that is left, for one of these experiments without training
+
+
+def conventions(exam: Exam, begin: nn.Module) -> dict[str, Any]:
+    """Would the untouched model do better if its inputs were scaled in another way?"""
+    batches = exam.capture.first[:BATCHES]
+    x = batches[0].args[0]
+    if not x.is_floating_point() or x.dim() not in (2, 4) or len(batches) < 4:
+        return {}
+    turns = _turns(batches)
+    begin.eval()
+    found: dict[str, Any] = {}
+    start = thread_time()
+    with torch.no_grad():
+        plain = _losses(exam, begin, batches)
+        dear = (thread_time() - start) * len(turns) > SHARE * exam.left()
+        for name, turn in [] if dear else turns.items():
+            turned = _losses(exam, begin, [_turned(b, turn) for b in batches])
+            if all(map(math.isfinite, turned)):
+                found[name] = {"loss": _mean(turned), "t": _paired(plain, turned)}
+    exam.capture.train(begin)
+    return {"as it is": _mean(plain), "turned": found, "batches": len(batches)} if found else {}
+
+
+def _turns(batches: list[Batch]) -> dict[str, Callable[[Tensor], Tensor]]:
+    """Other conventions for these inputs, by name; none that changes nothing."""
+    x = torch.cat(
+        [b.args[0] for b in batches if b.args[0].shape[1:] == batches[0].args[0].shape[1:]]
+    )
+    dims = [d for d in range(x.dim()) if d != 1]
+    mean, std = x.mean(dims, keepdim=True), x.std(dims, keepdim=True)
+    std = torch.where(std > SMALL * (1 + mean.abs()), std, torch.ones_like(std))
+    low, high = float(x.min()), float(x.max())
+    turns: dict[str, Callable[[Tensor], Tensor]] = {
+        "each channel standardised" if x.dim() == 4 else "each feature standardised": (
+            lambda v: (v - mean) / std
+        )
+    }
+    if low >= 0 and high > 2:
+        turns["divided by 255"] = lambda v: v / 255
+    if low >= 0 and high <= 1:
+        turns["multiplied by 255"] = lambda v: v * 255
+        turns["moved to -1..1"] = lambda v: 2 * v - 1
+    if low < 0 and low >= -1 and high <= 1:
+        turns["moved to 0..1"] = lambda v: (v + 1) / 2
+    if x.dim() == 4 and x.shape[1] == 3:
+        turns["channels in reverse order"] = lambda v: v.flip(1)
+    return turns
+
+
+def forgotten(exam: Exam, end: nn.Module, begin: nn.Module, late: list[Batch]) -> dict[str, Any]:
+    """Does the trained model still know its first batches?"""
+    first = exam.capture.first[:BATCHES]
+    if late is exam.capture.first or len(late) < FEWEST or len(first) < FEWEST:
+        return {}
+    start = thread_time()
+    with torch.no_grad():
+        end.eval()
+        then = _losses(exam, end, first)
+        if 2 * (thread_time() - start) > SHARE * exam.left():
+            exam.capture.train(end)
+            return {}
+        now = _losses(exam, end, late[-BATCHES:])
+        exam.capture.train(end)
+        begin.eval()
+        untrained = _mean(_losses(exam, begin, first))
+        exam.capture.train(begin)
+    return {
+        "first": _mean(then),
+        "last": _mean(now),
+        "untrained": untrained,
+        "step": late[-1].step,
+    }
+
+
+def fresh(
+    exam: Exam, begin: nn.Module, end: nn.Module, late: list[Batch], seconds: float
+) -> dict[str, Any]:
+    """The newest batches, learnt anew by the first weights and once more by the last ones."""
+    if late is exam.capture.first or len(late) < FEWEST or seconds <= 0:
+        return {}
+    veteran, newcomer = (exam.judge(m, late) for m in (end, begin))
+    if not math.isfinite(newcomer) or veteran < CLOSE * newcomer:
+        return {}  # it learns all right
+    after, steps = [], STEPS
+    for model in (begin, end):
+        arm, optimizer = exam.arm(model, 1.0)
+        if optimizer is None:
+            return {}
+        steps = exam.train(arm, optimizer, late, steps, seconds / 2)
+        if steps < FEWEST:
+            return {}
+        after.append(exam.judge(arm, late))
+    return {
+        "start": newcomer,
+        "fresh": after[0],
+        "now": veteran,
+        "veteran": after[1],
+        "steps": steps,
+        "step": late[-1].step,
+    }
+
+
+def _losses(exam: Exam, model: nn.Module, batches: list[Batch]) -> list[float]:
+    return [float(exam.capture.loss(model, b)) for b in batches]
+
+
+def _turned(batch: Batch, turn: Callable[[Tensor], Tensor]) -> Batch:
+    turned = copy.copy(batch)
+    turned.args = (turn(batch.args[0]), *batch.args[1:])
+    return turned
+
+
+def _mean(values: list[float]) -> float:
+    return sum(values) / len(values)
+
+
+def _paired(before: list[float], after: list[float]) -> float:
+    """t of the batches' differences before - after: positive when after is lower."""
+    d = torch.tensor(before, dtype=torch.float64) - torch.tensor(after, dtype=torch.float64)
+    error = float(d.std()) / math.sqrt(len(d))
+    return float(d.mean()) / error if error > 0 else 0.0

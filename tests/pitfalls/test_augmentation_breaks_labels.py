@@ -1,0 +1,72 @@
+"""augmentation-breaks-labels."""
+
+from __future__ import annotations
+
+import pytest
+
+from penlight.core.facts import Exam, Inputs, Predictions
+from penlight.pitfalls.augmentation_breaks_labels import AugmentationBreaksLabels
+from penlight.testing import check_card, fake_run, objective
+
+MIRRORED = {
+    "apart": 0.52,
+    "z": 0.5,
+    "rows": 400,
+    "inside": 0.3,
+    "outside": 0.33,
+    "own": 0.03,
+    "blank": 0.75,
+    "harm_t": 1.0,
+    "own_t": 9.0,
+    "classes": True,
+    "turned": {
+        "mirrored left to right": {
+            "training": 0.01, "held_out": 0.5, "share": 1.0, "from": 1, "to": 0,
+        },
+        "turned upside down": {
+            "training": 0.45, "held_out": 0.5, "share": 1.0, "from": 3, "to": 2,
+        },
+    },
+}  # fmt: skip
+
+
+def said(accuracy=0.7, repeated=0.0, steps=200, **changes):
+    passes = [
+        Predictions(objective="eval", step=30 * (i + 1), samples=400, accuracy=accuracy)
+        for i in range(4)
+    ]
+    facts = [objective(), Inputs(shape=(32, 1, 9, 9), samples=4000, repeated_rows=repeated)]
+    exam = Exam(name="shift", values={**MIRRORED, **changes})
+    run = fake_run({}, [*facts, *passes, exam], steps=steps)
+    return list(AugmentationBreaksLabels().detect(run))
+
+
+def test_card():
+    assert check_card(AugmentationBreaksLabels()) == []
+
+
+def test_a_mirror_that_turns_one_class_into_another():
+    (found,) = said()
+    assert found.severity == "critical"
+    assert "mirrored left to right at random, which makes class 1 look like class 0" in found.says
+
+
+def test_noise_that_leaves_nothing_to_see():
+    (found,) = said(turned={}, inside=0.8, outside=0.8, accuracy=0.12)
+    assert "covers what they are about" in found.says
+    assert found.confidence < 0.9
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"repeated": 0.6},  # the rows come again as they were: no augmentation
+        {"accuracy": 0.97},  # the network copes: its training was hard on purpose
+        {"outside": 0.08},  # what it teaches holds for clean rows
+        {"own_t": 2.0},
+        {"own": 0.7, "outside": 0.85},  # nobody can tell the clean rows apart
+        {"steps": 60},  # no row could have come again yet
+    ],
+)
+def test_no_harm(changes):
+    assert not said(**changes)

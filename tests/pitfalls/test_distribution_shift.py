@@ -1,0 +1,81 @@
+"""distribution-shift."""
+
+from __future__ import annotations
+
+import pytest
+
+from penlight.core.facts import Exam, Inputs, Predictions
+from penlight.pitfalls.distribution_shift import DistributionShift
+from penlight.testing import check_card, fake_run, objective
+
+SCALED = {
+    "apart": 0.98,
+    "z": 15.0,
+    "rows": 400,
+    "inside": 0.05,
+    "outside": 0.45,
+    "own": 0.06,
+    "blank": 0.75,
+    "harm_t": 12.0,
+    "own_t": 11.0,
+    "mean": [0.0, 3.0],
+    "std": [1.0, 1.1],
+    "moved": 2.0,
+    "column": 4,
+    "classes": True,
+}
+
+
+def said(accuracy=0.5, repeated=0.6, **changes):
+    passes = [
+        Predictions(objective="eval", step=30 * (i + 1), samples=400, accuracy=accuracy)
+        for i in range(4)
+    ]
+    facts = [objective(), Inputs(shape=(32, 20), samples=4000, repeated_rows=repeated), *passes]
+    exam = Exam(name="shift", values={**SCALED, **changes})
+    return list(DistributionShift().detect(fake_run({}, [*facts, exam], steps=200)))
+
+
+def test_card():
+    assert check_card(DistributionShift()) == []
+
+
+def test_a_scaler_that_was_forgotten():
+    (found,) = said()
+    assert found.severity == "critical"
+    assert "held-out rows 3 and 1.1" in found.says
+    assert "column 4 moved most" in found.evidence[-1].says
+
+
+def test_a_shift_that_moves_no_mean():
+    (found,) = said(mean=[0.0, 0.0], std=[1.0, 1.0], outside=0.2)
+    assert found.severity == "warning"
+    assert "mean" not in found.says
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"apart": 0.53, "z": 1.0},  # rows of one kind
+        {"apart": 0.56, "z": 9.0},  # a trifle, seen because there are many rows
+        {"outside": 0.09},  # another kind of rows, and no harm: augmentation
+        {"own_t": 2.0},  # noise
+        {"accuracy": 0.93},  # the model copes with it
+        {"repeated": 0.0},  # training rows are made anew: an augmentation
+    ],
+)
+def test_no_harmful_shift(changes):
+    assert not said(**changes)
+
+
+def test_regression_goes_by_the_variance_that_is_left():
+    passes = [Predictions(objective="eval", step=30, samples=400, explained=0.1)]
+    values = {**SCALED, "classes": False, "outside": 0.9, "own": 0.1, "blank": 1.0}
+    run = fake_run({}, [objective("mse_loss"), *passes, Exam(name="shift", values=values)])
+    (found,) = DistributionShift().detect(run)
+    assert "of the variance" in found.evidence[1].says
+
+
+def test_rows_without_known_targets():
+    exam = Exam(name="shift", values={"apart": 1.0, "z": 20.0, "rows": 400})
+    assert not list(DistributionShift().detect(fake_run({}, [objective(), exam])))

@@ -1,0 +1,144 @@
+"""Rows that the probe keeps, and what it finds in them."""
+
+from __future__ import annotations
+
+import pytest
+
+torch = pytest.importorskip("torch")
+from torch import Tensor, nn  # noqa: E402  # after the check that torch is there
+from torch.nn import functional as F  # noqa: E402
+
+from penlight.core.run import Run  # noqa: E402
+from penlight.probe import Probe  # noqa: E402
+from penlight.signals import statistics as s  # noqa: E402
+from penlight.store.memory import MemorySink  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def _seed() -> None:
+    torch.manual_seed(0)
+
+
+def draw(*size: int) -> Tensor:
+    return torch.randn(*size, dtype=torch.float64)
+
+
+def blobs(count: int, noise: float = 0.0) -> tuple[Tensor, Tensor]:
+    y = torch.randint(0, 3, (count,))
+    x = 2 * torch.eye(3, 8)[y] + 0.6 * torch.randn(count, 8)
+    wrong = torch.rand(count) < noise
+    return x, torch.where(wrong, torch.randint(0, 3, (count,)), y)
+
+
+def train(
+    train_set: tuple[Tensor, Tensor], held: tuple[Tensor, Tensor], by: str = "loss", epochs: int = 5
+) -> Run:
+    sink = MemorySink()
+    probe = Probe(sink, budget=10.0)
+    probe.start()
+    net = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 3))
+    optimizer = torch.optim.Adam(net.parameters(), lr=0.01)
+    x, y = train_set
+    for _ in range(epochs):
+        for rows in torch.randperm(len(x)).split(30):
+            optimizer.zero_grad()
+            F.cross_entropy(net(x[rows]), y[rows]).backward()
+            optimizer.step()
+        with torch.no_grad():
+            scores = net(held[0])
+            if by == "loss":
+                F.cross_entropy(scores, held[1])
+            else:
+                (scores.argmax(1) == held[1]).sum()
+    probe.finish(0)
+    return sink.run()
+
+
+@pytest.mark.parametrize("by", ["loss", "accuracy"])
+def test_held_out_rows_of_the_same_kind(by: str) -> None:
+    run = train(blobs(600), blobs(400), by)
+    exam = run.exam("shift")
+    assert exam is not None
+    assert abs(exam.values["z"]) < 3.5
+    assert exam.values["outside"] < 0.1
+    assert run.exam("temperature") is not None
+
+
+def test_held_out_rows_of_another_kind() -> None:
+    x, y = blobs(400)
+    exam = train(blobs(600), (x + 3, y)).exam("shift")
+    assert exam is not None
+    assert exam.values["apart"] > 0.95
+    assert exam.values["outside"] > exam.values["own"] + 0.1
+
+
+def test_a_pass_over_the_training_set_is_no_held_out_pass() -> None:
+    data = blobs(600)
+    assert train(data, data).exam("shift") is None
+
+
+def test_wrong_labels_stand_out_at_full_certainty() -> None:
+    windows = train(blobs(1500, noise=0.3), blobs(400)).exam("mistaken").values["windows"]
+    assert max(w["gain"] for w in windows) > 20
+    clean = train(blobs(1500), blobs(400)).exam("mistaken").values["windows"]
+    assert all(w["share"] < 0.05 or w["gain"] < 10 for w in clean[1:])
+
+
+def test_noisy_copies_on_both_sides() -> None:
+    known, new = draw(600, 12), draw(300, 12)
+    assert near(known, new) < 0.05
+    new[:60] = known[:60] + 0.01 * draw(60, 12)
+    assert 0.15 < near(known, new) < 0.3
+
+
+def near(known: Tensor, new: Tensor) -> float:
+    from penlight.probe.inspection import close
+
+    return close(s.nearest(new, known, (1, 20, 100)))
+
+
+def test_rows_of_one_law_are_not_told_apart() -> None:
+    z = [s.told_apart(draw(200, 10), draw(200, 10))[1] for _ in range(20)]
+    assert max(map(abs, z)) < 3.5
+    assert s.told_apart(draw(200, 10), 1.6 * draw(200, 10))[0] > 0.65
+
+
+def test_temperature_finds_what_the_logits_were_multiplied_by() -> None:
+    logits = 2 * draw(4000, 4)
+    labels = torch.distributions.Categorical(logits=logits).sample()
+    t, plain, cooled = s.temperature(3 * logits, labels)
+    assert 2.5 < t < 3.5
+    assert float(plain.mean()) > float(cooled.mean())
+    assert 0.8 < s.temperature(logits, labels)[0] < 1.25
+
+
+def test_overlap_is_not_taken_for_wrong_labels() -> None:
+    """Labels drawn by the model's own probabilities: errors, and none of them a mistake."""
+    for _ in range(5):
+        logits = 1.5 * draw(1000, 3)
+        labels = torch.distributions.Categorical(logits=logits).sample()
+        assert s.mistaken(logits, labels)[1] < 15
+    sure = 6 * F.one_hot(labels, 3) + draw(1000, 3)
+    wrong = torch.where(torch.rand(1000) < 0.2, (labels + 1) % 3, labels)
+    share, gain = s.mistaken(sure, wrong)
+    assert 0.14 < share < 0.26
+    assert gain > 20
+
+
+def test_one_column_tells_all() -> None:
+    x, y = draw(600, 5), torch.randint(0, 3, (600,))
+    x[:, 2] = y + 0.05 * draw(600)
+    told = s.single_columns(x, y, 3)
+    assert int(told.argmax()) == 2
+    assert float(told.max()) > 0.8
+    assert float(told.sort().values[-2]) < 0.1
+    value = x[:, 1] ** 2
+    told = s.single_columns(x, value, 0)
+    assert int(told.argmax()) == 1
+    assert float(told[1]) > 0.7
+
+
+def test_distinct_rows() -> None:
+    x = draw(5, 3)
+    again = torch.cat([x, x[1:3], draw(1, 3)])
+    assert s.distinct(again).tolist() == [0, 1, 2, 3, 4, 7]
