@@ -57,6 +57,9 @@ class ForwardCollapse(Pitfall):
         "input-scale",
     )
     looks_like = {
+        "representation-collapse": (
+            "A collapsed embedding was varied at first, and its loss is perfect."
+        ),
         "gan-mode-collapse": (
             "A generator that collapsed still reacts to its noise, within one mode."
         ),

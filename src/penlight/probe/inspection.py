@@ -211,7 +211,10 @@ def mistaken(first: Sample, last: Sample | None) -> dict[str, Any]:
             continue
         for start in range(0, max(len(part) - WINDOW // 2, 1), WINDOW // 2):
             own = part.take(torch.arange(start, min(start + WINDOW, len(part))))
-            own = own.take(s.distinct(own.x))
+            first_seen = s.firsts(own.x)
+            if own.labels is None or bool((own.labels != own.labels[first_seen]).any()):
+                continue  # the same rows under new labels: another task
+            own = own.take(first_seen.unique())
             if own.logits is None or own.labels is None or len(own) < 2 * FEWEST:
                 continue
             share, gain = s.mistaken(own.logits, own.labels)

@@ -24,13 +24,18 @@ def matrix(x: Tensor) -> Tensor:
     return x.reshape(len(x), -1).to("cpu", torch.float64)
 
 
-def distinct(x: Tensor) -> Tensor:
-    """Places of the rows that no earlier row equals, ascending."""
+def firsts(x: Tensor) -> Tensor:
+    """(rows,) the place of the first row that equals each."""
     weights = torch.frac(torch.arange(1, x.shape[1] + 1).double() * 0.6180339887498949) + 0.1
     _, inverse = torch.unique(x @ weights, return_inverse=True)
     first = torch.full((int(inverse.max()) + 1,), len(x))
     first.scatter_reduce_(0, inverse, torch.arange(len(x)), "amin")
-    return first.sort().values
+    return first[inverse]
+
+
+def distinct(x: Tensor) -> Tensor:
+    """Places of the rows that no earlier row equals, ascending."""
+    return firsts(x).unique()
 
 
 # -- a small learner ----------------------------------------------------------------------

@@ -1,0 +1,172 @@
+"""representation-collapse: see the card."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from penlight.core.facts import Module
+from penlight.core.finding import Evidence, Finding, Prescription
+from penlight.core.pitfall import Demo, Pitfall, limit
+from penlight.core.run import Run, Series
+from penlight.core.vocabulary import DEPENDENCE, LOSS
+
+
+class RepresentationCollapse(Pitfall):
+    """All embeddings point the same way, and the loss is perfect.
+
+    A clerk who puts every document into the same drawer: each is filed at once next to its like,
+    and none is ever found again.
+
+    ## What happens
+    A loss that asks two views of one thing to agree has a solution without any knowledge: give
+    everything the same embedding. Where nothing pushes different things apart, or stops the target
+    from running towards its follower, gradient descent finds it.
+
+    ## Symptoms
+    - The loss reaches its lowest value, -1 for a cosine, within a few hundred steps.
+    - The embeddings hardly depend on the input.
+    - A probe on top of them is near chance.
+
+    ## Causes
+    - No negatives, no stop-gradient (`z.detach()`) and no target network.
+    - A predictor head left out; too strong weight decay; a temperature that is far off.
+
+    ## When not to worry
+    A supervised network draws each class together at the end; that is no collapse, and Penlight
+    does not look at it. Nor does it look at the collapse of a variational autoencoder's posterior,
+    or at embeddings that keep some, but few directions.
+
+    ## References
+    - X. Chen and K. He, Exploring Simple Siamese Representation Learning, CVPR 2021.
+    - L. Jing et al., Understanding dimensional collapse, ICLR 2022.
+    - Q. Garrido et al., RankMe, ICML 2023.
+    """
+
+    family = "objective"
+    stands_alone = True
+    needs = (Module, DEPENDENCE, LOSS)
+    caused_by = ("nonfinite-loss", "exploding-gradient", "lr-too-high", "dying-relu")
+    looks_like = {
+        "forward-collapse": (
+            "A collapsed forward pass gives like outputs from the start, and the loss stays high."
+        ),
+    }
+    before: float = limit(
+        0.25,
+        why="dependence of the embeddings on the input at its best: it had something to lose; the "
+        "demo begins at 0.63",
+    )
+    after: float = limit(
+        0.1,
+        why="dependence at the end: 0.06 in the demo, whose inputs still differ by random views, "
+        "0.49 with a stop-gradient",
+    )
+    fall: float = limit(5.0, why="times lower than at its best: 11 in the demo, 1.3 in its cure")
+    looks: float = limit(20, why="looks at the layer: the end is the median of the last five")
+    prescriptions = (
+        Prescription(
+            "Stop the gradient at the target: compare head(z1) with z2.detach(), and the other way "
+            "round.",
+            "The target can then not run towards its follower.",
+        ),
+        Prescription(
+            "Use negatives (a contrastive loss), a slow target network, or terms for variance and "
+            "covariance (VICReg).",
+            "Different things are then pushed apart.",
+        ),
+        Prescription(
+            "Lower the weight decay, and watch the spread of the embeddings beside the loss.",
+            "The loss cannot tell collapse from success.",
+        ),
+    )
+    demo = Demo(
+        script="""\
+import json
+import sys
+
+import torch
+from torch import nn
+
+torch.manual_seed(int(sys.argv[1]) if len(sys.argv) > 1 else 0)
+classes = 6
+centres = torch.randn(classes, 24)
+labels = torch.randint(0, classes, (1200,))
+x = centres[labels] + 0.5 * torch.randn(1200, 24)
+
+
+def view(rows):
+    return rows + 0.4 * torch.randn_like(rows)
+
+
+encoder = nn.Sequential(nn.Linear(24, 64), nn.ReLU(), nn.Linear(64, 16))
+head = nn.Sequential(nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 16))
+optimizer = torch.optim.SGD([*encoder.parameters(), *head.parameters()], lr=0.1, momentum=0.9)
+cosine = nn.CosineSimilarity(dim=1)
+
+
+def target(z):
+    return z
+
+
+for epoch in range(12):
+    for rows in torch.randperm(1200).split(60):
+        a, b = encoder(view(x[rows])), encoder(view(x[rows]))
+        loss = -(cosine(head(a), target(b)).mean() + cosine(head(b), target(a)).mean()) / 2
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    with torch.no_grad():
+        z = nn.functional.normalize(encoder(x), dim=1)
+        spread = (z.std(0).square().sum() / z.square().mean(0).sum()).item()
+    print(f"epoch {epoch}: loss {loss.item():.3f}, spread of the embeddings {spread:.3f}")
+
+with torch.no_grad():
+    known, new = encoder(x[:600]), encoder(x[600:])
+    near = torch.cdist(new, known).argmin(1)
+accuracy = (labels[:600][near] == labels[600:]).float().mean().item()
+print("RESULT " + json.dumps({"metric": "accuracy of the nearest neighbour", "value": accuracy}))
+""",
+        cure=(("    return z\n", "    return z.detach()\n"),),
+    )
+
+    def detect(self, run: Run) -> Iterator[Finding]:
+        loss = run.series(LOSS).finite
+        if run.objectives or len(loss) < 50:
+            return
+        if not float(np.median(loss.tail(0.1))) < float(np.median(loss.head(0.1))):
+            return
+        for site, series in self._ends(run):
+            best = float(series.head(0.5).max())
+            now = float(np.median(series.values[-5:]))
+            if best < self.before or now > self.after or now * self.fall > best:
+                continue
+            yield self.finding(
+                f"The outputs of {site} hardly depend on the input any more ({now:.2g}, at first "
+                f"{best:.2g}), while the loss fell to {float(np.median(loss.tail(0.1))):.3g}: all "
+                "inputs get the same embedding.",
+                Evidence(
+                    "dependence",
+                    "share of the outputs' size that differs between inputs, median of the last "
+                    "looks",
+                    where=site,
+                    steps=(int(series.steps[0]), int(series.steps[-1])),
+                    value=now,
+                    limit=self.after,
+                ),
+                severity="critical",
+                confidence=0.88,
+                where=site,
+                first_step=int(series.steps[int(np.argmax(series.values < self.after))]),
+            )
+            return
+
+    def _ends(self, run: Run) -> Iterator[tuple[str, Series]]:
+        """The last measured layer of each model, in order of execution."""
+        last: dict[str, str] = {}
+        for module in run.modules:
+            if len(run.series(DEPENDENCE, module.name)) >= self.looks:
+                last[module.root] = module.name
+        for site in last.values():
+            yield site, run.series(DEPENDENCE, site).finite
