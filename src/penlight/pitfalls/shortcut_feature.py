@@ -146,8 +146,9 @@ print("RESULT " + json.dumps({"metric": "accuracy on open cases", "value": used}
         column, shape = int(v["column"][0]), [int(n) for n in v["shape"]]
         where = f"column {column}" if len(shape) == 1 else f"place {_place(column, shape)}"
         yield self.finding(
-            f"The input's {where} tells {best:.0%} of the answer on its own; the next best of "
-            f"{v['columns']} tells {max(second, 0):.0%}. Is it known when the model is used?",
+            f"The input's {where} tells {best:.0%} of the answer on its own, the next best of "
+            f"{v['columns']} {max(second, 0):.0%}: make sure that it is known when the model is "
+            "used.",
             Evidence(
                 "exam",
                 f"share of the targets' entropy or variance that {where} tells alone, on rows that "
