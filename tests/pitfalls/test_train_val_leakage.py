@@ -89,5 +89,6 @@ def test_noisy_copies():
 
 def test_rows_that_are_alike_by_nature():
     assert not near(0.1)
+    assert not near(0.4, training=0.06)  # the training has moved to other data
     assert not near(0.9, exact=0.85)  # the other rule's, which knows how to read them
     assert not near(0.5, Inputs(shape=(32, 16), samples=2000, integral=True))

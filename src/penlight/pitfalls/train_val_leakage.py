@@ -94,6 +94,13 @@ class TrainValLeakage(Pitfall):
         "allows: noisy copies before the split gave 0.35, split first 0.00 "
         "(TYP-augment-before-split); pictures of digits, alike by nature, up to 0.1",
     )
+    both: float = limit(
+        0.5,
+        why="of that share, at least, among training rows themselves: copies made before the split "
+        "lie on both sides (1.0 in TYP-augment-before-split); where only held-out rows have such "
+        "neighbours the training has moved to other data (benchmarks/healthy: finetune_frozen, "
+        "0.06 against 0.40)",
+    )
     steady: float = limit(0.01, why="by which that share may differ: a fixed leak does not move")
     prescriptions = (
         Prescription(
@@ -205,7 +212,7 @@ print("RESULT " + json.dumps({"metric": "optimism of validation", "value": accur
             return
         v = {name: float(value) for name, value in exam.values.items()}
         share = v["held_out"] - v["exact"]
-        if share < self.near:
+        if share < self.near or v["training"] < self.both * v["held_out"]:
             return
         yield self.finding(
             f"{share:.0%} of {v['rows']:.0f} held-out samples have a near copy among "
