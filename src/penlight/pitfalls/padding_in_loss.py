@@ -34,8 +34,8 @@ class PaddingInLoss(Pitfall):
 
     ## When not to worry
     Where the padding token also ends a sentence its first occurrence is something to learn; only
-    what follows it is counted here. Up to half of
-    padding does little harm to the result and is told as a note.
+    what follows it is counted here. Up to half of padding does little harm to the result and is
+    told as a note.
 
     ## References
     - transformers, pull request 34191 and issue 35203: which tokens a loss divides by.
