@@ -35,11 +35,13 @@ class Judge:
         made: newest batches that another model gave.
         given: newest batches that came from elsewhere.
         maker: name of that other model.
+        step: training steps done when the newest was made.
     """
 
     made: deque[Tensor] = field(default_factory=lambda: deque(maxlen=BATCHES))
     given: deque[Tensor] = field(default_factory=lambda: deque(maxlen=BATCHES))
     maker: str = ""
+    step: int = 0
 
 
 class Flows:
@@ -59,7 +61,7 @@ class Flows:
                 if source[1] != root.label:
                     judge = self.judges.setdefault(root.label, Judge())
                     judge.made.append(thinned(x))
-                    judge.maker = source[1]
+                    judge.maker, judge.step = source[1], self.state.step
             elif not x.requires_grad:
                 self.judges.setdefault(root.label, Judge()).given.append(thinned(x))
         if output.dim() > 1 and output.is_floating_point():
@@ -79,7 +81,7 @@ class Flows:
             values = spread(*rows)
             if values:
                 values |= {"maker": judge.maker, "judge": name}
-                self.state.write(f.Exam(name="spread", step=self.state.step, values=values))
+                self.state.write(f.Exam(name="spread", step=judge.step, values=values))
 
 
 def thinned(x: Tensor) -> Tensor:
