@@ -13,6 +13,7 @@ pytest.importorskip("torch")
 L = pytest.importorskip("lightning", reason="not installed: pip install 'penlight[lightning]'")
 import torch  # noqa: E402  # after the check that it is there
 from lightning.pytorch.loggers import CSVLogger  # noqa: E402
+from lightning.pytorch.loggers.logger import DummyLogger  # noqa: E402
 from torch import nn  # noqa: E402
 from torch.nn import functional as F  # noqa: E402
 
@@ -109,6 +110,20 @@ def test_an_error_of_the_training_is_the_users_and_the_diagnosis_is_there(task: 
     with pytest.raises(RuntimeError, match="disk is full"):
         trainer.fit(Failing(task.network(True)), *task.loaders())
     assert task.alarms(callback.diagnosis) == ["double-softmax"]
+
+
+def test_a_logger_that_fails_costs_its_values_and_nothing_else(task: Any, caplog: Any) -> None:
+    class Fussy(DummyLogger):
+        def log_metrics(self, metrics: Any, step: Any = None) -> None:
+            if any(name.startswith("penlight") for name in metrics):
+                raise ValueError("no slash in a name")
+
+    callback = PenlightCallback()
+    _, bare = fit(task, True)
+    _, watched = fit(task, True, callback, logger=Fussy())
+    assert watched == bare
+    assert task.alarms(callback.diagnosis) == ["double-softmax"]
+    assert caplog.text.count("no slash in a name") == 1
 
 
 def test_who_watches_already_gives_the_report(task: Any, caplog: Any) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from penlight.core.finding import Diagnosis
 from penlight.errors import MissingPackageError
-from penlight.integrations.session import Session, summary
+from penlight.integrations.session import Session, harmless, summary
 from penlight.integrations.trackers import Trackers
 
 try:
@@ -47,12 +47,15 @@ class PenlightHandler:
         trainer.add_event_handler(Events.ITERATION_COMPLETED, self._look)
         trainer.add_event_handler(Events.COMPLETED, self._finish)
 
+    @harmless
     def _begin(self, trainer: Any) -> None:
         self._session.start(type(trainer).__name__ + " of Ignite")
 
+    @harmless
     def _look(self, trainer: Any) -> None:
         trainer.state.metrics.update(self._session.metrics())
 
+    @harmless
     def _finish(self, trainer: Any) -> None:
         seen = self._session.finish()
         if seen is None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from penlight.core.finding import Diagnosis
 from penlight.errors import MissingPackageError, PenlightError
-from penlight.integrations.session import Session
+from penlight.integrations.session import Session, harmless
 from penlight.integrations.trackers import Trackers
 
 try:
@@ -48,14 +48,17 @@ class PenlightCallback(keras.callbacks.Callback):
         """Of the fit so far, or of the last one; None before the first."""
         return self._session.diagnosis
 
+    @harmless
     def on_train_begin(self, logs: Any = None) -> None:
         self._session.start(self.model.name)
 
+    @harmless
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         if logs is not None:
             self._session.evaluated(logs)
             logs.update(self._session.lasting())
 
+    @harmless
     def on_train_end(self, logs: Any = None) -> None:
         seen = self._session.finish()
         if seen is None:

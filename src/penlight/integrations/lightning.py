@@ -9,12 +9,13 @@ import importlib
 import importlib.util
 import logging
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from penlight.core.finding import Diagnosis
 from penlight.errors import MissingPackageError
-from penlight.integrations.session import Session, summary
+from penlight.integrations.session import Session, harmless, summary
 from penlight.integrations.trackers import Tracker, Trackers, tracker
 
 PACKAGES = ("lightning.pytorch", "pytorch_lightning")  # the same classes twice, not exchangeable
@@ -44,16 +45,21 @@ class PenlightCallback(*_bases()):  # type: ignore[misc]
     def __init__(self, budget: float = 0.01, folder: str | Path | None = None) -> None:
         super().__init__()
         self._session = Session(budget, folder)
+        self._loggers: Sequence[Any] = ()  # of the trainer, while it fits
+        self._trackers = Trackers(self._find)
 
     @property
     def diagnosis(self) -> Diagnosis | None:
         """Of the fit so far, or of the last one; None before the first."""
         return self._session.diagnosis
 
+    @harmless
     def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
         if stage == "fit":
             self._session.start(type(pl_module).__name__)
+            self._loggers = trainer.loggers
 
+    @harmless
     def on_train_batch_end(
         self,
         trainer: Any,
@@ -63,17 +69,18 @@ class PenlightCallback(*_bases()):  # type: ignore[misc]
         batch_idx: int,
     ) -> None:
         if trainer.loggers and trainer.global_step % trainer.log_every_n_steps == 0:
-            values = self._session.metrics()
-            for each in trainer.loggers if values else ():
-                each.log_metrics(values, step=trainer.global_step)
+            self._trackers.scalars(self._session.metrics(), trainer.global_step)
 
+    @harmless
     def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
         if not trainer.sanity_checking:
             self._session.evaluated(trainer.callback_metrics)
 
+    @harmless
     def on_fit_end(self, trainer: Any, pl_module: Any) -> None:
         self._finish(trainer)
 
+    @harmless
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
         self._finish(trainer, exception)
 
@@ -82,11 +89,15 @@ class PenlightCallback(*_bases()):  # type: ignore[misc]
         if seen is None or not trainer.is_global_zero:
             return
         run, diagnosis = seen
-        Trackers(lambda: _trackers(trainer)).verdict(diagnosis, run, trainer.global_step)
+        self._trackers.verdict(diagnosis, run, trainer.global_step)
+        self._loggers = ()
         if text := self._session.report():
             package = type(trainer).__module__.removesuffix(".trainer.trainer")
             level = logging.WARNING if diagnosis.alarms else logging.INFO
             logging.getLogger(package).log(level, "\n%s", text)
+
+    def _find(self) -> list[Tracker]:
+        return [_tracker(each) for each in self._loggers]
 
 
 class _Metrics(Tracker):
@@ -94,6 +105,7 @@ class _Metrics(Tracker):
 
     def __init__(self, logger: Any) -> None:
         self.logger = logger
+        self.name = type(logger).__name__
 
     def scalars(self, values: Any, step: int) -> None:
         self.logger.log_metrics(dict(values), step=step)
@@ -103,8 +115,6 @@ class _Metrics(Tracker):
         self.logger.save()
 
 
-def _trackers(trainer: Any) -> list[Tracker]:
-    return [
-        tracker(each.experiment, getattr(each, "run_id", None)) or _Metrics(each)
-        for each in trainer.loggers
-    ]
+def _tracker(logger: Any) -> Tracker:
+    experiment = getattr(logger, "experiment", None)
+    return tracker(experiment, getattr(logger, "run_id", None)) or _Metrics(logger)

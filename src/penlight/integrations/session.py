@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+import logging
 import re
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import median
-from typing import Any, ClassVar, SupportsFloat
+from typing import Any, ClassVar, ParamSpec, SupportsFloat
 
 import numpy as np
 
@@ -22,6 +24,9 @@ from penlight.store.folder import new_run_folder
 from penlight.store.memory import MemorySink
 from penlight.store.schema import segment_name
 from penlight.store.writer import Writer
+
+P = ParamSpec("P")
+log = logging.getLogger(__name__)
 
 HELD_OUT = {"val", "valid", "validation", "eval", "evaluation", "test", "dev"}
 LAYERS = 16  # layers and parameters that get a curve of their own; of more, evenly chosen ones
@@ -197,6 +202,19 @@ class Session:
         folder = new_run_folder(Path(self.folder), name)
         self.kept = str(folder)
         return Writer(folder / segment_name(0))
+
+
+def harmless(method: Callable[P, None]) -> Callable[P, None]:
+    """A framework's callback whose faults are told and go no further: the training goes on."""
+
+    @functools.wraps(method)
+    def call(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            method(*args, **kwargs)
+        except Exception as error:  # the law: our faults end here
+            log.warning("penlight: %s failed (%r); the training goes on.", method.__name__, error)
+
+    return call
 
 
 def words(name: str) -> set[str]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from penlight.core.finding import Diagnosis
 from penlight.errors import MissingPackageError
-from penlight.integrations.session import Session
+from penlight.integrations.session import Session, harmless
 from penlight.integrations.trackers import Trackers
 
 try:
@@ -52,14 +52,17 @@ class PenlightCallback(Callback):
         """Of the fit so far, or of the last one; None before the first."""
         return self.session_.diagnosis if hasattr(self, "session_") else None
 
+    @harmless
     def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **more: Any) -> None:
         self.session_.start(type(net.module_).__name__)
 
+    @harmless
     def on_epoch_end(self, net: Any, **more: Any) -> None:
         self.session_.evaluated(net.history[-1])
         for name, value in self.session_.lasting().items():
             net.history.record(name.replace("/", "_"), value)
 
+    @harmless
     def on_train_end(self, net: Any, X: Any = None, y: Any = None, **more: Any) -> None:
         seen = self.session_.finish()
         if seen is None:

@@ -31,6 +31,8 @@ FOREIGN = re.compile(r"[^\w\-. :/]")  # what MLflow does not allow in a metric's
 class Tracker(ABC):
     """One run of one tracker."""
 
+    name = ""  # where there are several of a class
+
     @abstractmethod
     def scalars(self, values: Mapping[str, float], step: int) -> None:
         """Write numbers by name."""
@@ -149,8 +151,13 @@ class Trackers:
         self._each(lambda each: each.verdict(diagnosis, run, step))
 
     def _each(self, write: Callable[[Tracker], None]) -> None:
-        for each in self._find():
-            name = type(each).__name__
+        try:
+            found = self._find()
+        except Exception as error:  # an unknown kind of logger
+            log.warning("penlight: the trackers were not found: %r", error)
+            return
+        for each in found:
+            name = each.name or type(each).__name__
             if name in self._broken:
                 continue
             try:

@@ -13,7 +13,7 @@ from typing import Any
 
 from penlight.core.finding import Diagnosis
 from penlight.errors import MissingPackageError
-from penlight.integrations.session import Session, summary
+from penlight.integrations.session import Session, harmless, summary
 from penlight.integrations.trackers import Trackers
 
 try:
@@ -46,18 +46,22 @@ class PenlightCallback(TrainerCallback):
         """Of the training so far, or of the last one; None before the first."""
         return self._session.diagnosis
 
+    @harmless
     def on_train_begin(self, args: Any, state: Any, control: Any, **more: Any) -> None:
         self._session.start(type(more.get("model")).__name__)
 
+    @harmless
     def on_log(self, args: Any, state: Any, control: Any, **more: Any) -> None:
         if state.is_world_process_zero:
             values = self._session.metrics()
             self._keep(state, values)
             self._trackers.scalars(values, state.global_step)
 
+    @harmless
     def on_evaluate(self, args: Any, state: Any, control: Any, **more: Any) -> None:
         self._session.evaluated(more.get("metrics") or {})
 
+    @harmless
     def on_train_end(self, args: Any, state: Any, control: Any, **more: Any) -> None:
         seen = self._session.finish()
         if seen is None or not state.is_world_process_zero:
