@@ -138,7 +138,20 @@ def test_one_column_tells_all() -> None:
     assert float(told[1]) > 0.7
 
 
+def test_no_training_row_near_the_evaluation() -> None:
+    """Looks were taken at the start only."""
+    from penlight.probe.inspection import Sample, lately
+
+    def rows(step: int) -> Sample:
+        labels, steps = torch.zeros(200).long(), torch.full((200,), step)
+        return Sample(draw(200, 4), labels, None, None, steps, (4,), True)
+
+    assert lately(rows(30), None, rows(1000)) is None
+    assert lately(rows(30), rows(900), rows(1000)) is not None
+
+
 def test_distinct_rows() -> None:
+    assert s.distinct(draw(0, 3)).tolist() == []
     x = draw(5, 3)
     again = torch.cat([x, x[1:3], draw(1, 3)])
     assert s.distinct(again).tolist() == [0, 1, 2, 3, 4, 7]

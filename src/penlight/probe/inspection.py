@@ -141,7 +141,8 @@ def lately(first: Sample | None, last: Sample | None, held: Sample) -> Sample | 
     for part in (last, first):
         if part is not None and part.x.shape[1:] == held.x.shape[1:]:
             late = (2 * part.step > int(held.step[0])).nonzero()[:, 0]
-            parts.append(part.take(late[-2 * MOST :]))
+            if len(late) >= FEWEST:
+                parts.append(part.take(late[-2 * MOST :]))
     return max(parts, key=len, default=None)
 
 
@@ -220,7 +221,7 @@ def mistaken(first: Sample, last: Sample | None) -> dict[str, Any]:
             share, gain = s.mistaken(own.logits, own.labels)
             top = own.logits.topk(2, 1).values
             margin = top[:, 0] - top[:, 1]
-            sure = own.take((margin > margin.quantile(0.75)).nonzero()[:, 0])
+            sure = own.take((margin >= margin.quantile(0.75)).nonzero()[:, 0])
             windows.append(
                 {
                     "step": int(own.step[0]),

@@ -28,7 +28,7 @@ def firsts(x: Tensor) -> Tensor:
     """(rows,) the place of the first row that equals each."""
     weights = torch.frac(torch.arange(1, x.shape[1] + 1).double() * 0.6180339887498949) + 0.1
     _, inverse = torch.unique(x @ weights, return_inverse=True)
-    first = torch.full((int(inverse.max()) + 1,), len(x))
+    first = torch.full((len(x),), len(x))
     first.scatter_reduce_(0, inverse, torch.arange(len(x)), "amin")
     return first[inverse]
 
