@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 torch = pytest.importorskip("torch")
 from torch import Tensor, nn  # noqa: E402  # after the check that torch is there
 from torch.nn import functional as F  # noqa: E402
 
+from penlight.probe import Probe  # noqa: E402
 from penlight.probe.graph import walk  # noqa: E402
 from penlight.probe.handwritten import Recognised, library_form, recognise  # noqa: E402
+from penlight.store.memory import MemorySink  # noqa: E402
 
 
-def read(loss: Tensor, output: Tensor) -> Recognised | None:
+def read(loss: Tensor, output: Tensor, own: bool = False) -> Recognised | None:
     graph = walk(loss, lambda leaf: "")
     assert graph is not None
-    return recognise(graph, output.detach())
+    return recognise(graph, output.detach(), own)
 
 
 @pytest.fixture
@@ -151,3 +155,53 @@ def test_the_library_loss_that_says_the_same_of_the_models_output(output: Tensor
     binary = -(hot[:, :1] * yes.log() + (1 - hot[:, :1]) * (1 - yes).log()).mean()
     assert form(binary, yes) == "binary_cross_entropy"
     assert form(binary, output[:, :1]) == "binary_cross_entropy_with_logits"
+
+
+@pytest.mark.parametrize(
+    ("called", "name"),
+    [
+        (lambda o: F.cross_entropy(o, torch.arange(8) % 3), "nll_loss"),
+        (lambda o: F.nll_loss(o.log_softmax(1), torch.arange(8) % 3) / 4, "nll_loss"),
+        (lambda o: F.mse_loss(o, torch.ones(8, 3)), "mse_loss"),
+        (lambda o: F.binary_cross_entropy(o.sigmoid(), torch.ones(8, 3)), "binary_cross_entropy"),
+        (
+            lambda o: F.binary_cross_entropy_with_logits(o, torch.ones(8, 3)),
+            "binary_cross_entropy_with_logits",
+        ),
+    ],
+)
+def test_a_library_loss_that_was_called_unseen(output: Tensor, called: Any, name: str) -> None:
+    found = read(called(output), output, own=True)
+    assert found is not None
+    assert found.name == name
+    expected = torch.arange(8) % 3 if name == "nll_loss" else torch.ones(8, 3)
+    assert torch.equal(found.target, expected)
+    assert found.prediction.shape == output.shape
+
+
+def test_a_loss_taken_out_of_torch_before_the_watch_is_seen() -> None:
+    from torch.nn.functional import cross_entropy
+
+    torch.manual_seed(0)
+    sink = MemorySink()
+    probe = Probe(sink)
+    probe.start()
+    try:
+        net = nn.Linear(4, 3)
+        optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+        for _ in range(20):
+            x = torch.randn(16, 4)
+            optimizer.zero_grad()
+            unpatched(cross_entropy)(net(x), x[:, :3].argmax(1)).backward()
+            optimizer.step()
+    finally:
+        probe.finish()
+    (objective,) = sink.run().objectives
+    assert objective.function == "nll_loss"
+    assert objective.input_shape == (16, 3)
+    assert sink.run().targets() is not None
+
+
+def unpatched(function: Any) -> Any:
+    """The function as a script has it that imported it before the watch began."""
+    return getattr(function, "__wrapped__", function)

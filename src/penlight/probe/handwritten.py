@@ -3,7 +3,8 @@
 `((prediction - target) ** 2).mean()` leaves Mean <- Pow <- Sub, and autograd keeps the difference;
 `-(target * log(p)).sum(1).mean()` leaves Mul and Log, and autograd keeps target and p. With the
 model's output at hand the missing partner is computed, and the loss is treated like the library's
-own of the same kind.
+own of the same kind. So is one of the library's own that the script took out of torch before the
+watch began (`from torch.nn.functional import cross_entropy`): its node keeps both sides.
 """
 
 from __future__ import annotations
@@ -40,6 +41,13 @@ FORMS: dict[str, tuple[tuple[str, Callable[[Tensor], Tensor]], ...]] = {
         ("binary_cross_entropy", lambda x: x),
         ("binary_cross_entropy_with_logits", torch.sigmoid),
     ),
+    "binary_cross_entropy_with_logits": (("binary_cross_entropy_with_logits", lambda x: x),),
+}
+OWN = {  # torch's nodes that keep prediction and target
+    "NllLoss": "nll_loss",  # cross-entropy, too: behind its log-softmax
+    "MseLoss": "mse_loss",
+    "BinaryCrossEntropy": "binary_cross_entropy",
+    "BinaryCrossEntropyWithLogits": "binary_cross_entropy_with_logits",
 }
 LIBRARY: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "nll_of_shares": nll_of_shares,
@@ -67,16 +75,20 @@ class Recognised:
     maker: str = ""  # operation that made the prediction
 
 
-def recognise(graph: Walk, output: Tensor | None) -> Recognised | None:
+def recognise(graph: Walk, output: Tensor | None, own: bool = False) -> Recognised | None:
     """The loss at the head of a graph, None when it is none of the known shapes.
 
     Args:
         graph: the walked graph, from the loss backwards.
         output: the model's newest output, detached.
+        own: whether it may be one of the library's own, called unseen.
     """
-    picked = _picked(graph)
-    if picked is not None:
-        return picked
+    head = graph.nodes[0]
+    while head.op.name in PASSING and len(head.op.inputs) == 1:
+        head = graph.nodes[head.op.inputs[0]]
+    found = (_called(graph, head) if own else None) or _picked(graph, head)
+    if found is not None:
+        return found
     for node in graph.nodes[:HEAD]:
         if node.op.name in ("Pow", "Abs", "Mul"):
             found = _difference(graph, node, output)
@@ -149,11 +161,18 @@ def _likelihood(graph: Walk, node: Node) -> Recognised | None:
     return Recognised("nll_loss", logs, weights.argmax(1))
 
 
-def _picked(graph: Walk) -> Recognised | None:
+def _called(graph: Walk, node: Node) -> Recognised | None:
+    """A loss function of the library's own that was called unseen."""
+    name = OWN.get(node.op.name)
+    prediction, target = saved(node.live, "self"), saved(node.live, "target")
+    if name is None or prediction is None or target is None:
+        return None
+    made = graph.nodes[node.op.inputs[0]].op.name if node.op.inputs else ""
+    return Recognised(name, prediction, target, "" if name == "nll_loss" else made)
+
+
+def _picked(graph: Walk, node: Node) -> Recognised | None:
     """`-log_p[range(n), y].mean()`, or the same by gather: the logarithm at each row's label."""
-    node = graph.nodes[0]
-    while node.op.name in PASSING and len(node.op.inputs) == 1:
-        node = graph.nodes[node.op.inputs[0]]
     if node.op.name not in ("Index", "Gather") or not node.op.inputs:
         return None
     logs = _logs(graph.nodes[node.op.inputs[0]])

@@ -170,7 +170,9 @@ class Objectives:
                 self.state.count("losses_used", used)
         if named or not self.state.armed or not self.state.room():
             return
-        found = recognise(graph, self.forward.output)
+        facts = [site.fact for site in self.sites.values()]
+        wrapped = any(fact.phase == "train" and not fact.by_hand for fact in facts)
+        found = recognise(graph, self.forward.output, own=not wrapped)
         # The target is read off the difference: a prediction that is not finite spoils it.
         if found is None or not bool(found.prediction.isfinite().all()):
             return
