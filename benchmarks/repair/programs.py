@@ -84,12 +84,17 @@ SORTED: Fault = (("torch.randperm(len(x_train))", "torch.argsort(y_train)"),)
 NO_EVAL: Fault = (("    model.eval()\n", ""), ("nn.Dropout(0.1)", "nn.Dropout(0.5)"))
 DECAY: Fault = (("momentum=0.9)", "momentum=0.9, weight_decay=0.5)"),)
 HEAD: Fault = (("model.parameters(), lr", "list(model.parameters())[:-2], lr"),)
-SQUARES: Fault = (
+SCORE = "accuracy = (out.argmax(1) == y_val).float().mean().item()"
+R2 = "accuracy = 1 - (criterion(out, y_val[:, None].float()) / y_val.float().var()).item()"
+REGRESSION: Fault = (
+    ("nn.Linear(64, 10))", "nn.Linear(64, 1))"),
     ("nn.CrossEntropyLoss()", "nn.MSELoss()"),
     ("model(x_train[rows]), y_train[rows])", "model(x_train[rows]), y_train[rows, None].float())"),
     ("criterion(out, y_val)", "criterion(out, y_val[:, None].float())"),
-    ("lr=0.1", "lr=10.0"),
+    (SCORE, R2),
+    ("lr=0.1", "lr=0.01"),
 )
+SQUARES: Fault = (*REGRESSION, ("lr=0.01", "lr=10.0"))
 SPLIT = "x_train, y_train, x_val, y_val = x[:1344], y[:1344], x[1344:], y[1344:]\n"
 FEWER = "x_train, y_train, x_val, y_val = x[:60], y[:60].clone(), x[1344:], y[1344:]\n"
 NOISE = "y_train[::5] = torch.randint(0, 10, (12,))\n"
@@ -146,7 +151,7 @@ def _good(name: str) -> str:
             "y_train[::5] = torch.randint(0, 10, (12,))\n", ""
         )
     if name == "nan":
-        return with_faults(SOUND, (SQUARES,)).replace("lr=10.0", "lr=0.01")
+        return with_faults(SOUND, (REGRESSION,))
     return SOUND
 
 
