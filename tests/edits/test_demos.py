@@ -19,14 +19,18 @@ from penlight.edits.source import Project
 from penlight.lab import record
 
 PITFALLS = [p for p in catalogue().values() if p.demo is not None]
-# No edit makes these: the data, or how they were collected, have to change by hand.
+# No edit makes these: the data, how they were collected, or the model have to change by hand.
 BY_HAND = (
+    "adam-stale-second-moment",
     "data-stall",
     "fp16-underflow",
     "hidden-bottleneck-or-shape-bug",
     "low-precision-lost-update",
+    "moe-router-collapse",
     "no-information-from-input",
+    "output-logit-drift",
     "resume-state-lost",
+    "rnn-long-range",
     "scheduler-order",
     "train-val-leakage",
 )

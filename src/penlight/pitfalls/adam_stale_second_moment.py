@@ -105,7 +105,6 @@ class AdamStaleSecondMoment(Pitfall):
         Prescription(
             "Raise the weight of a new loss term, or the learning rate of unfrozen layers, slowly.",
             "The memory can follow.",
-            edits=("warmup",),
         ),
         Prescription(
             "Make a new optimiser at the change of stage.",
