@@ -32,6 +32,7 @@ def test_wrong_at_full_certainty():
 @pytest.mark.parametrize(
     "changes",
     [
+        {"step": 0},  # the model began untrained
         {"surest": 0.03},  # classes overlap: errors die out where the model is sure
         {"share": 0.02},  # the hard cases of any data set
         {"gain": 9.0},  # chance

@@ -158,7 +158,8 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
         found = [
             w
             for w in windows
-            if self.share < w["share"] < self.most
+            if w["step"] > 0  # the errors of an untrained model say nothing of the labels
+            and self.share < w["share"] < self.most
             and w["gain"] > self.gain
             and w["wrong"] < self.wrong
             and self.even < w["surest"] / w["wrong"] < 1 / self.even
