@@ -158,3 +158,41 @@ def test_held_out_rows_of_another_kind():
     """Half of the training rows do teach something about the others."""
     values = {"start": 1.7, "held": 0.8, "seen": 0.5, "guess": 1.6, "steps": 300, "rows": 200}
     assert not memorising([0.2, 0.21, 0.19], Exam(name="halves", values=values))
+
+
+def slowly_parting(count=8, paired_t=4.0, first=1.62, losses=None):
+    """Held-out passes that only get worse while little is learnt by heart."""
+    passes = [
+        Predictions(
+            objective="cross_entropy@train.py:9",
+            step=30 * (i + 1),
+            samples=500,
+            loss=first + 0.006 * i,
+            accuracy=0.2,
+            labels=(100,) * 5,
+            paired_t=paired_t if i else None,
+        )
+        for i in range(count)
+    ]
+    curve = losses if losses is not None else np.linspace(1.62, 1.55, 250).tolist()
+    run = fake_run({LOSS: curve}, [objective(input_shape=(50, 5)), TARGETS, *passes])
+    return list(MisalignedLabels().detect(run))
+
+
+def test_a_slow_parting_that_is_no_chance():
+    (found,) = slowly_parting()
+    assert found.severity == "warning"
+    assert "the held-out loss only rose" in found.says
+
+
+def test_a_slow_parting_that_may_be_chance_or_has_just_begun():
+    assert not slowly_parting(paired_t=1.5)
+    assert not slowly_parting(count=5)
+
+
+def test_a_held_out_pass_that_beat_a_guess_clears_a_slow_parting():
+    assert not slowly_parting(first=1.58)
+
+
+def test_nothing_learnt_by_heart_is_no_parting():
+    assert not slowly_parting(losses=[1.62] * 250)
