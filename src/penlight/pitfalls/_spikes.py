@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from penlight.core.run import Series
+from penlight.core.run import Run, Series
 
 WINDOW = 50  # steps before a jump that say what the loss was
 AFTER = 20  # steps after it that say what it has become
@@ -79,3 +79,16 @@ def _back(logs: np.ndarray, level: float) -> int | None:
         if float(np.median(logs[i : i + AFTER])) <= level:
             return i
     return None
+
+
+def moved_on(run: Run) -> bool:
+    """Whether the run has gone on to other data, so that a jump of the loss is the change itself.
+
+    Then the trained model does worse on the first batches than before any training, and better on
+    the newest ones (exam `forgotten`).
+    """
+    exam = run.exam("forgotten")
+    if exam is None:
+        return False
+    first, last, untrained = (float(exam.values[k]) for k in ("first", "last", "untrained"))
+    return last < untrained < first

@@ -13,6 +13,8 @@ from penlight.core.finding import Evidence, Finding, Prescription
 from penlight.core.pitfall import Demo, Pitfall, limit
 from penlight.core.run import Run, Series
 from penlight.core.vocabulary import GRAD_SURPRISE, LOSS, OBJECTIVE_LOSS
+from penlight.pitfalls._curves import chance_loss
+from penlight.pitfalls._spikes import moved_on
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,11 @@ class AdamStaleSecondMoment(Pitfall):
         why="by which the loss must have risen, above all of the looks before: the demo's rises "
         "from 1e-4 to 0.4, with beta2 0.95 a fifth of that",
     )
+    paid: float = limit(
+        0.04,
+        why="of the loss of a guess, at the end: 0.05 in the demo, 0.01 in a run that has learnt "
+        "its new data (cured demo of catastrophic-forgetting)",
+    )
     slow: float = limit(0.99, why="beta2 below which Adam adapts within some dozens of steps")
     prescriptions = (
         Prescription(
@@ -151,7 +158,7 @@ print("RESULT " + json.dumps({"metric": "loss", "value": val_loss}))
 
     def detect(self, run: Run) -> Iterator[Finding]:
         slow = [o for o in run.optimizers if len(o.betas) > 1 and o.betas[1] >= self.slow]
-        if len(run.optimizers) != 1 or not slow:
+        if len(run.optimizers) != 1 or not slow or moved_on(run):
             return
         sizes = {p.name: math.prod(p.shape) for p in run.parameters}
         found = [
@@ -165,7 +172,7 @@ print("RESULT " + json.dumps({"metric": "loss", "value": val_loss}))
         first = min(found, key=lambda s: s.step)
         followed = self._followed(run, first.step)
         if followed is not None:
-            yield self._finding(slow[0], found, first, followed)
+            yield self._finding(run, slow[0], found, first, followed)
 
     def _followed(self, run: Run, step: int) -> Losses | None:
         """The loss per target at the looks around a step, when it has risen there."""
@@ -184,6 +191,11 @@ print("RESULT " + json.dumps({"metric": "loss", "value": val_loss}))
         risen = found.after > max(self.rise * found.before, float(before.max()))
         return found if risen else None
 
+    def _costly(self, run: Run, loss: Losses) -> bool:
+        """Whether the run still pays for it at its end."""
+        chance = chance_loss(run) or 0.0
+        return loss.end > max(self.rise * loss.before, self.paid * chance)
+
     def _surprise(self, series: Series) -> Surprise | None:
         """The first time that a gradient outgrows its memory for several looks."""
         history, lasting = int(self.history), int(self.lasting)
@@ -196,6 +208,7 @@ print("RESULT " + json.dumps({"metric": "loss", "value": val_loss}))
 
     def _finding(
         self,
+        run: Run,
         optimizer: Optimizer,
         found: list[Surprise],
         first: Surprise,
@@ -224,7 +237,7 @@ print("RESULT " + json.dumps({"metric": "loss", "value": val_loss}))
                 value=loss.after / max(loss.before, 1e-30),
                 limit=self.rise,
             ),
-            severity="warning" if loss.end > self.rise * loss.before else "note",
+            severity="warning" if self._costly(run, loss) else "note",
             confidence=0.8,
             where=optimizer.type,
             source=optimizer.source,

@@ -146,6 +146,8 @@ print("RESULT " + json.dumps({"metric": "mean accuracy on both tasks", "value": 
         if exam is None or len(curve) < 50:
             return
         v = {name: float(value) for name, value in exam.values.items()}
+        if not all(map(math.isfinite, v.values())):
+            return
         width = max(5, len(curve) // 50)
         sums = curve.values[: len(curve) // width * width].reshape(-1, width).mean(1)
         early = sums[: len(sums) * 2 // 3]

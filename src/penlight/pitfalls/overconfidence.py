@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from penlight.core.facts import Exam, Predictions
@@ -58,6 +59,8 @@ class Overconfidence(Pitfall):
         "lr-too-high",
         "exploding-gradient",
         "input-scale",
+        "init-loss-off",
+        "residual-stream-blowup",
     )
     looks_like = {
         "label-noise": (
@@ -167,6 +170,8 @@ print("RESULT " + json.dumps({"metric": "test loss", "value": test_loss}))
         if exam is None:
             return
         v = {name: float(value) for name, value in exam.values.items()}
+        if not all(map(math.isfinite, v.values())):
+            return
         if v["t"] < self.hot or v["paired_t"] < self.t or v["rows"] < self.rows:
             return
         gap, skill = v["sure"] - v["right"], (v["right"] - v["guess"]) / (1 - v["guess"] + 1e-9)

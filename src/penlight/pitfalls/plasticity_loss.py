@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from penlight.core.facts import Exam, Targets
@@ -142,6 +143,8 @@ print("RESULT " + json.dumps({"metric": "accuracy on the last task", "value": ac
         if exam is None or not chance or len(curve) < 50:
             return
         v = {name: float(value) for name, value in exam.values.items()}
+        if not all(map(math.isfinite, v.values())) or v["fresh"] > (1 - self.ahead) * chance:
+            return  # fresh weights do not learn it either
         lead = (min(v["veteran"], v["now"]) - v["fresh"]) / chance
         width = max(5, len(curve) // 50)
         sums = curve.values[: len(curve) // width * width].reshape(-1, width).mean(1)

@@ -15,7 +15,9 @@ from time import perf_counter
 DENSE = 32  # looks at every step at the start: most faults of wiring and scale show there
 PER_OCTAVE = 48  # looks for each doubling of the step number after that
 IDLE = 0.4  # share of the budget for what is done between looks
-SPARSE = 32  # steps until the next try of what there is no room for now
+SPARSE = 32  # steps from one sentinel to the next once that is used up
+RETRY = 8  # steps until a look is tried again that there is no room for, at least, ...
+RETRIES = 64  # ... and so often in a doubling of the step number
 OCTAVES = 5  # doublings of the run's length that the rest of the budget is spread over
 EXAM = 0.5  # seconds of the allowance kept for the experiments after the training
 LIGHT_EVERY = 10  # the optimiser boundary, steps (notes/performance.md: under 0.4% on an MLP) ...
@@ -52,7 +54,7 @@ class Governor:
         if step < self.next_full:
             return False
         if step > 0 and self.room(spent) < 1.5 * self.full_cost:
-            self.next_full = step + SPARSE
+            self.next_full = step + max(RETRY, step // RETRIES)
             return False
         self.next_full = step + self._pause(step, spent)
         return True
@@ -72,7 +74,7 @@ class Governor:
             return False
         room = step == 0 or self.room(spent) > 0.0
         often = 1 if step < DENSE else max(LIGHT_EVERY, step // LIGHT_PER_OCTAVE)
-        self.next_light = step + (often if room else max(often, SPARSE))
+        self.next_light = step + (often if room else max(RETRY, step // RETRIES))
         return room
 
     def watchful(self, idle: float) -> bool:
