@@ -72,6 +72,8 @@ class AdamStaleSecondMoment(Pitfall):
         "nonfinite-loss",
         "not-shuffled",
         "missing-zero-grad",
+        "plasticity-loss",
+        "catastrophic-forgetting",
     )
     looks_like = {
         "loss-spike": (
