@@ -22,8 +22,14 @@ PITFALLS = [p for p in catalogue().values() if p.demo is not None]
 # No edit makes these: the data, how they were collected, or the model have to change by hand.
 BY_HAND = (
     "adam-stale-second-moment",
+    "augmentation-breaks-labels",
+    "catastrophic-forgetting",
     "data-stall",
+    "distribution-shift",
+    "duplicate-augmentation-workers",
+    "fine-tune-mismatch",
     "fp16-underflow",
+    "gan-mode-collapse",
     "hidden-bottleneck-or-shape-bug",
     "low-precision-lost-update",
     "moe-router-collapse",

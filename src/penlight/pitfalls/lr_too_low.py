@@ -123,6 +123,11 @@ class LrTooLow(Pitfall):
         "healthy "
         "zoo's runs have 0.0025 to 0.036 (benchmarks/healthy), eight times this and more",
     )
+    usual: float = limit(
+        2.5e-3,
+        why="the same: the slowest of the healthy zoo. Above it the rate is a usual one, and a "
+        "run that a higher one overtakes had few steps",
+    )
     blind: float = limit(
         1e-4,
         why="the same where no replay was possible: 25 times under the slowest healthy run",
@@ -195,7 +200,8 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             return
         replays = [] if self._warmed(run) else [rates(run), rates(run, "rates_end")]
         known = [r for r in replays if r is not None]
-        ahead = next((r for r in known if self._overtaken(run, curve, r)), None)
+        slow = known if size < self.usual else []
+        ahead = next((r for r in slow if self._overtaken(run, curve, r)), None)
         compared = ahead or next((r for r in known if r.too_low), None)
         if ahead is None:
             if curve.learnt >= self.learnt or travel >= self.travelled or size >= self.crawl:

@@ -230,7 +230,8 @@ class Exam:
         arm = copy.deepcopy(model)
         named = dict(arm.named_parameters())
         given = groups[0]  # on the CPU foreach is off unless asked for, and a third faster
-        change = {} if given.get("foreach", False) is not None or given.get("fused") else QUICK
+        own = given.get("foreach", False) is not None or given.get("fused")
+        change = {} if own or isinstance(given.get("lr"), Tensor) else QUICK
         try:
             return arm, kind(
                 [

@@ -86,8 +86,9 @@ class Flows:
 
 def thinned(x: Tensor) -> Tensor:
     """A copy of some rows as a matrix."""
-    flat = x.detach()[:ROWS].reshape(min(len(x), ROWS), -1)
-    return flat[:, :: -(-flat.shape[1] // WIDTH)].clone()
+    rows = x.detach()[:ROWS]
+    flat = rows.flatten(1) if rows.dim() > 1 else rows[:, None]
+    return flat[:, :: max(1, -(-flat.shape[1] // WIDTH))].clone()
 
 
 def spread(given: Tensor, made: Tensor) -> dict[str, Any]:

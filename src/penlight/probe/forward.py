@@ -275,6 +275,8 @@ class Forward:
         self.stack.clear()  # an interrupt in a forward pass leaves its modules behind
         self.given = self.output = None
         self.eval_gap = False
+        if self.pairs is not None:
+            self.pairs.let_go()
 
 
 def in_backward() -> bool:

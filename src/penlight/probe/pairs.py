@@ -130,6 +130,10 @@ class Pairs:
             if piece is not None:
                 shelf.add(piece)
 
+    def let_go(self) -> None:
+        """The step is over: hold nothing of it that no loss has asked for."""
+        self._trained = None
+
     def _room(self) -> bool:
         return self.state.governor.room(self.state.ledger.cost, keep=RESERVE) > 0
 

@@ -217,6 +217,8 @@ def first_layer(root: Root) -> nn.Module | None:
 
 def fingerprints(x: Tensor) -> list[float]:
     """One number a row of x (dimension 0 are the samples)."""
+    if not x.numel():
+        return []
     flat = x.detach().reshape(x.shape[0], -1)[:, :WIDTH]
     if flat.is_complex():
         flat = torch.view_as_real(flat).reshape(x.shape[0], -1)
