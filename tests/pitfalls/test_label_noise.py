@@ -13,7 +13,7 @@ EARLY = {"step": 0, "rows": 900, "share": 0.3, "gain": 22.0, "wrong": 0.6, "sure
 
 
 def said(**changes):
-    windows = [EARLY, {**NOISY, **changes}]
+    windows = [EARLY, {**NOISY, **changes}, {**NOISY, "step": 38, **changes}]
     exam = Exam(name="mistaken", values={"windows": windows})
     return list(LabelNoise().detect(fake_run({}, [exam])))
 
@@ -42,3 +42,8 @@ def test_wrong_at_full_certainty():
 )
 def test_labels_that_are_right(changes):
     assert not said(**changes)
+
+
+def test_one_window_is_an_accident():
+    exam = Exam(name="mistaken", values={"windows": [EARLY, NOISY]})
+    assert not list(LabelNoise().detect(fake_run({}, [exam])))

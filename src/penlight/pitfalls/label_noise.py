@@ -62,6 +62,9 @@ class LabelNoise(Pitfall):
         "overconfidence": "An overconfident model has learnt its training labels by heart.",
         "underfitting-capacity": "A model that is too small is in doubt where it is wrong.",
     }
+    windows: float = limit(
+        2, why="of rows that say so: wrong labels stay, one window of a young model is an accident"
+    )
     share: float = limit(
         0.05,
         why="of the labels: catalogue's alarm, and above what hard cases leave on healthy scripts "
@@ -164,7 +167,7 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             and w["wrong"] < self.wrong
             and self.even < w["surest"] / w["wrong"] < 1 / self.even
         ]
-        if not found or len(run.optimizers) > 1:
+        if len(found) < self.windows or len(run.optimizers) > 1:
             return  # of two players each is the other's noise
         best = max(found, key=lambda w: float(w["gain"]))
         yield self.finding(

@@ -58,7 +58,7 @@ class MoeRouterCollapse(Pitfall):
     learnt: float = limit(
         0.9, why="share of what there is to learn: beyond it the experts in use are enough"
     )
-    windows: float = limit(3, why="windows of 2,000 choices: fewer are the start of a run")
+    windows: float = limit(3, why="windows of 1,000 choices: fewer are the start of a run")
     prescriptions = (
         Prescription(
             "Add a balance loss: 0.01 x experts x sum over experts of (share of tokens x mean "

@@ -15,7 +15,7 @@ from penlight.probe.graph import Walk, maker, operation, saved, shape
 from penlight.probe.state import State
 from penlight.signals import routing as measure
 
-WINDOW = 2048  # tokens behind one measurement, over several steps
+WINDOW = 1024  # tokens behind one measurement, over several steps
 EXPERTS = 256  # most that are told from a search among many items
 SAMPLE = 8192  # tokens of one step that are counted
 LINEAR = ("Addmm", "Mm", "Linear", "Add")  # Add: a bias of its own, or noise
