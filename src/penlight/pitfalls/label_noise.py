@@ -66,9 +66,9 @@ class LabelNoise(Pitfall):
         2, why="of rows that say so: wrong labels stay, one window of a young model is an accident"
     )
     share: float = limit(
-        0.05,
-        why="of the labels: catalogue's alarm, and above what hard cases leave on healthy scripts "
-        "(digits 2%)",
+        0.1,
+        why="of the labels: the demo gives 0.22; at the catalogue's 0.05 the sound form of "
+        "grad-accum-misnormalised, which errs on 5% of its rows, was accused on some machines",
     )
     most: float = limit(
         0.4, why="above that the labels follow no rule that the model has found: another fault"
