@@ -35,6 +35,7 @@ BY_HAND = (
     "moe-router-collapse",
     "no-information-from-input",
     "output-logit-drift",
+    "representation-collapse",
     "resume-state-lost",
     "rnn-long-range",
     "scheduler-order",

@@ -227,7 +227,8 @@ criterion = nn.CrossEntropyLoss()
     ),
     "a loss by hand, and nothing printed": Hard(
         {"train.py": f"{HEAD}{DATA}{BY_HAND}{CLEARED}"},
-        why="How well the training does cannot be seen",
+        edit="learning-rate",
+        line="+optimizer = torch.optim.SGD(model.parameters(), lr=",
     ),
 }
 
