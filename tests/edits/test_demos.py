@@ -39,6 +39,7 @@ BY_HAND = (
     "resume-state-lost",
     "rnn-long-range",
     "scheduler-order",
+    "shortcut-feature",
     "train-val-leakage",
 )
 MOST = 3  # proposals tried for one prescription

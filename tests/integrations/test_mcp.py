@@ -7,8 +7,10 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
@@ -38,12 +40,19 @@ for epoch in range(int(sys.argv[1])):
         validation = criterion(model(x[480:]), y[480:])
 print(f"val loss {validation:.3f}")
 """
+T = TypeVar("T")
 TOOLS = {"run", "check", "diagnose", "explain", "pitfalls", "fix"}
+
+
+def wait_for(work: Callable[..., Awaitable[T]], *args: Any) -> T:
+    """What a coroutine gives, from a thread of its own: Playwright keeps a loop in this one."""
+    anyio = pytest.importorskip("anyio")
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(anyio.run, work, *args).result()
 
 
 def ask(folder: Path, *calls: tuple[str, dict[str, Any]]) -> tuple[list[Any], list[Any]]:
     """The server's tools, and its answers to some calls of them."""
-    anyio = pytest.importorskip("anyio")
     mcp = pytest.importorskip("mcp")
     source = str(Path(penlight.__file__).parents[1])
     server = mcp.StdioServerParameters(
@@ -58,7 +67,7 @@ def ask(folder: Path, *calls: tuple[str, dict[str, Any]]) -> tuple[list[Any], li
             tools = await client.list_tools()
             return tools.tools, [await client.call_tool(name, words) for name, words in calls]
 
-    return anyio.run(talk)
+    return wait_for(talk)
 
 
 def test_tools_are_described_and_the_catalogue_is_told(tmp_path):
@@ -127,7 +136,6 @@ def test_a_script_is_run_checked_diagnosed_and_cured_on_a_copy(hold, tmp_path):
 
 @pytest.mark.parametrize("apply", [False, True])
 def test_files_are_written_only_when_asked_for(monkeypatch, apply):
-    anyio = pytest.importorskip("anyio")
     pytest.importorskip("mcp")
     from penlight.integrations import mcp
 
@@ -141,7 +149,7 @@ def test_files_are_written_only_when_asked_for(monkeypatch, apply):
         return {**found, "why": "", "instructions": []}, ""
 
     monkeypatch.setattr(mcp, "_recorded", recorded)
-    told = anyio.run(lambda: mcp.fix(None, "train.py", apply=apply))
+    told = wait_for(lambda: mcp.fix(None, "train.py", apply=apply))
     assert ("--apply" in asked) is apply
     assert told["applied"] is apply
 
@@ -164,9 +172,9 @@ def test_signs_of_life_and_the_time_limit(monkeypatch):
             await mcp._end(process, Context(), minutes)
             return process.returncode
 
-    assert anyio.run(end, 1 / 60, 60) == -signal.SIGTERM
+    assert wait_for(end, 1 / 60, 60) == -signal.SIGTERM
     assert len(beats) >= 4
-    assert anyio.run(end, None, 0) == 0
+    assert wait_for(end, None, 0) == 0
 
 
 def test_a_script_cannot_pass_for_an_option(tmp_path):

@@ -95,7 +95,7 @@ true = torch.randn(12)
 def collect(count, filed):
     x = torch.randn(count, 12)
     y = (x @ true + 2 * torch.randn(count) > 0).long()
-    status = y if filed else torch.full((count,), 0.5)  # filled in when the case is closed
+    status = y if filed else torch.zeros(count)  # filled in when the case is closed
     return torch.cat([x, status[:, None] + 0.05 * torch.randn(count, 1)], 1), y
 
 
