@@ -3,7 +3,8 @@
     python benchmarks/repair/measure.py demos
     python benchmarks/repair/measure.py published --split dev
     python benchmarks/repair/measure.py healthy --sample 12
-    python benchmarks/repair/measure.py harm                       (or multi: see programs.py)
+    python benchmarks/repair/measure.py harm                       (or lot: see programs.py)
+    python benchmarks/repair/measure.py multi
     python benchmarks/repair/measure.py placebo
     python benchmarks/repair/measure.py published --policy random  (or rate: for comparison)
 
@@ -35,8 +36,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from multi import multi
 from placebo import placebo
-from programs import Program, harm, multi
+from programs import Program, harm, lot
 
 HERE = Path(__file__).resolve().parent
 BENCHMARKS = HERE.parent
@@ -62,6 +64,7 @@ class Row:
     good: float
     closed: float
     spent: dict[str, float] = field(default_factory=dict)  # runs by stage
+    single: float | None = None  # gap closed by the best repair of one fault alone
 
 
 def demos() -> Iterator[Program]:
@@ -120,11 +123,14 @@ def repair(program: Program, policy: str, budget: float) -> Row:
             )
         patched = (folder / "train.py").read_text()
         values = _values(folder, program, patched)
+        alone = [_results(folder, text) for text in program.singles]
     sign = 1.0 if program.higher else -1.0
-    finite = [[sign * v if math.isfinite(v) else -1e9 for v in row] for row in values]
+    finite = [[sign * v if math.isfinite(v) else -1e9 for v in row] for row in [*values, *alone]]
     # Of medians, not the median of ratios: on a lucky seed there is no gap to divide by.
-    before, after, good = (statistics.median(row) for row in finite)
-    closed = (after - before) / (good - before) if good != before else math.nan
+    before, after, good, *singles = (statistics.median(row) for row in finite)
+    gap = good - before
+    closed = (after - before) / gap if gap else math.nan
+    single = (max(singles) - before) / gap if singles and gap else None
     best = next((t for t in said["trials"] if t["verdict"] == "accept"), None)
     return Row(
         program.name,
@@ -137,6 +143,7 @@ def repair(program: Program, policy: str, budget: float) -> Row:
         *(statistics.median(row) for row in values),
         closed=closed if said["accepted"] else 0.0,
         spent=said["cost"]["by"],
+        single=single,
     )
 
 
@@ -220,6 +227,7 @@ def table(rows: Sequence[Row], command: str, what: str) -> str:
     harmed = [r for r in accepted if r.closed < 0]
     cost = statistics.median([r.runs for r in rows if math.isfinite(r.runs)] or [math.nan])
     closed = statistics.mean([min(1.0, max(-1.0, r.closed)) for r in rows])
+    alone = "by one repair alone | " if any(r.single is not None for r in rows) else ""
     lines = [
         f"# Repair: {what}",
         "",
@@ -236,13 +244,14 @@ def table(rows: Sequence[Row], command: str, what: str) -> str:
         "",
         f"Runs by stage, mean: {by}.",
         "",
-        "| program | gap closed | as it is | patched | good | runs | edits, or why none |",
-        "|---|---|---|---|---|---|---|",
+        f"| program | {alone}gap closed | as it is | patched | good | runs | edits, or why none |",
+        "|---|---|---|---|---|---|---|" + ("---|" if alone else ""),
     ]
     for r in sorted(rows, key=lambda r: (-(r.closed >= REPAIRED), r.name)):
         numbers = " | ".join(f"{v:.4g}" for v in (r.before, r.after, r.good))
+        one = f"{r.single:.2f} | " if r.single is not None else "| " if alone else ""
         lines.append(
-            f"| {r.name} | {r.closed:.2f} | {numbers} | {r.runs:.1f} | {r.edits or r.why} |"
+            f"| {r.name} | {one}{r.closed:.2f} | {numbers} | {r.runs:.1f} | {r.edits or r.why} |"
         )
     return "\n".join(lines) + "\n"
 
@@ -250,7 +259,8 @@ def table(rows: Sequence[Row], command: str, what: str) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
-        "what", choices=["demos", "published", "healthy", "harm", "multi", "placebo"]
+        "what",
+        choices=["demos", "published", "healthy", "harm", "multi", "lot", "placebo"],
     )
     parser.add_argument("--split", default="dev")
     parser.add_argument("--sample", type=int, default=0, help="so many programs by lot")
@@ -264,7 +274,7 @@ def main() -> None:
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     if options.what == "placebo":
-        (HERE / "RESULTS-placebo.md").write_text(placebo())
+        (HERE / "RESULTS-placebo.md").write_text(placebo(options.out / "placebo.jsonl"))
         return
     label = f"{options.what}-{options.split}" if options.what == "published" else options.what
     label += "" if options.policy == "doctor" else f"-{options.policy}"
@@ -272,12 +282,13 @@ def main() -> None:
     rows = [Row(**json.loads(x)) for x in kept.read_text().splitlines()] if kept.exists() else []
     programs = {
         "demos": demos, "healthy": healthy, "published": lambda: published(options.split),
-        "harm": harm, "multi": multi,
+        "harm": harm, "multi": multi, "lot": lot,
     }[options.what]()  # fmt: skip
-    wanted = [p for p in programs if not options.only or p.name in options.only]
+    only = set(options.only)
+    wanted = [p for p in programs if not options.only or {p.name, p.name.partition(":")[0]} & only]
     if options.sample:
-        lot = random.Random(options.lot)
-        wanted = lot.sample(wanted, min(options.sample, len(wanted)))
+        draw = random.Random(options.lot)
+        wanted = draw.sample(wanted, min(options.sample, len(wanted)))
     budgets = {}
     if options.alike:
         alike = [json.loads(line) for line in options.alike.read_text().splitlines()]

@@ -7,6 +7,7 @@ whole ones. Pairs of both lengths are recorded once for every placebo, and visit
 from __future__ import annotations
 
 import datetime as dt
+import json
 import math
 import os
 import random
@@ -27,20 +28,30 @@ PLACEBOS = {
     ),
 }
 LENGTHS = {"EPOCHS = 6": 24, "EPOCHS = 30": 12}  # recorded pairs of shortened and of whole runs
-VISITS = 100  # drawn for each placebo
+VISITS = 50  # drawn for each placebo
 SEED = 0
+Seen = tuple[dict[str, float], int, str]  # of an arm: its score's measures, samples, digest
 
 
-def placebo() -> str:
-    """Record the pairs, draw the visits; gives the table as Markdown."""
+def placebo(kept: Path) -> str:
+    """Record the pairs, draw the visits; gives the table as Markdown.
+
+    Args:
+        kept: a file that holds what was recorded, so that it goes on where it was interrupted.
+    """
     from penlight.trial.arm import SNAPSHOT, Job
-    from penlight.trial.arms import Arm, Local, cores, gather
+    from penlight.trial.arms import Local, cores, gather
     from penlight.trial.decide import FIRST, LAST, Pair, Rule, decide
     from penlight.trial.mirror import Trees, mirror
     from penlight.trial.outcome import Score, difference, score, sources
 
     text = EXAMPLE.read_text()
     lot = random.Random(SEED)
+    known: dict[tuple[str, str, int], Seen] = {}
+    if kept.exists():
+        for line in kept.read_text().splitlines():
+            *key, seen = json.loads(line)
+            known[key[0], key[1], key[2]] = seen
     lines = ["| placebo | visits | accepted | called harmful |", "|---|---|---|---|"]
     total = passed = 0
     with tempfile.TemporaryDirectory() as room:
@@ -52,34 +63,39 @@ def placebo() -> str:
         pool = Local(scratch, cores())
         plain = Job("path", "train.py", (), str(project), (str(project),), str(project))
 
-        def record(made: str, length: str) -> list[tuple[Arm, Score | None]]:
+        def record(name: str, made: str, length: str) -> list[Seen]:
             made = made.replace("EPOCHS = 30", length)
-            count = LENGTHS[length]
-            jobs = [replace(plain, texts={"train.py": made}, pair=k) for k in range(count)]
-            arms = {a.job.pair: a for a in gather(pool, jobs, 600)}
-            return [(arms[k], score(arms[k], sources(arms[k])[0])) for k in range(count)]
+            missing = [k for k in range(LENGTHS[length]) if (name, length, k) not in known]
+            jobs = [replace(plain, texts={"train.py": made}, pair=k) for k in missing]
+            with kept.open("a") as file:
+                for arm in gather(pool, jobs, 600):
+                    found = score(arm, sources(arm)[0])
+                    assert found is not None
+                    seen = (dict(found.measures), found.n, arm.digest)
+                    known[name, length, arm.job.pair] = seen
+                    file.write(json.dumps([name, length, arm.job.pair, seen]) + "\n")
+                    file.flush()
+            return [known[name, length, k] for k in range(LENGTHS[length])]
 
         def tested(pairs: Sequence[Pair], rule: Rule) -> str:
             drawn = lot.sample(pairs, 6)
             said = (decide(drawn[:n], rule).verdict for n in range(1, 7))
             return next((verdict for verdict in said if verdict is not None), "")
 
-        controls = {length: record(text, length) for length in LENGTHS}
+        controls = {length: record("as it is", text, length) for length in LENGTHS}
         for name, (old, new) in PLACEBOS.items():
             made = text.replace(old, new, 1)
             assert made != text, name
-            kept: list[list[Pair]] = []
+            recorded: list[list[Pair]] = []
             for length in LENGTHS:
-                kept.append([])
-                both = zip(controls[length], record(made, length), strict=True)
-                for (a, own), (b, got) in both:
-                    d = difference(own, got)
-                    assert own is not None
-                    level = math.log(max(own.main[1], 1e-9))
-                    kept[-1].append(Pair(d, level, level - d, a.digest == b.digest))
+                recorded.append([])
+                for a, b in zip(controls[length], record(name, made, length), strict=True):
+                    own, got = Score(*a[:2]), Score(*b[:2])
+                    d, level = difference(own, got), math.log(max(own.main[1], 1e-9))
+                    recorded[-1].append(Pair(d, level, level - d, a[2] == b[2]))
             accepted = harmful = 0
             for _ in range(VISITS):
-                said = [tested(pairs, r) for pairs, r in zip(kept, (FIRST, LAST), strict=True)]
+                said = [tested(pairs, r) for pairs, r in zip(recorded, (FIRST, LAST), strict=True)]
                 accepted += "accept" in said
                 harmful += said[0] == "harmful"
             total, passed = total + VISITS, passed + accepted

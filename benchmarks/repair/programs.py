@@ -1,8 +1,8 @@
 """Programs for `measure.py` that are not kept elsewhere: one sound script, and faults put into it.
 
 `harm` rebuilds the seven cases on which two tools that act on a running training did harm or did
-not help (an MLP on the digits of scikit-learn). `multi` puts two to six faults at once into
-one script, by lot.
+not help (an MLP on the digits of scikit-learn). `lot` puts two to six faults at once into
+one script, by lot; multi.py has scripts with several faults by choice.
 """
 
 from __future__ import annotations
@@ -55,7 +55,8 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
 class Program:
     """A faulty script, its known good form, and whether a higher RESULT is better.
 
-    `kept` are results that were measured before: (as it is, good) by seed.
+    `kept` are results that were measured before: (as it is, good) by seed. `singles` are the
+    faulty script with one of its faults repaired.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Program:
     good: str
     higher: bool
     kept: tuple[tuple[float, float], ...] = ()
+    singles: tuple[str, ...] = ()
 
 
 Fault = tuple[tuple[str, str], ...]  # (good text, faulty text)
@@ -122,7 +124,7 @@ FAULTS = {
     "decay": DECAY,
     "head": HEAD,
 }
-MULTI_SEED, EACH = 0, 2
+LOT_SEED, EACH = 0, 2
 
 
 def with_faults(text: str, faults: tuple[Fault, ...]) -> str:
@@ -155,11 +157,20 @@ def _good(name: str) -> str:
     return SOUND
 
 
-def multi() -> Iterator[Program]:
+def lot() -> Iterator[Program]:
     """Two scripts each with two, three, ... six faults, drawn by lot."""
-    lot = random.Random(MULTI_SEED)
+    draw = random.Random(LOT_SEED)
     for count in range(2, 7):
         for _ in range(EACH):
-            names = sorted(lot.sample(list(FAULTS), count), key=list(FAULTS).index)
-            text = with_faults(SOUND, tuple(FAULTS[n] for n in names))
-            yield Program(f"{count}: {' '.join(names)}", text, SOUND, True)
+            names = sorted(draw.sample(list(FAULTS), count), key=list(FAULTS).index)
+            yield _several(f"{count}: {' '.join(names)}", names)
+
+
+def _several(title: str, names: list[str]) -> Program:
+    """The script with faults, and with all but one of them."""
+
+    def made(left: list[str]) -> str:
+        return with_faults(SOUND, tuple(FAULTS[n] for n in left))
+
+    singles = tuple(made([n for n in names if n != name]) for name in names)
+    return Program(title, made(names), SOUND, True, singles=singles)

@@ -198,20 +198,32 @@ def test_a_module_of_two_files_with_options(shell: Shell) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_interrupted_at_any_moment(shell: Shell, temp: Path, number: signal.Signals) -> None:
+@pytest.mark.parametrize(
+    ("number", "phase"),
+    [
+        (signal.SIGINT, "copying"),
+        (signal.SIGINT, "running"),
+        (signal.SIGINT, "trying"),
+        (signal.SIGINT, "confirming"),
+        (signal.SIGTERM, "trying"),
+    ],
+)
+def test_interrupted_at_any_moment(
+    shell: Shell, temp: Path, number: signal.Signals, phase: str
+) -> None:
     script = shell.write("train.py", ILL)
     process = subprocess.Popen(
-        shell.command("fix", "train.py"),
+        shell.command("fix", "--apply", "train.py"),
         cwd=shell.folder, env=shell.env, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         start_new_session=True,
     )  # fmt: skip
     assert process.stderr is not None
     for line in process.stderr:
-        if "trying" in line:
+        if phase in line:
             break
-    time.sleep(0.3)  # into the arms
-    assert arms_of(shell)
+    if phase != "copying":
+        time.sleep(0.3)  # into the arms
+        assert arms_of(shell)
     process.send_signal(number)
     _, complaint = process.communicate(timeout=60)
     assert process.returncode == 128 + number

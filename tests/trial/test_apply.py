@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from penlight.errors import PenlightError
+from penlight.trial import apply as module
 from penlight.trial.apply import apply, undo
 from penlight.trial.result import patch
 
@@ -62,6 +65,65 @@ def test_an_edit_after_the_patch_is_not_undone_unless_forced(root: Path, tmp_pat
     assert (root / "b.py").read_text() == "mine"
     undo(store, force=True)
     assert (root / "b.py").read_text() == "three"
+
+
+WRITES = ["0.txt", "1.txt", "manifest.json", "a.py", "b.py"]  # in this order
+
+
+@pytest.mark.parametrize("when", ["before", "during", "after"])
+@pytest.mark.parametrize("name", WRITES)
+def test_interrupted_while_it_writes_nothing_is_changed(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, when: str
+) -> None:
+    """Ctrl-C before, between or after the replacing of any of the files."""
+    written, replace = [], module.os.replace
+
+    def interrupted(part: Any, target: Any) -> None:
+        here = not written[5:] and Path(target).name == name
+        written.append(Path(target).name)
+        for moment in ("before", "during", "after"):
+            if moment == "during":
+                replace(part, target)
+            if here and moment == when:
+                signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(module.os, "replace", interrupted)
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        apply(root, TEXTS, tmp_path / "store")
+    assert written[:5] == WRITES
+    assert signal.getsignal(signal.SIGINT) is before
+    assert {p.name: p.read_bytes() for p in root.iterdir()} == {
+        "a.py": b"one\r\ntwo\r\n", "b.py": b"three",
+    }  # fmt: skip
+    with pytest.raises(PenlightError, match="nothing to undo"):
+        undo(tmp_path / "store")
+
+
+def test_a_file_that_cannot_be_written_leaves_the_others_alone(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace = module.os.replace
+
+    def refused(part: Any, target: Any) -> None:
+        if Path(target).name == "b.py":
+            raise PermissionError(13, "Permission denied", str(target))
+        replace(part, target)
+
+    monkeypatch.setattr(module.os, "replace", refused)
+    with pytest.raises(PenlightError, match="no file was changed"):
+        apply(root, TEXTS, tmp_path / "store")
+    assert (root / "a.py").read_bytes() == b"one\r\ntwo\r\n"
+    assert (root / "b.py").read_text() == "three"
+    with pytest.raises(PenlightError, match="nothing to undo"):
+        undo(tmp_path / "store")
+
+
+def test_killed_between_two_files_it_can_be_undone(root: Path, tmp_path: Path) -> None:
+    apply(root, TEXTS, tmp_path / "store")
+    (root / "b.py").write_text("three")  # as if the second one had not been reached
+    undo(tmp_path / "store")
+    assert (root / "a.py").read_bytes() == b"one\r\ntwo\r\n"
 
 
 def test_a_link_stays_a_link(root: Path, tmp_path: Path) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
+import shutil
+import signal
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from penlight.errors import PenlightError
@@ -30,6 +34,7 @@ def apply(root: Path, texts: Mapping[str, tuple[str, str]], store: Path | None =
     Raises:
         PenlightError: a file is not what the patch was made for, or cannot be written. Nothing
             is changed then.
+        KeyboardInterrupt: Ctrl-C, at the end. Nothing is changed then either.
     """
     for file, (before, _) in texts.items():
         if _read(root / file) != before:
@@ -38,7 +43,45 @@ def apply(root: Path, texts: Mapping[str, tuple[str, str]], store: Path | None =
                 "written: run penlight fix again.",
                 1,
             )
-    folder = _backup_folder(store or default_root())
+    with _held() as came:
+        folder = _backup_folder(store or default_root())
+        done: list[str] = []
+        try:
+            _back_up(folder, root, texts)
+            for file, (_, after) in texts.items():
+                done.append(file)
+                _write(root / file, after)
+        except BaseException as error:
+            _take_back(root, texts, done, folder)
+            if not isinstance(error, OSError):
+                raise
+            raise PenlightError(
+                f"Cannot write {error.filename}: {error.strerror}; no file was changed.", 1
+            ) from None
+        if came:
+            _take_back(root, texts, done, folder)
+    return folder
+
+
+@contextlib.contextmanager
+def _held() -> Iterator[list[int]]:
+    """What would end us waits until the end of the block, and is in the list by then."""
+    came: list[int] = []
+    before = {}
+    if threading.current_thread() is threading.main_thread():  # no other one is interrupted
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            before[number] = signal.signal(number, lambda number, _: came.append(number))
+    try:
+        yield came
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for number in came[:1]:
+            signal.raise_signal(number)
+
+
+def _back_up(folder: Path, root: Path, texts: Mapping[str, tuple[str, str]]) -> None:
+    """Keep the old texts, and in the end what `undo` needs to find them."""
     entries = []
     for number, (file, (before, after)) in enumerate(texts.items()):
         _write(folder / f"{number}.txt", before)
@@ -46,18 +89,16 @@ def apply(root: Path, texts: Mapping[str, tuple[str, str]], store: Path | None =
             {"path": str(root / file), "backup": f"{number}.txt", "after": _digest(after)}
         )
     _write(folder / MANIFEST, json.dumps({"schema": 1, "files": entries}, indent=2) + "\n")
-    done: list[str] = []
-    try:
-        for file, (_, after) in texts.items():
-            _write(root / file, after)
-            done.append(file)
-    except OSError as error:
-        for file in done:
+
+
+def _take_back(
+    root: Path, texts: Mapping[str, tuple[str, str]], done: list[str], folder: Path
+) -> None:
+    """Put the old texts back where new ones were written. Then there is nothing to undo."""
+    for file in done:
+        if _read(root / file) != texts[file][0]:
             _write(root / file, texts[file][0])
-        raise PenlightError(
-            f"Cannot write {error.filename}: {error.strerror}; no file was changed.", 1
-        ) from None
-    return folder
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def undo(store: Path | None = None, *, force: bool = False) -> list[Path]:
@@ -84,7 +125,8 @@ def undo(store: Path | None = None, *, force: bool = False) -> list[Path]:
     if not force:
         for entry in entries:
             path = Path(entry["path"])
-            if not path.is_file() or _digest(_read(path)) != entry["after"]:
+            old = _digest(_read(folder / entry["backup"]))  # we were killed before we came to it
+            if not path.is_file() or _digest(_read(path)) not in (entry["after"], old):
                 raise PenlightError(
                     f"{path} was edited after the patch, and undoing would lose that: "
                     f"penlight undo --force does it all the same (the old text is in {folder}).",
