@@ -27,6 +27,7 @@ import json
 import math
 import os
 import random
+import shutil
 import statistics
 import subprocess
 import sys
@@ -64,7 +65,7 @@ class Row:
     good: float
     closed: float
     spent: dict[str, float] = field(default_factory=dict)  # runs by stage
-    single: float | None = None  # gap closed by the best repair of one fault alone
+    single: float | None = None  # gap closed by the best repair of one fault alone, on one seed
 
 
 def demos() -> Iterator[Program]:
@@ -100,8 +101,8 @@ def healthy() -> Iterator[Program]:
             yield Program(path.stem, path.read_text(), path.read_text(), True)
 
 
-def repair(program: Program, policy: str, budget: float) -> Row:
-    """Fix one program, then compare the three forms on fresh seeds."""
+def repair(program: Program, policy: str, budget: float, out: Path) -> Row:
+    """Fix one program, then compare the three forms on fresh seeds. What fix said goes to `out`."""
     with tempfile.TemporaryDirectory() as room:
         folder = Path(room)
         (folder / "train.py").write_text(program.faulty)
@@ -113,6 +114,8 @@ def repair(program: Program, policy: str, budget: float) -> Row:
                 timeout=TIMEOUT, check=False,
             )  # fmt: skip
             said = json.loads((folder / "fix.json").read_text())
+            kept = out / f"{program.name.partition(':')[0]}-{policy}.json"
+            shutil.copy(folder / "fix.json", kept)
         except subprocess.TimeoutExpired:
             return _row(program, policy, why=f"over {TIMEOUT:.0f} s")
         except OSError:
@@ -123,7 +126,7 @@ def repair(program: Program, policy: str, budget: float) -> Row:
             )
         patched = (folder / "train.py").read_text()
         values = _values(folder, program, patched)
-        alone = [_results(folder, text) for text in program.singles]
+        alone = [_results(folder, text, FRESH[:1]) for text in program.singles]
     sign = 1.0 if program.higher else -1.0
     finite = [[sign * v if math.isfinite(v) else -1e9 for v in row] for row in [*values, *alone]]
     # Of medians, not the median of ratios: on a lucky seed there is no gap to divide by.
@@ -177,17 +180,17 @@ for seed in sys.argv[1:]:
 """
 
 
-def _results(folder: Path, text: str) -> list[float]:
-    """A script's RESULT on each fresh seed; NaN where there is none."""
+def _results(folder: Path, text: str, seeds: Sequence[int] = FRESH) -> list[float]:
+    """A script's RESULT on each seed; NaN where there is none."""
     from penlight.lab import result
 
     (folder / "again.py").write_text(text)
-    kept = [folder / f"out{seed}.txt" for seed in FRESH]
+    kept = [folder / f"out{seed}.txt" for seed in seeds]
     for path in kept:
         path.unlink(missing_ok=True)
     with contextlib.suppress(subprocess.TimeoutExpired):
         subprocess.run(
-            [sys.executable, "-c", EACH, *map(str, FRESH)], cwd=folder, env=_env(),
+            [sys.executable, "-c", EACH, *map(str, seeds)], cwd=folder, env=_env(),
             capture_output=True, timeout=TIMEOUT, check=False,
         )  # fmt: skip
     return [result(path.read_text()) if path.exists() else math.nan for path in kept]
@@ -298,7 +301,7 @@ def main() -> None:
 
     def start(program: Program) -> Row:
         budget = budgets.get(program.name, options.budget)
-        return repair(program, options.policy, budget)
+        return repair(program, options.policy, budget, options.out)
 
     with ThreadPoolExecutor(options.jobs) as pool, kept.open("a") as file:
         for row in pool.map(start, missing):
