@@ -76,8 +76,8 @@ def _held() -> Iterator[list[int]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-        for number in came[:1]:
-            signal.raise_signal(number)
+        for first in came[:1]:
+            signal.raise_signal(first)
 
 
 def _back_up(folder: Path, root: Path, texts: Mapping[str, tuple[str, str]]) -> None:
