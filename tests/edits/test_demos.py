@@ -27,6 +27,7 @@ BY_HAND = (
     "data-stall",
     "distribution-shift",
     "duplicate-augmentation-workers",
+    "distributed-duplicate-data",
     "fine-tune-mismatch",
     "fp16-underflow",
     "gan-mode-collapse",

@@ -17,10 +17,13 @@ from penlight.core.fact import Fact as Fact
 from penlight.core.loop_facts import Accumulation as Accumulation
 from penlight.core.loop_facts import Loading as Loading
 from penlight.core.loop_facts import Padding as Padding
+from penlight.core.loop_facts import Peers as Peers
 from penlight.core.loop_facts import Reads as Reads
 from penlight.core.loop_facts import Repeated as Repeated
 from penlight.core.loop_facts import Resume as Resume
+from penlight.core.loop_facts import Sampler as Sampler
 from penlight.core.loop_facts import Schedule as Schedule
+from penlight.core.loop_facts import Shard as Shard
 
 
 @dataclass(frozen=True, slots=True)

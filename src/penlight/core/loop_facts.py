@@ -108,3 +108,49 @@ class Reads(Fact):
     waited: float = 0.0  # seconds spent in these reads
     seconds: float = 0.0  # in all, meanwhile
     places: tuple[str, ...] = ()  # lines of the script, most often seen first
+
+
+@dataclass(frozen=True, slots=True)
+class Shard(Fact):
+    """What one rank of a data-parallel training was fed, and whether its model is synchronised.
+
+    Rows are told by their fingerprints (`penlight.probe.rows`), which are the same on all ranks.
+    """
+
+    kind: ClassVar[str] = "shard"
+    rank: int = 0
+    world: int = 1
+    root: str = ""  # the model
+    parallel: str = ""  # what spreads it: DistributedDataParallel or FSDP
+    synchronised: bool = False  # the ranks' weights are meant to be equal, whole on each rank
+    steps: tuple[int, ...] = ()  # of the rows
+    rows: tuple[tuple[float, ...], ...] = ()  # by step, the first of the batch
+
+
+@dataclass(frozen=True, slots=True)
+class Peers(Fact):
+    """Rank 0 beside the other ranks of one data-parallel run; found when the run is read."""
+
+    kind: ClassVar[str] = "peers"
+    world: int = 1
+    compared: int = 0  # ranks beside rank 0 that were read
+    parallel: str = ""
+    steps: int = 0  # at which rows could be compared
+    rows: int = 0
+    shared: int = 0  # of the rows, those that another rank was fed at the same step
+    fresh: float = 1.0  # share of rank 0's rows that it had not been fed at a step before
+    apart: float = 0.0  # largest relative difference of a parameter's norm between two ranks
+    where: str = ""  # that parameter
+    first_step: int = -1  # at which a difference beyond rounding shows; -1: none
+
+
+@dataclass(frozen=True, slots=True)
+class Sampler(Fact):
+    """A DistributedSampler that shuffles, and the epochs it was told of."""
+
+    kind: ClassVar[str] = "sampler"
+    passes: int = 0  # times it was iterated to its end while steps were made
+    epochs: int = 0  # different values of set_epoch() among these
+    replicas: int = 0
+    source: str = ""  # line that iterates it
+    step: int = 0  # of the second pass

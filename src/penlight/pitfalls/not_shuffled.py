@@ -52,6 +52,9 @@ class NotShuffled(Pitfall):
         "catastrophic-forgetting": (
             "Old data that never come back are forgotten for good, in mixed batches as well."
         ),
+        "distributed-duplicate-data": (
+            "Ranks that share their rows, or one order for all epochs, come with mixed batches."
+        ),
         "misaligned-labels": "Mixed-up labels come in batches of mixed classes.",
         "overfitting": "Overfitting happens with batches of mixed classes.",
     }

@@ -55,8 +55,8 @@ class HeldOut:
             return 0
         begun = thread_time()
         self._learn(model, PILOT, looks=1)
-        fit = int(PILOT * seconds / max(thread_time() - begun, 1e-9))
-        return min(STEPS, fit) if fit >= FEWEST else 0
+        fit = int(min(STEPS, PILOT * seconds / max(thread_time() - begun, 1e-9)))
+        return fit if fit >= FEWEST else 0
 
     def learn(self, model: nn.Module, steps: int) -> dict[str, Any]:
         """What one half says about the other; {} when the loss blows up.

@@ -35,6 +35,7 @@ from penlight.probe.resume import Resume
 from penlight.probe.routers import Routers
 from penlight.probe.schedule import EXAM, Governor
 from penlight.probe.schedulers import Schedulers
+from penlight.probe.shards import Shards
 from penlight.probe.sink import Sink
 from penlight.probe.state import State
 from penlight.probe.still import unseen
@@ -78,6 +79,8 @@ class Parts:
         self.resume = Resume(self.state, patches)
         self.loading = Loading(self.state, patches)
         self.syncs = Syncs(self.state, patches)
+        self.shards = Shards(self.state, patches)
+        self.forward.rows.fed = self.shards.fed
         begun = [self.schedulers.begin, self.resume.begin, self.syncs.begin, self._wiring]
         self.training.on_meet += begun
         self.training.on_look += [self.schedulers.look, self.forward.leaks.look]
@@ -122,6 +125,7 @@ class Parts:
         yield "schedulers", self.schedulers.finish
         yield "loading", self.loading.finish
         yield "device reads", self.syncs.finish
+        yield "shards", self.shards.finish
         yield "input statistics", hidden(self.forward.rows.finish)
         yield "training", hidden(self.training.finish)
         yield "hygiene", self._hygiene

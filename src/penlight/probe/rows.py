@@ -6,6 +6,7 @@ fingerprints, and different rows differ with near certainty.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -67,6 +68,7 @@ class Rows:
         self.told = (0, 0)  # ... when somebody last asked, ...
         self.newest = (0, 0)  # ... and in the newest batch alone.
         self.offenders: Offenders | None = None
+        self.fed: Callable[[Root, list[float]], None] | None = None  # told of training rows
 
     def trained(self, root: Root, args: Any) -> None:
         """Take in the input of one training forward pass."""
@@ -76,6 +78,8 @@ class Rows:
         if not measurable(x):
             return
         prints = fingerprints(x)
+        if self.fed is not None:
+            self.fed(root, prints)
         if len(self.known) < KNOWN:
             self.known.update(prints)
         entry = self.moments.setdefault(

@@ -65,7 +65,7 @@ class Governor:
             return 1
         looks = PER_OCTAVE
         if self.full_cost > 0:
-            looks = max(1, min(PER_OCTAVE, int(self.room(spent) / self.full_cost / OCTAVES)))
+            looks = max(1, int(min(PER_OCTAVE, self.room(spent) / self.full_cost / OCTAVES)))
         return max(2, step // looks)
 
     def light(self, step: int, spent: float) -> bool:

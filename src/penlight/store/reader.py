@@ -8,16 +8,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from penlight.core.facts import Blind, Fact, Header, decode
+from penlight.core.facts import Blind, Fact, Header, Shard, decode
 from penlight.core.run import Run, Series
 from penlight.errors import PenlightError
 from penlight.store import schema
+from penlight.store.peers import beside
 
 ROW = np.dtype([("id", "<u4"), ("step", "<i8"), ("value", "<f8")])
 Ids = npt.NDArray[np.uint16] | npt.NDArray[np.uint32]
 Steps = npt.NDArray[np.int64]
 Values = npt.NDArray[np.float64]
 Key = tuple[str, str]
+PEERS = 3  # other ranks that are read beside rank 0: a fault of the data shows between any two
 
 
 def load(path: Path | str) -> Run:
@@ -42,6 +44,7 @@ def load(path: Path | str) -> Run:
     series, facts = parse(data, str(segment))
     if path.is_dir():
         facts += _missing_ranks(facts, path)
+        facts += _peers(series, facts, path)
     return Run(series, facts)
 
 
@@ -185,6 +188,24 @@ def _ascending(steps: Steps, values: Values) -> tuple[Steps, Values]:
     steps, values = steps[order], values[order]
     last = np.append(steps[1:] != steps[:-1], True)
     return steps[last], values[last]
+
+
+def _peers(series: dict[Key, Series], facts: list[Fact], folder: Path) -> list[Fact]:
+    """What the other ranks' segments say beside rank 0's, for a data-parallel run.
+
+    Damage in them is not told: the run is rank 0's.
+    """
+    own = next((x for x in facts if isinstance(x, Shard)), None)
+    if own is None:
+        return []
+    others = []
+    for rank in range(1, min(max(own.world, 1), PEERS + 1)):
+        segment = folder / schema.segment_name(rank)
+        try:
+            others.append(parse(segment.read_bytes(), str(segment)))
+        except (OSError, PenlightError):
+            continue
+    return beside((series, facts), others)
 
 
 def _missing_ranks(facts: list[Fact], folder: Path) -> list[Fact]:
