@@ -14,11 +14,11 @@ from penlight.trial.outcome import (
     Source,
     balanced,
     difference,
-    printed,
     scored,
     telling,
     threshold,
 )
+from penlight.trial.printed import printed
 
 rng = np.random.default_rng(0)
 
@@ -150,6 +150,14 @@ def test_training_counts_by_its_last_fifth() -> None:
     calls = np.array([[step, 1] for step in range(100)])
     kept = Pairs("mse_loss", "train", np.arange(100.0)[:, None], np.zeros((100, 1)), calls)
     assert kept.last.x[0, 0] == 80
+
+
+def test_what_it_was_at_a_step() -> None:
+    calls = np.array([[10, 2], [20, 2], [30, 2]])
+    kept = Pairs("mse_loss", "eval", np.arange(6.0)[:, None], np.zeros((6, 1)), calls)
+    assert kept.until(25).last.x[:, 0].tolist() == [2, 3]
+    assert kept.until(30).last.x[:, 0].tolist() == [4, 5]
+    assert len(kept.until(9).calls) == 0
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,9 @@
 """Proves a joint prescription on fresh random numbers.
 
 Two tests at most. Where a shortened training tells enough, its pairs come first, because they cost
-least; pairs of whole runs follow where those prove nothing. Where no training can be shortened,
-the second test is for the second candidate.
+least; pairs of whole runs follow where those prove nothing. How much is enough, the two whole runs
+of the search have shown. Where no training can be shortened, the second test is for another
+candidate.
 """
 
 from __future__ import annotations
@@ -17,8 +18,16 @@ from penlight.trial.bench import Spent
 from penlight.trial.decide import FEWEST, FIRST, LAST, MOST, Decision, Pair, Rule, decide
 from penlight.trial.outcome import Score, Source, difference, score
 from penlight.trial.parts import Joint
-from penlight.trial.search import CLOSE, Search, Tried
+from penlight.trial.search import CLOSE, Search
 from penlight.trial.short import Cut
+from penlight.trial.tried import Tried
+
+# Shares of a training that pairs may go through, and the optimiser steps that they must have.
+SHARES = (0.1, 0.2, 0.3, 0.4, 0.5)
+STEPS = 30
+# The log-ratio at which the outcomes of a pair lie apart. Where it is less the pairs point both
+# ways, and a test of them costs more than it tells.
+APART = 0.3
 
 
 @dataclass(frozen=True)
@@ -43,8 +52,7 @@ def proofs(search: Search, source: Source, most: int = MOST) -> Iterator[Proof]:
         return
     search.bench.stage = "confirmation"
     passed = 0.0  # the error of the tests before
-    plans = list(_plans(search))[:2]
-    for rule, (tried, cut) in zip((FIRST, LAST), plans, strict=False):
+    for rule, (tried, cut) in zip((FIRST, LAST), _plans(search, source), strict=False):
         share = 1.0 if cut is None else cut.share
         if passed and search.bench.left < FEWEST * share * (1 + tried.joint.length):
             return
@@ -58,17 +66,45 @@ def proofs(search: Search, source: Source, most: int = MOST) -> Iterator[Proof]:
             return
 
 
-def _plans(search: Search) -> Iterator[tuple[Tried, Cut | None]]:
+def _plans(search: Search, source: Source) -> Iterator[tuple[Tried, Cut | None]]:
     """What to test, and on how much of a training."""
     best = search.best
     assert best is not None
-    cut = search.cut_for([p.pitfall for p in best.joint.parts])
-    screened = [t for t in search.tried if t.joint.key == best.joint.key and t.cut is not None]
-    hidden = bool(screened) and screened[0].gain < CLOSE
-    if best.joint.length == 1 and not hidden and _can_be_cut(search, best.joint, cut):
+    cut = _cut(search, best, source)
+    if best.joint.length == 1 and _can_be_cut(search, best.joint, cut):
         yield best, cut
-    yield best, None
-    yield from ((t, None) for t in search.ranked if t is not best)
+        yield best, None
+    else:
+        yield best, None
+        search.bench.stage = "screening"
+        try:
+            other = search.another()
+        except Spent:
+            return
+        finally:
+            search.bench.stage = "confirmation"
+        if other is not None:
+            yield other, None
+
+
+def _cut(search: Search, best: Tried, source: Source) -> Cut | None:
+    """The shortest training that shows what the best does; None where only a whole one does."""
+    whole = search.control.steps
+    known = False
+    for share in SHARES:
+        step = round(share * whole)
+        own, got = (score(arm, source, step) for arm in (search.control, best.arm))
+        if own is None or got is None:
+            continue
+        known = True
+        if step >= STEPS and difference(own, got) > APART and (cut := search.cut_at(share)):
+            return cut
+    if known:
+        return None
+    screened = [t for t in search.tried if t.joint.key == best.joint.key and t.cut is not None]
+    if screened and screened[0].gain < CLOSE:
+        return None
+    return search.cut_for([p.pitfall for p in best.joint.parts])
 
 
 def _can_be_cut(search: Search, made: Joint, cut: Cut | None) -> bool:

@@ -35,8 +35,9 @@ from penlight.trial.outcome import (
 )
 from penlight.trial.parts import Joint, Refusal, parts_of, patched_folder
 from penlight.trial.result import Fix, Trial, patch
-from penlight.trial.search import Search, Shorten, Tried
+from penlight.trial.search import Search, Shorten
 from penlight.trial.short import shortened
+from penlight.trial.tried import Tried
 
 # Faults that make a good result look better, or a bad one worse, than it is.
 UNTRUE = {

@@ -8,10 +8,8 @@ compared by the log-ratios of what both have. All measures are better when lower
 
 from __future__ import annotations
 
-import json
 import math
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +17,7 @@ import numpy.typing as npt
 
 from penlight.trial.arm import PAIRS
 from penlight.trial.arms import Arm
+from penlight.trial.printed import HIGHER, is_score, printed
 
 Array = npt.NDArray[np.float64]
 
@@ -80,6 +79,10 @@ class Pairs:
         rows = slice(int(ends[first]), int(ends[stop]))
         return Pairs(self.name, self.phase, self.x[rows], self.y[rows], self.calls[first:stop])
 
+    def until(self, step: int) -> Pairs:
+        """The calls up to an optimiser step."""
+        return self.part(0, int(np.searchsorted(self.calls[:, 0], step, side="right")))
+
     @property
     def last(self) -> Pairs:
         """What counts: the newest evaluation pass, or the newest fifth of the training calls."""
@@ -106,7 +109,7 @@ class Source:
 
     def moved_by(self, edits: Sequence[str]) -> bool:
         """Whether edits of these names can change the number without changing the model."""
-        if self.kind != "printed" or _HIGHER.search(self.name):
+        if self.kind != "printed" or HIGHER.search(self.name):
             return False
         names = set(edits)
         return bool(names & SCALES or ("loss" in self.name and names & LOSSES))
@@ -114,7 +117,7 @@ class Source:
     @property
     def says(self) -> str:
         if self.kind == "printed":
-            return f"{'1 - ' if _HIGHER.search(self.name) else ''}{self.name}, as printed"
+            return f"{'1 - ' if HIGHER.search(self.name) else ''}{self.name}, as printed"
         if self.balanced:
             return "of the classes on average, on validation data"
         if self.kind == "train":
@@ -152,14 +155,14 @@ def sources(arm: Arm) -> list[Source]:
         if any(p.accuracy is not None for p in passes):
             found.append(Source("accuracy"))
     named = printed(arm.printed)
-    found += [Source("printed", name=name) for name in named if _is_score(name)]
+    found += [Source("printed", name=name) for name in named if is_score(name)]
     if not fresh:
         found += held_out
     # Of networks that train against each other no batch tells how well it goes.
     if len({o.source for o in arm.run.optimizers}) < 2:
         order = sorted(range(len(trains)), key=lambda i: -len(trains[i].x))
         found += [_at(trains, i) for i in order if scored(trains[i].last, trains)]
-    found += [Source("printed", name=name) for name in named if not _is_score(name)]
+    found += [Source("printed", name=name) for name in named if not is_score(name)]
     return found
 
 
@@ -191,10 +194,12 @@ def _place(kept: Sequence[Pairs], source: Source) -> Pairs | None:
     return named[source.index] if source.index < len(named) else None
 
 
-def score(arm: Arm, source: Source) -> Score | None:
-    """An arm's outcome; None when it left none there."""
+def score(arm: Arm, source: Source, until: int | None = None) -> Score | None:
+    """An arm's outcome, or what it was at an optimiser step; None when it left none there."""
     if source.kind in ("eval", "train"):
         kept = pairs(arm)
+        if until is not None:
+            kept = [p for p in (p.until(until) for p in kept) if len(p.calls)]
         place = _place(kept, source)
         if place is None:
             return None
@@ -202,6 +207,8 @@ def score(arm: Arm, source: Source) -> Score | None:
         if source.balanced and (alike := balanced(place.last)) is not None:
             return alike
         return _with_terms(scored(place.last, trains), place, kept, trains)
+    if until is not None:
+        return None
     if source.kind == "accuracy":
         passes = [p for p in arm.run.evaluations(held_out=False) if p.accuracy is not None]
         if not passes:
@@ -434,64 +441,3 @@ def _badness(found: Pairs, training: Sequence[Pairs]) -> tuple[bool, float]:
     """Of several evaluations those of labels come first, and the one that goes worst: held out."""
     got = scored(found.last, training)
     return (False, -1.0) if got is None else ("error" in got.measures, got.main[1])
-
-
-# -- printed results ----------------------------------------------------------------------------
-
-_NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|nan|inf"
-_METRIC = re.compile(
-    rf"((?:\b(?:val|valid|validation|test|eval|dev|train|training|final|mean)[\w.]*[\s_-]+)*"
-    rf"\b[\w.]*(?:acc|accuracy|f1|auc|auroc|r2|error|mse|rmse|mae|loss|perplexity|ppl)\w*)"
-    rf"\s*[:=]?\s*({_NUMBER})\s*(%?)",
-    re.IGNORECASE,
-)
-_HIGHER = re.compile(r"acc|f1|auc|auroc|r2|precision|recall|corr|score|iou|dice|bleu", re.I)
-_LOWER = re.compile(r"err|loss|mse|rmse|mae|perplexity|ppl|nll|deviation|distance|wer\b", re.I)
-
-
-def printed(text: str) -> dict[str, float]:
-    """The last value of every metric that a script prints, as something better when lower."""
-    found: dict[str, float] = {}
-    for name, value in _lines(text):
-        if _HIGHER.search(name):
-            share = value / 100 if abs(value) > 1 and _percent(name) else value
-            found[name] = 1 - share if math.isfinite(share) else math.inf
-        elif _LOWER.search(name):
-            found[name] = value if math.isfinite(value) else math.inf
-    ranked = sorted(found, key=_rank)
-    return {name: found[name] for name in ranked}
-
-
-def _lines(text: str) -> Iterator[tuple[str, float]]:
-    read: Callable[[str], float] = float
-    for line in text.splitlines():
-        if line.startswith("RESULT "):
-            try:
-                result = json.loads(line.removeprefix("RESULT "))
-                value = result.get("value")
-                yield f"result {result['metric']}", math.nan if value is None else read(value)
-            except (ValueError, KeyError, TypeError, AttributeError):
-                continue
-            continue
-        for name, number, percent in _METRIC.findall(line):
-            value = read(number)
-            label = " ".join(re.split(r"[\s_-]+", name.strip().lower()))
-            yield label, value / 100 if percent else value
-
-
-def _percent(name: str) -> bool:
-    return bool(re.search(r"acc|f1|auc|auroc|precision|recall|iou|dice", name, re.I))
-
-
-def _is_score(name: str) -> bool:
-    """Whether a printed number stands for itself: no loss, and not on training data."""
-    return (
-        "train" not in name
-        and "loss" not in name
-        and (name.startswith("result") or bool(_HIGHER.search(name)) or "err" in name)
-    )
-
-
-def _rank(name: str) -> int:
-    order = ("result", "test", "val", "eval", "dev", "final")
-    return next((i for i, word in enumerate(order) if word in name), len(order))

@@ -20,23 +20,21 @@ from penlight.edits.learning_rate import TOO_LOW, LearningRate
 from penlight.edits.scene import Scene
 from penlight.trial.arms import Arm
 from penlight.trial.bench import Bench, Spent
-from penlight.trial.decide import FEWEST, Verdict
-from penlight.trial.outcome import Score, Source, difference, pairs, score, sources
+from penlight.trial.decide import FEWEST
+from penlight.trial.outcome import Source, difference, pairs, score, sources
 from penlight.trial.parts import Joint, Part, Refusal, certain_joint, joint, parts_of, rates
 from penlight.trial.short import LONGEST, Cut
+from penlight.trial.tried import GAIN, Tried
 
 ROUNDS = 4  # times that the best so far is diagnosed again
 PASSES = 2  # over the candidates of a round
 WIDTH = 6  # candidates of one pass
 RATES = 4  # learning rates of one search
-GAIN = 0.05  # log-ratio that makes a candidate better than the best so far
-ALARM = 0.1  # log-ratio that a candidate must bring to make up for a fault that is still there
 CURED = 1.0  # log-ratio from which on nothing else is looked for
 NEEDED = 0.1  # log-ratio that a part must bring to stay, and ...
 NEEDED_SHARE = 0.05  # ... its share of the whole
 CLOSE = 0.15  # log-ratio within which a screening does not tell two candidates apart
 KEPT = 2  # candidates that a screening lets through
-DRAWS = 500  # of the random policy, most of which cannot be made
 LEAST = 60  # optimiser steps of a shortened training
 # The share of a training that tells whether a change helps (../shared/notes/repair.md, 3.4): the
 # sign was right after 2 to 5% for rates and dead units, after 30% for depth.
@@ -52,34 +50,6 @@ LATE = {
 # A joint prescription, and the parts of it that are new.
 Candidate = tuple[Joint, tuple[Part, ...]]
 Shorten = Callable[[Scene, float], tuple[Mapping[str, str], float]]
-
-
-@dataclass(frozen=True)
-class Tried:
-    """A joint prescription that ran beside the script as it is, on pair 0."""
-
-    joint: Joint
-    arm: Arm
-    own: Score | None  # of the script as it is, for as long
-    score: Score | None
-    gain: float  # log-ratio over the script as it is
-    cut: Cut | None  # None where it ran to its end
-    new: tuple[Part, ...]  # the parts that set it apart from what was there before
-    shown_better: bool = False  # by the measure that is shown, if not by all together
-    alarms: frozenset[str] = frozenset()  # causes that its own run shows
-
-    @property
-    def worth(self) -> float:
-        """What candidates are ranked by: a run that still shows a fault is worth less."""
-        return self.gain - ALARM * len(self.alarms)
-
-    def verdict(self, control: Arm) -> Verdict:
-        """What one pair says of it, as far as it says anything."""
-        if self.arm.digest and self.arm.digest == control.digest and not self.gain:
-            return "no-effect"
-        if self.gain < -GAIN and not self.shown_better:
-            return "harmful"
-        return "no-benefit" if not self.gain > GAIN else "undecided"
 
 
 @dataclass
@@ -120,7 +90,9 @@ class Search:
             if self.policy == "rate":
                 self._finish(self._rates(Joint(scene=self.scene), self.scene))
             elif self.policy == "random":
-                self._random()
+                from penlight.trial.blind import by_lot
+
+                self._finish(by_lot(self))
             else:
                 self._doctor()
         except Spent:
@@ -188,13 +160,21 @@ class Search:
     ) -> list[Tried]:
         """Candidates of a round that were not tried before, and what can be made of the best."""
         upwards = _upwards(diagnosis)
-        board = self._screen(candidates, WIDTH)
+        board = self.screen(candidates, WIDTH)
         top = max((t for t in board if t.gain > GAIN), key=lambda t: t.worth, default=None)
         if top is not None:
             if any(part.new_rate for part in top.new) and top.gain < CURED:
                 board += self._rates(top.joint, self._scene_of(top.joint, top.arm), upwards)
             return board + self._combine(scene, board, base, below)
-        # No candidate helps as it stands: the likeliest may only need another rate.
+        # No candidate helps as it stands: the others may hide it, or it needs another rate.
+        whole = self._together(scene, diagnosis, candidates, base, board)
+        if whole is not None:
+            every = below.under(whole)
+            board += self.screen([(every, whole.parts)], 1)
+            if not any(t.gain > CURED for t in board):
+                board += self._rates(every, self._scene_of(every), upwards)
+            if any(t.gain > GAIN for t in board):
+                return board
         own = [(below.under(base), base.parts)]
         structural = [m for m, new in [*own, *candidates] if any(p.new_rate for p in new)]
         for made in structural[:2]:
@@ -205,7 +185,7 @@ class Search:
 
     def _proven(self, made: Joint, parts: tuple[Part, ...]) -> Tried | None:
         """What is proven, by itself, to the end; None where it fails."""
-        if made.key not in self._seen and self._affordable([(made, parts)], None):
+        if made.key not in self._seen and self.affordable([(made, parts)], None):
             self._seen.add(made.key)
             self._take(self._measure([(made, parts)], None))
         found = (t for t in self._whole if t.joint.key == made.key and not t.arm.failed)
@@ -218,14 +198,14 @@ class Search:
         rate = any(isinstance(e, LearningRate) for e in proven.joint.edits)
         return bool(proven.alarms) or proven.gain > CURED or not rate
 
-    def _screen(self, candidates: Sequence[Candidate], most: int) -> list[Tried]:
+    def screen(self, candidates: Sequence[Candidate], most: int) -> list[Tried]:
         """Measure candidates that were not measured before, shortened where that tells enough.
 
         As many at a time as there are cores, the likeliest first, until one of them cures.
         """
         fresh = {c[0].key: c for c in reversed(candidates) if c[0].texts}
         wanted = [c for c in fresh.values() if c[0].key not in self._seen][::-1][:most]
-        wanted = self._affordable(wanted, self.cut)
+        wanted = self.affordable(wanted, self.cut)
         found: list[Tried] = []
         size = max(2, self.bench.pool.slots)
         for first in range(0, len(wanted), size):
@@ -249,7 +229,7 @@ class Search:
         for group in (first, others):
             wanted = [(t.joint, t.new) for t in group]
             if self.best is before:
-                self._take(self._measure(self._affordable(wanted, None), None))
+                self._take(self._measure(self.affordable(wanted, None), None))
 
     def _combine(
         self, scene: Scene, board: Sequence[Tried], base: Joint, below: Joint
@@ -264,7 +244,38 @@ class Search:
             found = joint(scene, [*base.parts, *best.new, *other.new])
             if found is not None:
                 made.append((below.under(found), (*best.new, *other.new)))
-        return self._screen(made, 2) if best.gain < CURED else []
+        return self.screen(made, 2) if best.gain < CURED else []
+
+    def _together(
+        self,
+        scene: Scene,
+        diagnosis: Diagnosis,
+        candidates: Sequence[Candidate],
+        base: Joint,
+        board: Sequence[Tried],
+    ) -> Joint | None:
+        """The likeliest candidate of every finding at once; what was not needed is dropped later.
+
+        None where that is nothing new. Learning rates are left out: they are found anew.
+        """
+        failed = {part for t in board if t.arm.failed for part in t.new}
+        met = {part.pitfall for part in base.parts}
+        wanted = {
+            f.pitfall for f in diagnosis.findings if f.role == "cause" or f.severity != "note"
+        }
+        found = base
+        for _, (part,) in candidates:
+            if part in failed or part.pitfall in met or part.pitfall not in wanted:
+                continue
+            rate = any(isinstance(e, LearningRate) for e in part.edits)
+            if rate or any(part.replaces(other) for other in found.parts):
+                met.add(part.pitfall)
+                continue
+            more = joint(scene, [*found.parts, part])
+            if more is not None:
+                found = more
+                met.add(part.pitfall)
+        return found if len(found.parts) > len(base.parts) + 1 else None
 
     def _rates(
         self, below: Joint, scene: Scene, upwards: bool = False, most: int = RATES
@@ -280,7 +291,7 @@ class Search:
             if found is not None:
                 made.append((found, (part,)))
         try:
-            return self._screen(made, most)
+            return self.screen(made, most)
         finally:
             self.bench.stage = "screening"
 
@@ -296,36 +307,24 @@ class Search:
             run = found.arm.run if found is not None else run
         return self.scene_of(made, run)
 
-    # -- for comparison -----------------------------------------------------------------------
-
-    def _random(self) -> None:
-        """Edits by lot, from all that can be made, without looking at the diagnosis."""
-        import random
-
-        from penlight.core.finding import Finding
-        from penlight.edits import Refused, edits
-
-        lot = random.Random(self.seed)
-        names = list(edits())
-        board: list[Tried] = []
-        for _ in range(DRAWS):
-            parts: list[Part] = []
-            for name in lot.sample(names, min(len(names), lot.randint(1, 3))):
-                blind = Finding(pitfall="", says="")
-                try:
-                    values = list(edits()[name].propose(self.scene, blind))
-                    if values:
-                        value = lot.choice(values)
-                        self.scene.after([value])
-                        parts.append(Part("", value.says, (value,)))
-                except Refused:
-                    continue
-            made = joint(self.scene, parts) if parts else None
-            if not self._affordable([(Joint(), ())], self.cut):
-                break
-            if made is not None:
-                board += self._screen([(made, tuple(parts))], 1)
-        self._finish(board)
+    def another(self) -> Tried | None:
+        """What to prove when the best did not hold on fresh random numbers: the best together
+        with the next one where that is no worse, or else the next one."""
+        best = self.best
+        assert best is not None
+        others = [t for t in self.ranked if t.joint.key != best.joint.key]
+        for other in others[:1]:
+            rest = [
+                p for p in other.joint.parts
+                if not any(p == q or p.replaces(q) for q in best.joint.parts)
+            ]  # fmt: skip
+            both = joint(self.scene, [*best.joint.parts, *rest]) if rest else None
+            if both is not None and self.affordable([(both, ())], None):
+                found = self._measure([(both, tuple(rest))], None)[0]
+                self.tried += [found] if found not in self.tried else []
+                if not found.arm.failed and found.gain > best.gain - CLOSE:
+                    return found
+        return others[0] if others else None
 
     # -- trying -------------------------------------------------------------------------------
 
@@ -338,7 +337,10 @@ class Search:
         if set(pitfalls) & LATE or not self.bench.steps:
             return None
         share = DEEP_SHARE if set(pitfalls) & DEEP else SOON
-        share = max(share, LEAST / self.bench.steps)
+        return self.cut_at(max(share, LEAST / self.bench.steps))
+
+    def cut_at(self, share: float) -> Cut | None:
+        """A training cut to a share; None where that saves too little, or cannot be made."""
         if share > LONGEST:
             return None
         try:
@@ -365,7 +367,7 @@ class Search:
         short, _ = self.shorten(made.scene or self.scene, cut.share)
         return {**made.texts, **short}
 
-    def _affordable(self, wanted: Sequence[Candidate], cut: Cut | None) -> list[Candidate]:
+    def affordable(self, wanted: Sequence[Candidate], cut: Cut | None) -> list[Candidate]:
         """As many of them as leave enough for the best one's whole run and a confirmation."""
         share = 1.0 if cut is None else cut.share
         whole = 0.0 if cut is None else 1.0
@@ -457,12 +459,12 @@ class Search:
         if whole is None:
             cut = self.cut_for([p.pitfall for p in current.joint.parts])
             two = [(current.joint, current.new), (made, ())]
-            if cut is not None and self._affordable(two, cut):
+            if cut is not None and self.affordable(two, cut):
                 found = self._measure(two, cut)
                 self.tried += found
                 if found[0].cut is found[1].cut and not as_good(found[1], found[0]):
                     return None
-            if not self._affordable([(made, ())], None):
+            if not self.affordable([(made, ())], None):
                 return None
             whole = self._measure([(made, ())], None)[0]
             self.tried.append(whole)

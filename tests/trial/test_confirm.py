@@ -1,0 +1,113 @@
+"""What is tested of what a search has found, and on how much of a training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from penlight.trial import confirm
+from penlight.trial.arm import PAIRS, Job
+from penlight.trial.arms import Arm
+from penlight.trial.bench import Spent
+from penlight.trial.confirm import _plans
+from penlight.trial.outcome import Source
+from penlight.trial.parts import Joint
+from penlight.trial.short import Cut
+from penlight.trial.tried import Tried
+
+EVAL = Source("eval", 0, "mse_loss")
+STEPS, PASSES = 200, 20
+
+
+def arm(folder: Path, errors: list[float]) -> Arm:
+    """A finished training whose evaluations have these unexplained variances."""
+    folder.mkdir()
+    y = np.tile([[-1.0], [1.0]], (PASSES, 1))
+    x = y * (1 - np.sqrt(np.repeat(errors, 2)))[:, None]
+    steps = np.linspace(STEPS / PASSES, STEPS, PASSES).astype(np.int64)
+    kept = {"x": x, "y": y, "s": np.stack([steps, np.full(PASSES, 2)], 1)}
+    np.savez(folder / PAIRS, **{f"{k}|0|eval|mse_loss": v for k, v in kept.items()})
+    (folder / "arm.json").write_text(f'{{"steps": {STEPS}}}')
+    return Arm(Job("path", "t.py", (), "", (), ""), folder, 0)
+
+
+def tried(of: Arm, name: str, gain: float = 1.0) -> Tried:
+    return Tried(Joint(texts={"t.py": name}), of, None, None, gain, None, ())
+
+
+class Search(SimpleNamespace):
+    """As much of a search as a proof needs. A training of 200 steps can be cut anywhere."""
+
+    def cut_at(self, share: float) -> Cut:
+        return Cut(share)
+
+    def cut_for(self, pitfalls: list[str]) -> Cut | None:
+        return Cut(0.2)
+
+    def texts(self, made: Joint, cut: Cut | None) -> Any:
+        return made.texts
+
+    def another(self) -> Tried | None:
+        if self.other == "no time":
+            raise Spent
+        return self.other  # type: ignore[no-any-return]
+
+
+def search(tmp_path: Path, before: list[float], after: list[float], **more: Any) -> Any:
+    best = tried(arm(tmp_path / "after", after), "best")
+    given = {"tried": [best], "other": None, **more}
+    return Search(
+        best=best, control=arm(tmp_path / "before", before),
+        bench=SimpleNamespace(stage="confirmation"), **given,
+    )  # fmt: skip
+
+
+FLAT = [0.9] * PASSES
+
+
+@pytest.mark.parametrize(
+    ("from_pass", "share"),
+    [
+        (1, 0.2),  # at once, but pairs of 20 steps are none
+        (4, 0.2),
+        (9, 0.5),  # the tenth pass is the half
+        (11, None),
+    ],
+)
+def test_pairs_go_through_as_much_as_shows_the_effect(
+    tmp_path: Path, from_pass: int, share: float | None
+) -> None:
+    after = [0.9] * (from_pass - 1) + [0.1] * (PASSES - from_pass + 1)
+    plans = [cut for _, cut in _plans(search(tmp_path, FLAT, after), EVAL)]
+    assert plans == ([None] if share is None else [Cut(share), None])
+
+
+def test_a_long_training_that_shows_it_at_once_is_cut_to_a_tenth(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(confirm, "STEPS", STEPS // 10)
+    plans = list(_plans(search(tmp_path, FLAT, [0.1] * PASSES), EVAL))
+    assert plans[0][1] == Cut(0.1)
+
+
+def test_where_nothing_is_known_of_the_way_the_kind_of_fault_decides(tmp_path: Path) -> None:
+    made = search(tmp_path, FLAT, [0.1] * PASSES)
+    plans = [cut for _, cut in _plans(made, Source("printed", name="val acc"))]
+    assert plans == [Cut(0.2), None]
+
+
+def test_the_second_test_of_whole_runs_is_for_another_candidate(tmp_path: Path) -> None:
+    late = [0.9] * (PASSES - 1) + [0.1]
+    made = search(tmp_path, FLAT, late)
+    made.other = tried(made.best.arm, "other")
+    assert [(t.joint.texts["t.py"], cut) for t, cut in _plans(made, EVAL)] == [
+        ("best", None),
+        ("other", None),
+    ]
+    made.other = "no time"
+    assert len(list(_plans(made, EVAL))) == 1
+    assert made.bench.stage == "confirmation"
