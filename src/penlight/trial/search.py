@@ -221,8 +221,9 @@ class Search:
     def _finish(self, board: Sequence[Tried]) -> None:
         """Run the best of a screening to the end, the next ones where those do not hold."""
         good = sorted((t for t in board if t.gain > GAIN), key=lambda t: -t.worth)
-        if not good:
-            return
+        if not good:  # some things help late: the most promising one may
+            good = [max(board, key=lambda t: t.gain)] if board else []
+            good = [t for t in good if t.gain > 0 and t.cut is not None]
         before = self.best
         first = [t for t in good if t.worth > good[0].worth - CLOSE][:KEPT]
         others = [t for t in good if t not in first][:KEPT]
