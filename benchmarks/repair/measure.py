@@ -7,6 +7,7 @@
     python benchmarks/repair/measure.py multi
     python benchmarks/repair/measure.py placebo
     python benchmarks/repair/measure.py published --policy random  (or rate: for comparison)
+    python benchmarks/repair/measure.py compare                    (of what the others have kept)
 
 A program is fixed with seed 0. Then the script as it is, the patched one and the known good one run
 on fresh seeds, without Penlight, and the RESULT lines that they print are compared; of published
@@ -14,7 +15,8 @@ programs the results that admit.py has measured on these seeds are taken. The ga
 (patched - as it is) / (good - as it is), of the medians over the seeds; a program counts as
 repaired from 0.9 on. Results are kept line by line in --out, so that it goes on where it was
 interrupted. With --sample N it takes N programs by lot (--lot is the seed of the lot). For a
-comparison, --as FILE gives each program the budget that the runs in that file took. Writes
+comparison, --as FILE gives each program the budget that the runs in that file took; `compare`
+then puts published programs under all three policies into one table. Writes
 benchmarks/repair/RESULTS-<what>.md unless --only names programs.
 """
 
@@ -36,7 +38,9 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
+from compare import POLICIES, comparison
 from multi import multi
 from placebo import placebo
 from programs import Program, harm, lot
@@ -259,11 +263,17 @@ def table(rows: Sequence[Row], command: str, what: str) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _read(out: Path, label: str, policy: str = "doctor") -> list[dict[str, Any]]:
+    """The rows that were kept."""
+    path = out / f"{label}{'' if policy == 'doctor' else f'-{policy}'}.jsonl"
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
         "what",
-        choices=["demos", "published", "healthy", "harm", "multi", "lot", "placebo"],
+        choices=["demos", "published", "healthy", "harm", "multi", "lot", "placebo", "compare"],
     )
     parser.add_argument("--split", default="dev")
     parser.add_argument("--sample", type=int, default=0, help="so many programs by lot")
@@ -279,10 +289,15 @@ def main() -> None:
     if options.what == "placebo":
         (HERE / "RESULTS-placebo.md").write_text(placebo(options.out / "placebo.jsonl"))
         return
+    if options.what == "compare":
+        found = {p: _read(options.out, f"published-{options.split}", p) for p in POLICIES}
+        head = f"{today()}, {os.cpu_count()} cores, no GPU, commit {commit()}"
+        (HERE / "RESULTS-comparison.md").write_text(comparison(found, head, REPAIRED))
+        return
     label = f"{options.what}-{options.split}" if options.what == "published" else options.what
     label += "" if options.policy == "doctor" else f"-{options.policy}"
     kept = options.out / f"{label}.jsonl"
-    rows = [Row(**json.loads(x)) for x in kept.read_text().splitlines()] if kept.exists() else []
+    rows = [Row(**row) for row in _read(options.out, label)]
     programs = {
         "demos": demos, "healthy": healthy, "published": lambda: published(options.split),
         "harm": harm, "multi": multi, "lot": lot,
