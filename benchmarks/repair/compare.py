@@ -25,6 +25,31 @@ PUBLISHED = (
      "random search comparable, sometimes better", "abstract"),
 )  # fmt: skip
 
+TEXT = """\
+# Repair: against edits by lot and against learning rates alone
+
+{head}: `python benchmarks/repair/measure.py compare`, after `published` with each of
+`--policy doctor`, `random` and `rate`, the latter two with `--as` the first one's rows.
+
+All three try the same edits on the same programs, prove by the same rule and may spend as many
+runs as Penlight took (4 at least).
+
+| what is tried | programs | repaired | accepted | made worse | gap closed, mean | runs, median |
+|---|---|---|---|---|---|---|
+{rows}
+
+| program | Penlight | by lot | rates alone |
+|---|---|---|---|
+{each}
+
+What others have published, each on programs of its own and by its own criterion, so not comparable
+row by row:
+
+| tool | programs | result | how it was decided |
+|---|---|---|---|
+{others}
+"""
+
 
 def comparison(found: Mapping[str, Sequence[Mapping[str, Any]]], head: str, repaired: float) -> str:
     """The table as Markdown.
@@ -35,25 +60,7 @@ def comparison(found: Mapping[str, Sequence[Mapping[str, Any]]], head: str, repa
         repaired: share of the gap from which on a program counts as repaired.
     """
     names = set.intersection(*({row["name"] for row in rows} for rows in found.values()))
-    lines = [
-        "# Repair: against edits by lot and against learning rates alone",
-        "",
-        (
-            f"{head}: `python benchmarks/repair/measure.py compare`, after `published` with each of "
-            "`--policy doctor`, `random` and `rate`, the latter two with `--as` the first one's rows."
-        ),
-        "",
-        (
-            "All three try the same edits on the same programs, prove by the same rule and may spend "
-            "as many runs as Penlight took (4 at least)."
-        ),
-        "",
-        (
-            "| what is tried | programs | repaired | a cure accepted | made worse | gap closed, mean "
-            "| runs, median |"
-        ),
-        "|---|---|---|---|---|---|---|",
-    ]
+    lines: list[str] = []
     for policy, title in POLICIES.items():
         rows = [row for row in found[policy] if row["name"] in names]
         closed = [min(1.0, max(-1.0, row["closed"])) for row in rows]
@@ -63,26 +70,14 @@ def comparison(found: Mapping[str, Sequence[Mapping[str, Any]]], head: str, repa
             f"{sum(row['closed'] < 0 for row in accepted)} | {statistics.mean(closed):.2f} | "
             f"{statistics.median(row['runs'] for row in rows):.1f} |"
         )
-    lines += [
-        "",
-        "| program | Penlight | by lot | rates alone |",
-        "|---|---|---|---|",
-    ]
+    each = []
     for name in sorted(names):
         cells = []
         for policy in POLICIES:
             row = next(row for row in found[policy] if row["name"] == name)
             cells.append(f"{row['closed']:.2f} ({row['edits'] or 'none'})")
-        lines.append(f"| {name} | {' | '.join(cells)} |")
-    lines += [
-        "",
-        (
-            "What others have published, each on programs of its own and by its own criterion, so not "
-            "comparable row by row:"
-        ),
-        "",
-        "| tool | programs | result | how it was decided |",
-        "|---|---|---|---|",
-        *(f"| {' | '.join(row)} |" for row in PUBLISHED),
-    ]
-    return "\n".join(lines) + "\n"
+        each.append(f"| {name} | {' | '.join(cells)} |")
+    others = [f"| {' | '.join(row)} |" for row in PUBLISHED]
+    return TEXT.format(
+        head=head, rows="\n".join(lines), each="\n".join(each), others="\n".join(others)
+    )
