@@ -20,7 +20,7 @@ from penlight.trial.short import Cut
 from penlight.trial.tried import Tried
 
 EVAL = Source("eval", 0, "mse_loss")
-STEPS, PASSES = 200, 20
+STEPS, PASSES = 400, 20
 
 
 def arm(folder: Path, errors: list[float]) -> Arm:
@@ -40,10 +40,10 @@ def tried(of: Arm, name: str, gain: float = 1.0) -> Tried:
 
 
 class Search(SimpleNamespace):
-    """As much of a search as a proof needs. A training of 200 steps can be cut anywhere."""
+    """As much of a search as a proof needs. Its training can be cut in its first half."""
 
-    def cut_at(self, share: float) -> Cut:
-        return Cut(share)
+    def cut_at(self, share: float) -> Cut | None:
+        return Cut(share) if share <= 0.5 else None
 
     def cut_for(self, pitfalls: list[str]) -> Cut | None:
         return Cut(0.2)
@@ -70,28 +70,27 @@ FLAT = [0.9] * PASSES
 
 
 @pytest.mark.parametrize(
-    ("from_pass", "share"),
+    ("after", "share"),
     [
-        (1, 0.2),  # at once, but pairs of 20 steps are none
-        (4, 0.2),
-        (9, 0.5),  # the tenth pass is the half
-        (11, None),
+        ([0.1] * 20, 0.2),  # at once, but earlier it is not looked at
+        ([0.9] * 3 + [0.1] * 17, 0.2),
+        ([0.1] * 5 + [0.9] + [0.1] * 14, 0.4),  # it must last
+        ([0.9] * 9 + [0.1] * 11, 0.5),
+        ([0.9] * 10 + [0.1] * 10, None),
+        ([0.8] * 20, None),  # better, but not far enough for six pairs
     ],
 )
 def test_pairs_go_through_as_much_as_shows_the_effect(
-    tmp_path: Path, from_pass: int, share: float | None
+    tmp_path: Path, after: list[float], share: float | None
 ) -> None:
-    after = [0.9] * (from_pass - 1) + [0.1] * (PASSES - from_pass + 1)
     plans = [cut for _, cut in _plans(search(tmp_path, FLAT, after), EVAL)]
     assert plans == ([None] if share is None else [Cut(share), None])
 
 
-def test_a_long_training_that_shows_it_at_once_is_cut_to_a_tenth(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(confirm, "STEPS", STEPS // 10)
+def test_a_pair_has_some_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(confirm, "LEAST", STEPS // 2)
     plans = list(_plans(search(tmp_path, FLAT, [0.1] * PASSES), EVAL))
-    assert plans[0][1] == Cut(0.1)
+    assert plans[0][1] == Cut(0.5)
 
 
 def test_where_nothing_is_known_of_the_way_the_kind_of_fault_decides(tmp_path: Path) -> None:

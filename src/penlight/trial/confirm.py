@@ -18,15 +18,15 @@ from penlight.trial.bench import Spent
 from penlight.trial.decide import FEWEST, FIRST, LAST, MOST, Decision, Pair, Rule, decide
 from penlight.trial.outcome import Score, Source, difference, score
 from penlight.trial.parts import Joint
-from penlight.trial.search import CLOSE, Search
+from penlight.trial.search import CLOSE, LEAST, Search
 from penlight.trial.short import Cut
 from penlight.trial.tried import Tried
 
-# Shares of a training that pairs may go through, and the optimiser steps that they must have.
-SHARES = (0.1, 0.2, 0.3, 0.4, 0.5)
-STEPS = 30
-# The log-ratio at which the outcomes of a pair lie apart. Where it is less the pairs point both
-# ways, and a test of them costs more than it tells.
+# Shares of a training at which it is looked at. A tenth is too soon: without zero_grad a training
+# may be ahead or far behind then, from one seed to the next.
+LOOKS = tuple(k / 10 for k in range(2, 11))
+# The log-ratio at which the outcomes of a pair lie apart, from some share on to the end. Where it
+# is less the pairs point both ways, and a test of them costs more than it tells.
 APART = 0.3
 
 
@@ -89,15 +89,12 @@ def _plans(search: Search, source: Source) -> Iterator[tuple[Tried, Cut | None]]
 
 def _cut(search: Search, best: Tried, source: Source) -> Cut | None:
     """The shortest training that shows what the best does; None where only a whole one does."""
-    whole = search.control.steps
-    known = False
-    for share in SHARES:
-        step = round(share * whole)
-        own, got = (score(arm, source, step) for arm in (search.control, best.arm))
-        if own is None or got is None:
-            continue
-        known = True
-        if step >= STEPS and difference(own, got) > APART and (cut := search.cut_at(share)):
+    looks = [(share, _apart(search, best, source, share)) for share in LOOKS]
+    known = [(share, apart) for share, apart in looks if apart is not None]
+    for i, (share, _) in enumerate(known):
+        lasting = all(apart > APART for _, apart in known[i:])
+        enough = share * search.control.steps >= LEAST
+        if lasting and enough and (cut := search.cut_at(share)):
             return cut
     if known:
         return None
@@ -105,6 +102,13 @@ def _cut(search: Search, best: Tried, source: Source) -> Cut | None:
     if screened and screened[0].gain < CLOSE:
         return None
     return search.cut_for([p.pitfall for p in best.joint.parts])
+
+
+def _apart(search: Search, best: Tried, source: Source, share: float) -> float | None:
+    """How far apart the outcomes of both whole runs were after a share; None: not to be seen."""
+    step = round(share * search.control.steps)
+    own, got = (score(arm, source, step) for arm in (search.control, best.arm))
+    return None if own is None or got is None else difference(own, got)
 
 
 def _can_be_cut(search: Search, made: Joint, cut: Cut | None) -> bool:
