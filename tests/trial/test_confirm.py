@@ -74,7 +74,8 @@ FLAT = [0.9] * PASSES
     [
         ([0.1] * 20, 0.2),  # at once, but earlier it is not looked at
         ([0.9] * 3 + [0.1] * 17, 0.2),
-        ([0.1] * 5 + [0.9] + [0.1] * 14, 0.4),  # it must last
+        ([0.1] * 5 + [0.9] + [0.1] * 14, 0.4),  # it must last,
+        ([0.1] * 5 + [0.8] * 15, 0.2),  # if not as large
         ([0.9] * 9 + [0.1] * 11, 0.5),
         ([0.9] * 10 + [0.1] * 10, None),
         ([0.8] * 20, None),  # better, but not far enough for six pairs

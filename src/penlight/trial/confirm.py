@@ -20,13 +20,13 @@ from penlight.trial.outcome import Score, Source, difference, score
 from penlight.trial.parts import Joint
 from penlight.trial.search import CLOSE, LEAST, Search
 from penlight.trial.short import Cut
-from penlight.trial.tried import Tried
+from penlight.trial.tried import GAIN, Tried
 
 # Shares of a training at which it is looked at. A tenth is too soon: without zero_grad a training
 # may be ahead or far behind then, from one seed to the next.
 LOOKS = tuple(k / 10 for k in range(2, 11))
-# The log-ratio at which the outcomes of a pair lie apart, from some share on to the end. Where it
-# is less the pairs point both ways, and a test of them costs more than it tells.
+# The log-ratio at which the outcomes of a pair lie apart. Where it is less the pairs point both
+# ways, and a test of them costs more than it tells. It may become less later, but must not vanish.
 APART = 0.3
 
 
@@ -91,10 +91,10 @@ def _cut(search: Search, best: Tried, source: Source) -> Cut | None:
     """The shortest training that shows what the best does; None where only a whole one does."""
     looks = [(share, _apart(search, best, source, share)) for share in LOOKS]
     known = [(share, apart) for share, apart in looks if apart is not None]
-    for i, (share, _) in enumerate(known):
-        lasting = all(apart > APART for _, apart in known[i:])
+    for i, (share, now) in enumerate(known):
+        apart = now > APART and all(later > GAIN for _, later in known[i:])
         enough = share * search.control.steps >= LEAST
-        if lasting and enough and (cut := search.cut_at(share)):
+        if apart and enough and (cut := search.cut_at(share)):
             return cut
     if known:
         return None
