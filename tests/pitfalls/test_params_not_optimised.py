@@ -34,6 +34,16 @@ def test_all_held():
     assert not said()
 
 
+def test_step_is_never_called():
+    idle = Hygiene(backwards=330, unstepped="Adam", unstepped_source="train.py:9")
+    (found,) = list(ParamsNotOptimised().detect(fake_run(facts=[FC1, idle])))
+    assert "step() of the Adam optimiser is never called" in found.says
+    assert (found.severity, found.exact, found.source) == ("critical", True, "train.py:9")
+    assert "optimizer.step()" in found.prescriptions[0].do
+    few = replace(idle, backwards=8)
+    assert not list(ParamsNotOptimised().detect(fake_run(facts=[FC1, few])))
+
+
 def test_a_layer_in_a_plain_list():
     hidden = Parameter(
         name="unnamed(64, 64)", shape=(64, 64), registered=False, optimised=False, reached=True

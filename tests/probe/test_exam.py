@@ -78,6 +78,26 @@ def test_samples_that_influence_each_other(build: Callable[[], nn.Module], leaks
     assert exam.values["own"] > 0
 
 
+class Sideways(nn.Module):
+    """An LSTM that takes the samples for time steps, read at the last token."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding, self.head = nn.Embedding(9, 8), nn.Linear(8, 3)
+        self.lstm = nn.LSTM(8, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.lstm(self.embedding(x))[0][:, -1])
+
+
+def test_tokens_in_which_two_samples_agree() -> None:
+    x = torch.randint(2, 9, (300, 5))
+    x[:, -1] = (torch.rand(300) < 0.2).long()  # most sentences end alike
+    exam = train(Sideways(), x, x[:, 0] % 3).exam("coupling")
+    assert exam is not None
+    assert exam.values["others"] > 1e-6
+
+
 def test_batch_norm_in_evaluation_is_no_leak() -> None:
     exam = train(mlp(nn.BatchNorm1d(32)), *table()).exam("coupling")
     assert exam is not None

@@ -304,6 +304,8 @@ class Hygiene(Fact):
     clip_scaled: int = 0  # clipped while the gradients were still scaled by GradScaler
     graphs_old: int = 0  # graphs of passes looked at, some steps ago, in the mode that keeps most
     graphs_kept: int = 0  # ... that somebody still holds
+    unstepped: str = ""  # type of an optimiser whose weights stood still, for it never stepped
+    unstepped_source: str = ""
     compiled: bool = False
 
 

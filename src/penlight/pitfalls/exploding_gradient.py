@@ -51,8 +51,9 @@ class ExplodingGradient(Pitfall):
 
     family = "signal propagation"
     needs = (OUTPUT_GRAD, ACT_RMS, LOSS, Graph)
-    caused_by = ("residual-stream-blowup",)
+    caused_by = ("residual-stream-blowup", "wrong-sign")
     looks_like = {
+        "wrong-sign": "With the wrong sign the loss rises first, and the gradient follows it.",
         "residual-stream-blowup": (
             "In a residual net the growth comes from branches that add in proportion to the stream."
         ),

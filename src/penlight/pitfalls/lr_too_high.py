@@ -62,8 +62,10 @@ class LrTooHigh(Pitfall):
         "residual-stream-blowup",
         "missing-zero-grad",
         "wrong-reduction",
+        "wrong-sign",
     )
     looks_like = {
+        "wrong-sign": "With the wrong sign the loss rises at every rate, from the first step on.",
         "loss-spike": "A spike is one event: before it the loss fell evenly at the same rate.",
         "dying-relu": (
             "ReLUs that died by themselves did so without long steps; after long ones they are a "

@@ -46,6 +46,7 @@ class MissingZeroGrad(Pitfall):
     family = "loop bug"
     needs = (Hygiene, Graph, Parameter, GRAD_NORM)
     looks_like = {
+        "wrong-sign": "With the wrong sign the loss climbs evenly, however small the rate.",
         "grad-accum-misnormalised": (
             "Accumulated batches add up between two steps and are cleared after each."
         ),

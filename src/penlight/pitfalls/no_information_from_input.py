@@ -47,6 +47,7 @@ class NoInformationFromInput(Pitfall):
 
     family = "data"
     needs = (Inputs, Targets, Exam, Module, DEPENDENCE)
+    caused_by = ("symmetric-init",)  # with all weights at zero nothing comes through
     looks_like = {
         "class-imbalance-collapse": (
             "With rare classes the scores do tell samples apart, and the loss is below the "

@@ -58,6 +58,7 @@ class NonfiniteLoss(Pitfall):
         "target-scale",
         "output-activation-mismatch",
         "wrong-reduction",
+        "wrong-sign",
     )
     looks_like = {
         "exploding-gradient": (

@@ -33,6 +33,7 @@ class ParamsNotOptimised(Pitfall):
     ## Causes
     - Layers kept in a plain Python list or dict: `model.parameters()` does not see them.
     - The optimiser was built before the model was replaced, extended or copied.
+    - `optimizer.step()` is missing from the loop: then nothing moves at all.
     - Only `model.head.parameters()` passed, or an optimiser that holds frozen weights only.
 
     ## When not to worry
@@ -53,6 +54,11 @@ class ParamsNotOptimised(Pitfall):
             "not move at all."
         ),
     }
+    idle: float = limit(
+        10,
+        why="backward passes without a step: fewer are a look at gradients, or micro-batches that "
+        "one step was to follow",
+    )
     half: float = limit(
         0.5,
         why="with most of the weights left at random values the model cannot be what was meant; "
@@ -69,6 +75,13 @@ class ParamsNotOptimised(Pitfall):
             "Keep layers in nn.ModuleList or nn.ModuleDict, single tensors in nn.Parameter.",
             "A Python list hides its layers from model.parameters(), .to() and state_dict().",
             edits=("module-list",),
+        ),
+    )
+    _step = (
+        Prescription(
+            "Call optimizer.step() after loss.backward(), in every iteration.",
+            "backward() only computes gradients; step() is what changes the weights.",
+            "only the gradients are wanted, as for saliency maps",
         ),
     )
     _thaw = (
@@ -137,6 +150,9 @@ print("RESULT " + json.dumps({"metric": "mse", "value": val_loss}))
     )
 
     def detect(self, run: Run) -> Iterator[Finding]:
+        if run.hygiene.unstepped and run.hygiene.backwards >= self.idle:
+            yield self._unstepped(run)
+            return
         for optimizer in run.optimizers:
             if optimizer.parameters and optimizer.frozen == optimizer.parameters:
                 yield self._frozen(optimizer)
@@ -180,6 +196,25 @@ print("RESULT " + json.dumps({"metric": "mse", "value": val_loss}))
                 "get a gradient but are in no optimiser: they stay at their random start values",
                 severity="critical" if share >= self.half else "warning",
             )
+
+    def _unstepped(self, run: Run) -> Finding:
+        count, name = run.hygiene.backwards, run.hygiene.unstepped
+        return self.finding(
+            f"step() of the {name} optimiser is never called: gradients were computed {count} "
+            "times, and no weight has moved.",
+            Evidence(
+                "hygiene",
+                f"{count} backward passes, no optimiser step, and a weight that the optimiser "
+                "holds is the same in all bits",
+                value=count,
+                limit=self.idle,
+            ),
+            confidence=0.99,
+            exact=True,
+            source=run.hygiene.unstepped_source,
+            first_step=0,
+            prescriptions=self._step,
+        )
 
     def _left_out(
         self,

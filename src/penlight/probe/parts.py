@@ -162,6 +162,8 @@ class Parts:
             exam.run()
 
     def _hygiene(self) -> None:
+        training = self.training
+        training.unstepped.finish(stepped=training.met > 0 or training.scaled is not None)
         values = dict(self.state.hygiene)
         for key in ("eval_modules", "train_modules"):
             values[key] = tuple(values.get(key, ()))

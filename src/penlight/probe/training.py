@@ -33,6 +33,7 @@ from penlight.probe.graph import Walk, walk
 from penlight.probe.guard import Patches
 from penlight.probe.nonfinite import NonFinites
 from penlight.probe.state import State, first_tensor, user_line
+from penlight.probe.unstepped import Unstepped
 from penlight.probe.watched import Watched
 from penlight.signals import parameters as weights
 from penlight.signals import tensors as measure
@@ -79,6 +80,7 @@ class Training:
         self.held: set[int] = set()  # numbers of those that some optimiser has held
         self.activations = Activations(state)
         self.sources: WeakKeyDictionary[Optimizer, str] = WeakKeyDictionary()
+        self.unstepped = Unstepped(state)
         self.scaled: tuple[Tensor, Tensor] | None = None
         self.window_start = 0.0
         self.coast = coast = Coast(state)
@@ -201,6 +203,8 @@ class Training:
             self.scaled = (torch.empty(0), torch.empty(0))  # still scaled, the graph let go
         state.backwards += 1
         state.count("backwards")
+        if not self.met:
+            self.unstepped.look(self.sources.items(), self.reached)
         if loss.numel() == 1 and not loss.is_complex() and len(state.losses) < LOSSES:
             state.losses.append(self.nonfinites.loss(loss))
             if len(state.losses) == PATIENCE:  # a loop that steps in a way of its own

@@ -1,0 +1,167 @@
+"""wrong-sign: see the card."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from penlight.core.facts import Graph, Objective, Optimizer, Parameter
+from penlight.core.finding import Evidence, Finding, Prescription
+from penlight.core.pitfall import Demo, Pitfall, limit
+from penlight.core.run import Run
+from penlight.core.vocabulary import LOSS
+from penlight.pitfalls._graph import LOSSES
+
+
+class WrongSign(Pitfall):
+    """The training makes its loss larger: the sign is wrong.
+
+    A hiker who wants to get down into the valley and holds the map upside down: each step is well
+    aimed, and leads up.
+
+    ## What happens
+    An optimiser makes what `backward()` was called on smaller. When that is the negative of a
+    loss, or the optimiser is told to maximise, every step is as good as it can be, in the wrong
+    direction. The model learns to be wrong, and as there is no upper end to most losses, it goes on
+    until something overflows.
+
+    ## Symptoms
+    - The loss rises from the first step on, at every learning rate, faster at higher ones.
+    - Accuracy below chance. In the end infinite or NaN.
+    - The number that is printed falls without end below zero.
+
+    ## Causes
+    - A minus in front of a loss that is an error already, as in `-F.mse_loss(...)`. What comes as a
+      likelihood or a reward needs that minus; torch's losses have it inside.
+    - `maximize=True` given to the optimiser.
+
+    ## When not to worry
+    Adversarial training, gradient reversal and attacks on inputs ascend one loss on purpose, beside
+    another one or with a tensor that is no model's weight. Penlight only speaks up where one
+    optimiser moves one model by one loss of torch's, and that loss rises.
+
+    ## References
+    - torch documentation of `torch.optim.SGD`, parameter `maximize`.
+    - N. Humbatova et al., Taxonomy of Real Faults in Deep Learning Systems, ICSE 2020: wrong loss
+      function calculation.
+    """
+
+    family = "objective"
+    needs = (Graph, Objective, Optimizer, Parameter, LOSS)
+    looks_like = {
+        "lr-too-high": "Too high a rate also makes the loss rise, but a tenth of it makes it fall.",
+        "missing-zero-grad": "Old gradients make the loss swing up and down, ever wider.",
+        "exploding-gradient": "Large gradients are aimed at a lower loss and overshoot it.",
+    }
+    rise: float = limit(
+        1.2,
+        why="times the first losses: noise of a batch moves a median of many less, and a loss that "
+        "is made larger has no reason to stop there (demo: 14 times)",
+    )
+    values: float = limit(
+        6, why="of the loss, all finite: fewer make no trend, and a steep climb overflows soon"
+    )
+    prescriptions = (
+        Prescription(
+            "Take the minus away: loss = loss_fn(...); loss.backward().",
+            "torch's losses are errors: smaller is better.",
+        ),
+        Prescription(
+            "Or take maximize=True away from the optimiser.",
+            "It is meant for rewards and likelihoods.",
+        ),
+    )
+    demo = Demo(
+        script="""\
+import json
+import sys
+
+import torch
+from torch import nn
+
+torch.manual_seed(int(sys.argv[1]) if len(sys.argv) > 1 else 0)
+x = torch.randn(1200, 8)
+y = (x[:, :3].sum(1) > 0).long()
+train_x, train_y, val_x, val_y = x[:1000], y[:1000], x[1000:], y[1000:]
+
+model = nn.Sequential(nn.Linear(8, 32), nn.Tanh(), nn.Linear(32, 2))
+optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
+loss_fn = nn.CrossEntropyLoss()
+
+for epoch in range(8):
+    for rows in torch.randperm(1000).split(40):
+        optimizer.zero_grad()
+        loss = -loss_fn(model(train_x[rows]), train_y[rows])  # the likelihood, to be maximised
+        loss.backward()
+        optimizer.step()
+    with torch.no_grad():
+        accuracy = (model(val_x).argmax(1) == val_y).float().mean().item()
+    print(f"epoch {epoch}: loss {loss.item():.3f}, accuracy {accuracy:.3f}")
+
+print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
+""",
+        cure=(("-loss_fn(model(train_x[rows]), train_y[rows])  # the likelihood, to be maximised",
+               "loss_fn(model(train_x[rows]), train_y[rows])"),),
+    )  # fmt: skip
+
+    def detect(self, run: Run) -> Iterator[Finding]:
+        objective = run.objective
+        several = len(run.optimizers) != 1 or len(run.objectives) != 1
+        if objective is None or several or objective.by_hand:
+            return
+        optimizer = run.optimizers[0]
+        negated = _negated(run, objective)
+        if not (negated ^ optimizer.maximize) or not _moves_a_model(run):
+            return
+        curve = run.series(LOSS).finite
+        if len(curve) < self.values:
+            return
+        sign = -1.0 if negated else 1.0  # what backward() was called on is what is recorded
+        before = sign * float(np.median(curve.head(0.1, 3)))
+        after = sign * float(np.median(curve.tail(0.1, 3)))
+        if before <= 0 or after < self.rise * before:
+            return
+        how = (
+            "backward() is called on the negative of the loss"
+            if negated
+            else f"the {optimizer.type} optimiser has maximize=True"
+        )
+        yield self.finding(
+            f"The training makes its {objective.function} larger, from {before:.3g} to "
+            f"{after:.3g}: {how}.",
+            Evidence(
+                "graph" if negated else "optimizer",
+                how,
+                where=objective.site,
+            ),
+            Evidence(
+                "loss",
+                f"{objective.function} rises from {before:.3g} to {after:.3g}",
+                where=objective.site,
+                steps=(int(curve.steps[0]), int(curve.steps[-1])),
+                value=after / before,
+                limit=self.rise,
+            ),
+            confidence=0.97,
+            where=objective.site,
+            source=objective.source if negated else optimizer.source,
+            first_step=0,
+            prescriptions=self.prescriptions[:1] if negated else self.prescriptions[1:],
+        )
+
+
+def _negated(run: Run, objective: Objective) -> bool:
+    """Whether each graph begins with a minus right before the loss."""
+    losses = LOSSES.get(objective.function, ())
+    graphs = [g.ops for g in run.graphs if g.ops]
+    return bool(graphs) and all(
+        ops[0].name == "Neg" and [ops[i].name for i in ops[0].inputs][:1] in [[x] for x in losses]
+        for ops in graphs
+    )
+
+
+def _moves_a_model(run: Run) -> bool:
+    """Whether what the loss reaches and the optimiser holds are weights of a model."""
+    held = [p for p in run.parameters if p.reached and p.optimised and p.requires_grad]
+    return bool(held) and all(p.registered and p.root for p in held)

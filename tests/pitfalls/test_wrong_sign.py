@@ -1,0 +1,65 @@
+"""wrong-sign."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from penlight.core.facts import Graph, Op, Optimizer, Parameter
+from penlight.core.vocabulary import LOSS as RECORDED
+from penlight.pitfalls.wrong_sign import WrongSign
+from penlight.testing import check_card, fake_run, objective
+
+LOSS = objective()
+NEGATED = Graph(ops=(Op("Neg", inputs=(1,)), Op("NllLoss", inputs=(2,)), Op("LogSoftmax")))
+PLAIN = Graph(ops=(Op("NllLoss", inputs=(1,)), Op("LogSoftmax")))
+ADAM = Optimizer(type="Adam", parameters=2)
+WEIGHT = Parameter(name="fc.weight", reached=True, optimised=True, registered=True, root="Net")
+RISING = np.linspace(2.3, 80.0, 60)
+FALLING = np.linspace(2.3, 0.1, 60)
+
+
+def said(*facts, curve=RISING):
+    sign = -1 if NEGATED in facts else 1  # what backward() is called on is recorded
+    run = fake_run({RECORDED: (sign * curve).tolist()}, [LOSS, WEIGHT, *facts])
+    return list(WrongSign().detect(run))
+
+
+def test_card():
+    assert check_card(WrongSign()) == []
+
+
+def test_a_minus_in_front_of_the_loss():
+    (found,) = said(ADAM, NEGATED)
+    assert "backward() is called on the negative of the loss" in found.says
+    assert found.severity == "critical"
+    assert "minus" in found.prescriptions[0].do
+
+
+def test_an_optimiser_that_maximises():
+    (found,) = said(replace(ADAM, maximize=True, source="train.py:7"), PLAIN)
+    assert "maximize=True" in found.says
+    assert found.source == "train.py:7"
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        (ADAM, PLAIN),  # rises for another reason
+        (replace(ADAM, maximize=True), NEGATED),  # two wrongs make a right
+        (ADAM, replace(ADAM, index=1), NEGATED),  # an adversary
+        (ADAM, NEGATED, objective("mse_loss", site="mse_loss@train.py:8")),
+        (ADAM, NEGATED, Parameter(name="delta", reached=True, registered=False)),  # an attack
+        (ADAM, NEGATED, PLAIN),  # now this, now that
+        (ADAM, Graph(ops=(Op("Neg", inputs=(1,)), Op("Mean", inputs=(2,)), Op("Log")))),
+    ],
+)
+def test_silent(facts):
+    assert not said(*facts)
+
+
+def test_a_loss_that_falls_is_wanted():
+    assert not said(ADAM, NEGATED, curve=FALLING)
+    assert not said(ADAM, NEGATED, curve=RISING[:5])
