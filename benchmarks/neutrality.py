@@ -16,6 +16,7 @@ import argparse
 import datetime as dt
 import hashlib
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -111,7 +112,7 @@ def inside(script: Path, compiled: bool) -> None:
 
 
 def one(script: Path, watched: bool, compiled: bool) -> tuple[str, str]:
-    """What a script prints and the digest of what it leaves; the digest is '' when it fails."""
+    """What a script prints, times left out, and the digest of what it leaves, '' if it fails."""
     with tempfile.TemporaryDirectory() as folder:
         run = ["-m", "penlight", "run", "--quiet", "--dir", folder] if watched else []
         mode = ["--compiled"] if compiled else []
@@ -122,7 +123,8 @@ def one(script: Path, watched: bool, compiled: bool) -> tuple[str, str]:
         )
     lines = done.stdout.splitlines()
     marked = [line for line in lines if line.startswith(MARK)]
-    return "\n".join(x for x in lines if not x.startswith(MARK)), "".join(marked)
+    said = "\n".join(x for x in lines if not x.startswith(MARK))
+    return re.sub(r"\b\d+(\.\d+)?[mu]?s\b", "TIME", said), "".join(marked)
 
 
 def written(out: Path) -> dict[str, str]:
@@ -170,7 +172,7 @@ def page(rows: list[str], compiled: bool) -> str:
         "",
         f"Seed {SEED}, one thread, by `./do bench neutrality{option}`.",
         "",
-        f"{same} of {len(rows)} healthy scripts, {how}print the same and leave the same bits with",
+        f"{same} of {len(rows)} healthy scripts {how}print the same and leave the same bits with",
         f"and without `penlight run`: weights, buffers, optimiser states, random numbers{also}.",
         "",
         "| script | | compared | date |",

@@ -1,21 +1,25 @@
-"""What watching costs: Penlight and three peers against the bare training, on three small models.
+"""What watching costs: Penlight and its peers against the bare training, on three small models.
 
-    ./do bench overhead/measure            the table, into benchmarks/overhead/RESULTS.md (hours)
-    ./do bench overhead/measure --quick    tiny models and few steps: does it run at all?
+    ./do bench overhead/measure               into benchmarks/overhead/RESULTS.md (hours)
+    ./do bench overhead/measure --compiled    by torch.compile, into RESULTS-compiled.md
+    ./do bench overhead/measure --quick       tiny models and few steps: does it run at all?
 
 Every run is a process of its own, since hooks of one tool would slow down the next. A round runs
 each variant once, in random order, and `bare` twice: the second one, `bare again`, shows what the
 machine does to two equal things. The measure is process CPU time of the training with everything
 that the tool does until it is done; ratios are taken within a round and their median is given with
 a bootstrap 95% interval. `late` is the second half of the steps alone: what a long run pays, when
-one-off work at the start (Penlight's allowance of one second) is over.
+one-off work at the start (Penlight's allowance of one second) is over. A compiled model is compiled
+with the tool on it, before the clock starts. A peer that is not installed is left out with a note.
 """
 
 from __future__ import annotations
 
 import argparse
 import datetime as dt
+import importlib.util
 import json
+import math
 import os
 import platform
 import random
@@ -38,14 +42,17 @@ VARIANTS = (
     "torchmortem",
     "torch-audit",
     "wandb.watch",
+    "lightning",
 )
+NEEDS = {"torch-audit": "torch_audit", "wandb.watch": "wandb"}  # where the module's name differs
 SAYS = {
     "bare again": "the null comparison: the same as bare",
     "penlight": "penlight.watch, as it comes: budget 1% and one second",
-    "penlight full": "penlight.watch(budget=1.0): everything it can look at",
+    "penlight full": "penlight.watch(budget=math.inf): a full look at every step",
     "torchmortem": "Autopsy(model, optimizer), step(loss) each step",
     "torch-audit": "autopatch(model, optimizer), a look every 1000 steps (its default)",
     "wandb.watch": "wandb.watch(model, log='all', log_freq=100), offline, loss logged each step",
+    "lightning": "Lightning's grad_norm(model, 2) before each optimiser step, read as numbers",
 }
 STEPS = {"mlp": 1500, "resnet": 400, "transformer": 200}
 QUICK = {"mlp": 12, "resnet": 6, "transformer": 6}
@@ -139,7 +146,8 @@ def watched(variant: str, model: Any, optimizer: Any) -> Iterator[Callable[[Any]
     if variant in ("penlight", "penlight full"):
         import penlight
 
-        with penlight.watch(model, optimizer, budget=0.01 if variant == "penlight" else 1.0):
+        budget = 0.01 if variant == "penlight" else math.inf
+        with penlight.watch(model, optimizer, budget=budget):
             yield lambda _: None
     elif variant == "torchmortem":
         from torchmortem import Autopsy
@@ -160,11 +168,21 @@ def watched(variant: str, model: Any, optimizer: Any) -> Iterator[Callable[[Any]
         wandb.watch(model, log="all", log_freq=100)
         yield lambda loss: run.log({"loss": loss.item()})
         run.finish()
+    elif variant == "lightning":
+        from lightning.pytorch.utilities import grad_norm
+
+        def look(*_: Any) -> None:
+            for norm in grad_norm(model, 2).values():
+                float(norm)
+
+        handle = optimizer.register_step_pre_hook(look)
+        yield lambda _: None
+        handle.remove()
     else:
         yield lambda _: None
 
 
-def one(name: str, variant: str, quick: bool) -> dict[str, float]:
+def one(name: str, variant: str, quick: bool, compiled: bool) -> dict[str, float]:
     """One training; CPU seconds of the whole and of the second half of the steps."""
     import torch
     from torch.nn import functional as F
@@ -181,10 +199,18 @@ def one(name: str, variant: str, quick: bool) -> dict[str, float]:
         optimizer.step()
         return loss.detach()
 
-    for _ in range(3):  # what torch does once is nobody's cost
-        step()
-    begin = time.process_time()
+    def warm_up() -> None:  # what torch does once is nobody's cost
+        for _ in range(3):
+            step()
+
+    if compiled:
+        model = torch.compile(model)
+    else:
+        warm_up()
     with watched(variant, model, optimizer) as after:
+        if compiled:
+            warm_up()
+        begin = time.process_time()
         for i in range(steps):
             if i == steps // 2:
                 half = time.process_time()
@@ -196,9 +222,16 @@ def one(name: str, variant: str, quick: bool) -> dict[str, float]:
 # -- the table ------------------------------------------------------------------------------
 
 
-def run(name: str, variant: str, quick: bool) -> dict[str, float] | None:
-    """`one` in a process of its own; None when the tool is missing or fails."""
-    command = [sys.executable, __file__, "--one", name, variant, *(["--quick"] if quick else [])]
+def missing(variants: list[str]) -> list[str]:
+    """The variants whose package is not installed."""
+    ours = [variant for variant in VARIANTS if variant.startswith(("bare", "penlight"))]
+    others = [variant for variant in variants if variant not in ours]
+    return [v for v in others if importlib.util.find_spec(NEEDS.get(v, v)) is None]
+
+
+def run(name: str, variant: str, options: list[str]) -> dict[str, float] | None:
+    """`one` in a process of its own; None when the tool fails."""
+    command = [sys.executable, __file__, "--one", name, variant, *options]
     env = {**os.environ, "OMP_NUM_THREADS": "1", "WANDB_SILENT": "true"}
     done = subprocess.run(command, capture_output=True, text=True, env=env, check=False)
     lines = [x for x in done.stdout.splitlines() if x.startswith("MEASURED ")]
@@ -251,10 +284,14 @@ def main() -> None:
     parser.add_argument("--variants", nargs="*", default=list(VARIANTS), choices=list(VARIANTS))
     parser.add_argument("--out", type=Path, help="where the table goes; stdout with --quick")
     parser.add_argument("--one", nargs=2, metavar=("MODEL", "VARIANT"), help=argparse.SUPPRESS)
+    parser.add_argument("--compiled", action="store_true", help="the models by torch.compile")
     args = parser.parse_args()
     if args.one:
-        print("MEASURED " + json.dumps(one(args.one[0], args.one[1], args.quick)))
+        print("MEASURED " + json.dumps(one(*args.one, args.quick, args.compiled)))
         return
+    options = ["--quick"] * args.quick + ["--compiled"] * args.compiled
+    absent = missing(args.variants)
+    args.variants = [variant for variant in args.variants if variant not in absent]
     rounds = args.rounds or (2 if args.quick else 12)
     found: dict[str, list[dict[str, dict[str, float]]]] = {name: [] for name in args.only}
     dice = random.Random(1)
@@ -264,7 +301,7 @@ def main() -> None:
         for name in args.only:
             found[name].append({})
         for name, variant in jobs:
-            measured = run(name, variant, args.quick)
+            measured = run(name, variant, options)
             if measured is not None:
                 found[name][-1][variant] = measured
         print(f"round {number + 1} of {rounds}", file=sys.stderr)
@@ -281,15 +318,19 @@ def main() -> None:
         where,
         f"Command: `python benchmarks/overhead/measure.py {' '.join(sys.argv[1:])}`",
         "",
-        "Ratio of process CPU time to bare, median of the rounds with a 95% interval.",
+        ("Models compiled by torch.compile. " if args.compiled else "")
+        + "Ratio of process CPU time to bare, median of the rounds with a 95% interval.",
         "",
         *table(found, args.variants),
         "",
         *(f"- {name}: {what}" for name, what in SAYS.items() if name in args.variants),
+        *(f"- {name}: left out, it is not installed here" for name in absent),
         "- steps: " + ", ".join(f"{n} {(QUICK if args.quick else STEPS)[n]}" for n in args.only),
         "",
     ]
-    out = args.out or (None if args.quick else HERE / "RESULTS.md")
+    out = args.out or (
+        None if args.quick else HERE / ("RESULTS-compiled.md" if args.compiled else "RESULTS.md")
+    )
     if out is None:
         print("\n".join(text))
     else:

@@ -7,6 +7,7 @@ import inspect
 import pkgutil
 import subprocess
 import sys
+import time
 import types
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -278,6 +279,55 @@ def test_an_alert_that_nobody_can_show_does_no_harm(
     run = watched(bare, on_alert=out_of_memory)
     assert [f.part for f in run.all(Fault)] == ["alerts"]
     assert len(told(capsys)) == 1
+
+
+def test_clocks_that_jump_change_nothing(
+    bare: list[Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from penlight.probe import guard, readout, schedule
+
+    now, leap = 1e9, iter([0.0, 3600.0, -7200.0, 1e-9, 86400.0] * 100_000)
+
+    def clock() -> float:
+        nonlocal now
+        now += next(leap)
+        return now
+
+    for module, name in (
+        (time, "time"),
+        (readout, "monotonic"),
+        (schedule, "perf_counter"),
+        (guard, "perf_counter"),
+        (guard, "thread_time"),
+    ):
+        monkeypatch.setattr(module, name, clock)
+    run = watched(bare, examine=True)
+    assert run.all(Fault) == []
+    assert run.series("loss")
+    assert told(capsys) == []
+
+
+def test_a_reader_that_holds_the_file_and_a_second_run_beside_it(
+    bare: list[Any], tmp_path: Path
+) -> None:
+    from penlight.launch.ranks import open_segment
+    from penlight.store.reader import load
+
+    first = open_segment(tmp_path / "run", 0)
+    held = first.path.open("rb")
+    probe = Probe(first)
+    probe.start()
+    second = open_segment(tmp_path / "run", 0)  # somebody starts the same under the same name
+    seen = eventful()
+    second.points("loss", "SGD", (0,), (1.0,))
+    probe.finish(0)
+    second.close()
+    assert all(same(a, b) for a, b in zip(bare, seen, strict=True))
+    assert held.read() == first.path.read_bytes()
+    held.close()
+    assert load(first.path.parent).all(Fault) == []
+    assert second.path.parent != first.path.parent
+    assert len(load(second.path.parent).series("loss")) == 1
 
 
 # -- detectors ------------------------------------------------------------------------------

@@ -705,7 +705,76 @@ def many_forward_passes_in_one_step() -> list[Any]:
     return seen + train(net, steps=2)
 
 
+def data_parallel() -> list[Any]:
+    net = mlp()
+    spread = nn.DataParallel(net)  # without GPUs it calls the model itself
+    return train(spread, torch.optim.SGD(net.parameters(), lr=0.1))
+
+
+def gradient_accumulation() -> list[Any]:
+    net = mlp()
+    optimizer = torch.optim.Adam(net.parameters(), lr=1e-2)
+    seen: list[Any] = []
+    for step in range(STEPS):
+        for part in range(4):
+            x = torch.randn(8, 6)
+            loss = F.mse_loss(net(x), x.sum(1, keepdim=True).expand(-1, 3)) / 4
+            loss.backward()
+            seen.append(loss.item())
+            if step == 5 and part == 1:
+                break  # an epoch that ends in the middle
+        optimizer.step()
+        optimizer.zero_grad()
+    return [*seen, *(p.detach().clone() for p in net.parameters())]
+
+
+def stateless_calls() -> list[Any]:
+    net = mlp()
+    weights = {k: p.detach().clone().requires_grad_() for k, p in net.named_parameters()}
+    optimizer = torch.optim.SGD(weights.values(), lr=0.1)
+    seen: list[Any] = []
+    for _ in range(STEPS):
+        x = torch.randn(8, 6)
+        optimizer.zero_grad()
+        loss = torch.func.functional_call(net, weights, (x,)).square().mean()
+        loss.backward()
+        optimizer.step()
+        seen.append(loss.item())
+    seen.append(torch.func.jacrev(lambda x: net(x).sum(0))(torch.ones(4, 6)).detach())
+    return [*seen, *(p.detach().clone() for p in weights.values())]
+
+
+def nothing_but_nan() -> list[Any]:
+    net = mlp(nn.ReLU)
+    with torch.no_grad():
+        for p in net.parameters():
+            p.fill_(float("nan"))
+    return train(net, torch.optim.Adam(net.parameters(), lr=0.1))
+
+
+def jagged_tensors() -> list[Any]:
+    net = nn.Linear(6, 3)
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    seen: list[Any] = []
+    for _ in range(STEPS):
+        rows = [torch.randn(n, 6) for n in (2, 5, 3)]
+        optimizer.zero_grad()
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".*nested tensors.*")
+            out = net(torch.nested.nested_tensor(rows, layout=torch.jagged))
+        loss = out.values().square().mean()
+        loss.backward()
+        optimizer.step()
+        seen.append(loss.item())
+    return [*seen, *(p.detach().clone() for p in net.parameters())]
+
+
 SCENARIOS = [
+    data_parallel,
+    gradient_accumulation,
+    stateless_calls,
+    nothing_but_nan,
+    jagged_tensors,
     in_place_relu,
     in_place_addition,
     a_module_called_twice,
@@ -923,11 +992,38 @@ def compiled(backend: str) -> list[Any]:
     return [*seen, *(p.detach().clone() for p in net.parameters()), counts]
 
 
-def test_compiled_models_compile_as_often_and_break_nowhere() -> None:
-    run = with_and_without(lambda: compiled("eager"))
+@pytest.mark.parametrize(
+    "backend", ["eager", "aot_eager", pytest.param("inductor", marks=pytest.mark.nightly)]
+)
+def test_compiled_models_compile_as_often_and_break_nowhere(backend: str) -> None:
+    run = with_and_without(lambda: compiled(backend))
     assert run.hygiene.compiled
     assert run.steps == 40
     assert run.series("grad_norm")
+
+
+def a_compiled_loss() -> list[Any]:
+    from torch._dynamo import utils
+
+    torch._dynamo.reset()
+    utils.counters.clear()
+    net, criterion = mlp(nn.ReLU), nn.BCEWithLogitsLoss()
+    criterion.compile(backend="eager")
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    seen: list[Any] = []
+    for rows in (8, 8, 4, 8):
+        x = torch.randn(rows, 6)
+        optimizer.zero_grad()
+        loss = criterion(net(x), (x[:, :3] > 0).float())
+        loss.backward()
+        optimizer.step()
+        with torch.no_grad():
+            seen += [loss.item(), criterion(net(x), torch.ones(rows, 3)).item()]
+    return [*seen, {k: dict(v) for k, v in utils.counters.items()}]
+
+
+def test_a_compiled_loss_has_no_graph_of_ours() -> None:
+    with_and_without(a_compiled_loss)
 
 
 def test_compiling_before_watching_began_changes_nothing_either() -> None:

@@ -8,6 +8,7 @@ import click
 
 from penlight.cli import ci
 from penlight.cli.commandline import COMMAND, Launcher, target_of, words_of
+from penlight.cli.places import on_disk
 from penlight.cli.watching import Report, watch
 
 STEPS = 3
@@ -25,7 +26,7 @@ STEPS = 3
     help="Optimiser steps to allow.",
 )  # fmt: skip
 @click.option(
-    "--dir", "root", type=click.Path(path_type=Path), metavar="DIR",
+    "--dir", "root", type=on_disk, metavar="DIR",
     help="Where run folders go.  [default: $PENLIGHT_DIR or .penlight]",
 )  # fmt: skip
 @click.option("--quiet", is_flag=True, help="Print nothing; the run folder and --json tell it.")

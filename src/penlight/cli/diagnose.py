@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from penlight.cli import ci, output
+from penlight.cli.places import anywhere
 
 
 @click.command("diagnose")
@@ -16,8 +17,8 @@ from penlight.cli import ci, output
 @ci.options
 @click.option("--strict", is_flag=True, help="Exit with 1 when a critical finding stands.")
 @click.option(
-    "--dir", "root", type=click.Path(path_type=Path), metavar="DIR",
-    help="Where run folders are.  [default: $PENLIGHT_DIR or .penlight]",
+    "--dir", "root", type=anywhere, metavar="DIR",
+    help="Where run folders are, also a URL.  [default: $PENLIGHT_DIR or .penlight]",
 )  # fmt: skip
 @click.pass_context
 def command(
@@ -27,11 +28,11 @@ def command(
     sarif: Path | None,
     github: bool | None,
     strict: bool,
-    root: Path | None,
+    root: Path | str | None,
 ) -> None:
     """Diagnose a stored run anew, also one that is still going on. Needs no torch.
 
-    RUN is a folder, or part of a run's name; the newest run unless given.
+    RUN is a folder, a URL of one, or part of a run's name; the newest run unless given.
     """
     from rich.console import Console
 

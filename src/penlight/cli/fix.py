@@ -15,6 +15,7 @@ import click
 
 from penlight.cli import json_out
 from penlight.cli.commandline import COMMAND, Launcher, target_of, words_of
+from penlight.cli.places import on_disk
 from penlight.cli.watching import shown
 from penlight.errors import PenlightError
 from penlight.launch import ranks
@@ -51,7 +52,7 @@ ILL = 1
     help="Trials at a time.  [default: one a core]",
 )  # fmt: skip
 @click.option(
-    "--dir", "root", type=click.Path(path_type=Path), metavar="DIR",
+    "--dir", "root", type=on_disk, metavar="DIR",
     help="Where run folders go.  [default: $PENLIGHT_DIR or .penlight]",
 )  # fmt: skip
 @click.option("--policy", default="doctor", hidden=True,

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from penlight.cli import json_out, output
+from penlight.cli.places import anywhere
 
 
 @click.command("report")
@@ -17,16 +18,20 @@ from penlight.cli import json_out, output
 )  # fmt: skip
 @click.option("--compare", metavar="RUN", help="Show this run beside it, on the same scales.")
 @click.option(
-    "--dir", "root", type=click.Path(path_type=Path), metavar="DIR",
-    help="Where run folders are.  [default: $PENLIGHT_DIR or .penlight]",
+    "--dir", "root", type=anywhere, metavar="DIR",
+    help="Where run folders are, also a URL.  [default: $PENLIGHT_DIR or .penlight]",
 )  # fmt: skip
 @output.as_json
 def command(
-    name: str | None, target: Path | None, compare: str | None, root: Path | None, as_json: bool
+    name: str | None,
+    target: Path | None,
+    compare: str | None,
+    root: Path | str | None,
+    as_json: bool,
 ) -> None:
     """Write a stored run as one page of HTML that needs nothing else. Needs no torch.
 
-    RUN is a folder, or part of a run's name; the newest run unless given.
+    RUN is a folder, a URL of one, or part of a run's name; the newest run unless given.
     """
     from penlight.diagnosis import diagnose
     from penlight.report.html import Arm, page

@@ -10,6 +10,7 @@ import click
 
 from penlight.cli import ci
 from penlight.cli.commandline import COMMAND, Launcher, share, target_of, words_of
+from penlight.cli.places import on_disk
 from penlight.cli.watching import Report, shown, watch
 from penlight.errors import PenlightError
 from penlight.launch import ranks
@@ -28,10 +29,10 @@ if TYPE_CHECKING:
 @click.option("--strict", is_flag=True, help="Exit with 1 when a critical finding stands.")
 @click.option(
     "--budget", default="1%", show_default=True, callback=share, metavar="SHARE",
-    help="Share of the training time that watching may cost.",
+    help="Share of the training time that watching may cost; `every` looks at every step in full.",
 )  # fmt: skip
 @click.option(
-    "--dir", "root", type=click.Path(path_type=Path), metavar="DIR",
+    "--dir", "root", type=on_disk, metavar="DIR",
     help="Where run folders go.  [default: $PENLIGHT_DIR or .penlight]",
 )  # fmt: skip
 @click.option("--name", default="", help="What to call this run, instead of the script's name.")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from penlight.cli import output
+from penlight.cli.places import anywhere
 
 if TYPE_CHECKING:
     from penlight.store.folder import RunInfo
@@ -16,15 +17,16 @@ if TYPE_CHECKING:
 
 @click.command("runs")
 @click.option(
-    "--dir", "root", type=click.Path(path_type=Path), metavar="DIR",
-    help="Where run folders are.  [default: $PENLIGHT_DIR or .penlight]",
+    "--dir", "root", type=anywhere, metavar="DIR",
+    help="Where run folders are, also a URL such as s3://bucket/runs (needs penlight[remote]).  "
+    "[default: $PENLIGHT_DIR or .penlight]",
 )  # fmt: skip
 @click.option(
     "--where", "condition", metavar="SQL",
     help="Only the runs for which this holds, as in \"diagnosis = 'overfitting' AND steps > 99\".",
 )  # fmt: skip
 @output.as_json
-def command(root: Path | None, condition: str | None, as_json: bool) -> None:
+def command(root: Path | str | None, condition: str | None, as_json: bool) -> None:
     """List the stored runs, newest first.
 
     The columns for --where, which needs penlight[query]: name, path, script, started (UTC), steps,
@@ -67,7 +69,7 @@ def command(root: Path | None, condition: str | None, as_json: bool) -> None:
 def _row(info: RunInfo, verdict: str) -> dict[str, Any]:
     return {
         "name": info.name,
-        "path": str(info.path),
+        "path": info.place,
         "script": info.script,
         "started": info.started,
         "steps": info.steps,

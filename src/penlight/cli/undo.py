@@ -7,13 +7,14 @@ from pathlib import Path
 import click
 
 from penlight.cli import output
+from penlight.cli.places import on_disk
 from penlight.cli.watching import shown
 
 
 @click.command("undo")
 @click.option("--force", is_flag=True, help="Also where a file was edited since.")
 @click.option(
-    "--dir", "root", type=click.Path(path_type=Path), metavar="DIR",
+    "--dir", "root", type=on_disk, metavar="DIR",
     help="Where the backups are.  [default: $PENLIGHT_DIR or .penlight]",
 )  # fmt: skip
 @output.as_json

@@ -370,6 +370,16 @@ class Blind(Fact):
 
 
 @dataclass(frozen=True, slots=True)
+class Parallel(Fact):
+    """How several ranks share one training."""
+
+    kind: ClassVar[str] = "parallel"
+    data: bool = False  # each trains on its own part of the batch: DDP, FSDP2
+    # Parameter -> parts in which it lies; ranks beyond that hold copies.
+    shards: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Act(Fact):
     """Something that Penlight did to the training because the user asked for it."""
 

@@ -99,6 +99,12 @@ UPDATE_RATIO = Signal(
     "parameter",
     "||w_after - w_before|| / ||w_before|| of one optimiser step, on at most 64 blocks of 64.",
 )
+UPDATE_BASE = Signal(
+    "update_base",
+    "1",
+    "parameter",
+    "||w_before|| of the same entries; only for a parameter that lies in parts on several ranks.",
+)
 TRAVEL = Signal(
     "travel",
     "1",

@@ -81,6 +81,7 @@ class Ledger:
                 ledger.cost += spent if clock is thread_time else min(spent, BRIEF)
                 ledger.inside = outer
 
+        _leave_uncompiled(call, deep=True)
         return call
 
     def contained(self, part: str, function: Callable[P, bool]) -> Callable[P, bool]:
@@ -93,6 +94,7 @@ class Ledger:
                 self.fail(part, error)
                 return False
 
+        _leave_uncompiled(call, deep=True)
         return call
 
     def calibrate(self) -> None:
@@ -152,6 +154,7 @@ class Patches:
     def replace(self, owner: Any, name: str, new: Any) -> None:
         """Set `owner.name` to `new` until `undo`."""
         old = vars(owner).get(name, None) if isinstance(owner, type) else getattr(owner, name)
+        _leave_uncompiled(new)
         setattr(owner, name, new)
         self._done.append((owner, name, old, new))
 
@@ -172,3 +175,22 @@ class Patches:
                     delattr(owner, name)
                 else:
                     setattr(owner, name, old)
+
+
+def _leave_uncompiled(function: Any, deep: bool = False) -> None:
+    """Keep torch.compile from making graphs of a function of ours that runs among compiled code.
+
+    Traced from the user's own frame it is inlined as before, which shows the original alone.
+
+    Args:
+        deep: nor of anything that it calls.
+    """
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return
+    with contextlib.suppress(ImportError, AttributeError):  # a torch that does it otherwise
+        from torch._C._dynamo import eval_frame as frames  # torch._dynamo takes seconds to import
+
+        skip, default = frames._FrameAction.SKIP, frames._FrameAction.DEFAULT
+        strategy = frames._FrameExecStrategy(skip, skip if deep else default)
+        frames.set_code_exec_strategy(code, strategy)

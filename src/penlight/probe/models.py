@@ -69,6 +69,7 @@ class Models:
 
     def __init__(self) -> None:
         self.roots: list[Root] = []
+        self.replicas = False  # a model is trained by DistributedDataParallel
         self.modules: dict[int, tuple[Root, str]] = {}
         self.parameters: dict[int, tuple[Root, str]] = {}
         self._only: set[int] = set()
@@ -122,6 +123,8 @@ class Models:
     def root(self, module: nn.Module) -> Root | None:
         """The root that a module called from outside belongs to; None if it holds no parameter."""
         inner = unwrap(module)
+        if inner is not module and type(module).__name__ == "DistributedDataParallel":
+            self.replicas = True
         found = self.modules.get(id(inner))
         if found is not None:
             return found[0]

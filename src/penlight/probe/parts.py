@@ -36,6 +36,7 @@ from penlight.probe.routers import Routers
 from penlight.probe.schedule import EXAM, Governor
 from penlight.probe.schedulers import Schedulers
 from penlight.probe.shards import Shards
+from penlight.probe.sharing import shared, together
 from penlight.probe.sink import Sink
 from penlight.probe.state import State
 from penlight.probe.still import unseen
@@ -55,7 +56,9 @@ class Parts:
         budget: float,
         on_step: Callable[[], None],
     ) -> None:
-        self.state = State(sink, Readout(sink), Governor(budget), ledger, Models())
+        self.state = State(
+            sink, Readout(sink), Governor(budget, aligned=together()), ledger, Models()
+        )
         self._patch_construction(patches)
         self._patch_compile(patches)
         self.nonfinites = NonFinites(self.state)
@@ -139,8 +142,13 @@ class Parts:
         self.routers.look(found)
 
     def _wiring(self, optimizer: Optimizer) -> None:
-        """Write once, at the first step, which layers stand in a model several times."""
+        """Write once, at the first step, how ranks share the work and which layers are repeated."""
         if self.training.met == 1:
+            for root in self.state.models.roots if together() else ():
+                self.state.models.name(root)  # FSDP2 shows its shards only between two steps
+            parallel = shared(self.state.models)
+            if parallel.data or parallel.shards:
+                self.state.write(parallel)
             for root in self.state.models.roots:
                 for fact in repeated(root, self.state.models):
                     self.state.write(fact)

@@ -22,6 +22,7 @@ from penlight.core.vocabulary import (
     LOST_SHARE,
     LR,
     TRAVEL,
+    UPDATE_BASE,
     UPDATE_RATIO,
     WEIGHT_NORM,
 )
@@ -360,6 +361,8 @@ class Training:
             new, name = weights.sample(p), self._name(p)
             state.readout.add(UPDATE_RATIO, name, step, weights.relative_change(old, new))
             state.readout.add(WEIGHT_NORM, name, step, measure.norm(weights.local(p)))
+            if hasattr(p, "placements"):
+                state.readout.add(UPDATE_BASE, name, step, measure.norm(old))
             if p.dtype in SHORT and p.grad is not None:
                 lost = weights.lost_share(old, new, weights.sample(p.grad))
                 state.readout.add(LOST_SHARE, name, step, lost)

@@ -36,7 +36,7 @@ def where(infos: Sequence[RunInfo], condition: str) -> list[RunInfo]:
         alarms, verdict = stored_alarms(info.path), stored_verdict(info.path)
         started = datetime.fromtimestamp(info.started, timezone.utc).replace(tzinfo=None)
         rows.append(
-            (number, info.name, str(info.path), info.script, started, info.steps, info.state,
+            (number, info.name, info.place, info.script, started, info.steps, info.state,
              info.size, verdict, alarms or [])
         )  # fmt: skip
     # A condition may come from elsewhere: it reaches this table and no file.

@@ -1,4 +1,4 @@
-"""Where runs live: one folder a run, below `.penlight` in the current directory.
+"""Where runs live: one folder a run, below `.penlight` in the current directory, or at a URL.
 
 Standard library only: the launcher makes the folder inside the user's process.
 """
@@ -12,13 +12,13 @@ import secrets
 import tempfile
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
 from penlight.errors import PenlightError
-from penlight.store import schema
+from penlight.store import remote, schema
 
 State = Literal["finished", "crashed", "running", "unreadable"]
 
@@ -34,6 +34,7 @@ class RunInfo:
     `started` is in seconds since 1970, `steps` are optimiser steps as far as the end of the
     segment tells, `size` is in bytes over all ranks. `finished` means that the script ended well,
     `crashed` that it failed or was killed, `unreadable` that the header is damaged or newer.
+    A run that was listed from a URL has it in `url`, and in `path` a copy of its two ends.
     """
 
     name: str
@@ -43,6 +44,12 @@ class RunInfo:
     steps: int
     state: State
     size: int
+    url: str = ""
+
+    @property
+    def place(self) -> str:
+        """Where the run is, as the user would type it."""
+        return self.url or str(self.path)
 
 
 def new_run_folder(root: Path | None, script: str) -> Path:
@@ -75,21 +82,43 @@ def new_run_folder(root: Path | None, script: str) -> Path:
 
 
 def default_root() -> Path:
-    """The folder that holds runs when none is named: $PENLIGHT_DIR, else `.penlight` here."""
-    return Path(os.environ.get("PENLIGHT_DIR") or ".penlight").absolute()
+    """The folder that holds runs when none is named: $PENLIGHT_DIR, else `.penlight` here.
+
+    Raises:
+        PenlightError: $PENLIGHT_DIR is a URL, where runs can be read and not be written.
+    """
+    text = os.environ.get("PENLIGHT_DIR") or ".penlight"
+    if remote.is_url(text):
+        raise PenlightError(
+            f"PENLIGHT_DIR is {text}: a run is written on this machine. Set it to a folder, and "
+            "copy finished runs to the store by its own tools."
+        )
+    return Path(text).absolute()
 
 
-def find_run(text: str | None = None, root: Path | None = None) -> Path:
+def find_run(text: str | None = None, root: Path | str | None = None) -> Path:
     """Find a run's folder (or one segment) by what a user typed.
 
     Args:
-        text: a path, a run's name, a prefix or part of it that only one run has; `last` or None
-            means the newest run.
-        root: the folder that holds runs; None means the default.
+        text: a path or URL, a run's name, a prefix or part of it that only one run has; `last` or
+            None means the newest run.
+        root: the folder or URL that holds runs; None means the default.
+
+    Returns:
+        Its path; of a run at a URL that of a copy.
 
     Raises:
-        PenlightError: no such run, or several.
+        PenlightError: no such run, or several, or a store that cannot be read.
     """
+    if text is not None and remote.is_url(text):
+        return remote.fetch(text)
+    if (url := _url(root)) is not None:
+        copy = _find(text, remote.mirror(url))
+        return remote.fetch(f"{url}/{copy.name}")
+    return _find(text, None if root is None else Path(root))
+
+
+def _find(text: str | None, root: Path | None) -> Path:
     root, folders = _run_folders(root)
     if text and (_is_run(Path(text)) or _is_segment(Path(text))):
         return Path(text)
@@ -115,10 +144,25 @@ def find_run(text: str | None = None, root: Path | None = None) -> Path:
     )
 
 
-def list_runs(root: Path | None = None) -> list[RunInfo]:
-    """The runs below a root, newest first, from the two ends of each segment alone."""
-    infos = [_info(folder) for folder in _run_folders(root)[1]]
+def list_runs(root: Path | str | None = None) -> list[RunInfo]:
+    """The runs below a root, newest first, from the two ends of each segment alone.
+
+    Raises:
+        PenlightError: the root is a URL that cannot be read.
+    """
+    url = _url(root)
+    folder = remote.mirror(url) if url is not None else None if root is None else Path(root)
+    peek = PEEK if url is None else remote.TAIL
+    infos = [_info(each, peek) for each in _run_folders(folder)[1]]
+    if url is not None:
+        infos = [replace(info, url=f"{url}/{info.name}") for info in infos]
     return sorted(infos, key=lambda info: (info.started, info.name), reverse=True)
+
+
+def _url(root: Path | str | None) -> str | None:
+    """The URL that a root is, without a slash at its end."""
+    place = os.environ.get("PENLIGHT_DIR", "") if root is None else root
+    return str(place).rstrip("/") if remote.is_url(place) else None
 
 
 def _make(root: Path, name: str) -> Path:
@@ -169,9 +213,9 @@ def _is_file(path: Path) -> bool:
         return False
 
 
-def _info(folder: Path) -> RunInfo:
+def _info(folder: Path, peek: int) -> RunInfo:
     segment = folder / schema.segment_name(0)
-    head, tail = _ends(segment)
+    head, tail = _ends(segment, peek)
     origin = _origin(head)
     header = next((e for e in _events(head, 0) if e.get("fact") == "header"), {})
     middle = schema.first_frame(tail)
@@ -189,12 +233,12 @@ def _info(folder: Path) -> RunInfo:
     )
 
 
-def _ends(segment: Path) -> tuple[bytes, bytes]:
+def _ends(segment: Path, peek: int) -> tuple[bytes, bytes]:
     try:
         with segment.open("rb") as file:
-            head = file.read(PEEK)
-            file.seek(max(0, segment.stat().st_size - PEEK))
-            return head, file.read(PEEK)
+            head = file.read(peek)
+            file.seek(max(0, segment.stat().st_size - peek))
+            return head, file.read(peek)
     except OSError:
         return b"", b""
 

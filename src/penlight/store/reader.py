@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from penlight.core.facts import Blind, Fact, Header, Shard, decode
+from penlight.core.facts import Blind, End, Fact, Header, Parallel, Shard, decode
 from penlight.core.run import Run, Series
 from penlight.errors import PenlightError
-from penlight.store import schema
+from penlight.store import merge, schema
 from penlight.store.peers import beside
 
 ROW = np.dtype([("id", "<u4"), ("step", "<i8"), ("value", "<f8")])
@@ -26,7 +26,8 @@ def load(path: Path | str) -> Run:
     """Read a run from its folder or from one segment, also while it is being written.
 
     Reading stops at the first damage, and a `Blind` fact says how many bytes were lost. Of
-    several ranks, rank 0 is the run; a `Blind` fact says when the others are not all there.
+    several ranks, rank 0 is the run; where they share one training their numbers are put together
+    (`penlight.store.merge`). A `Blind` fact says when ranks are missing or have failed.
 
     Raises:
         PenlightError: nothing there, no run, a damaged header, or a newer Penlight's format.
@@ -43,8 +44,9 @@ def load(path: Path | str) -> Run:
         ) from None
     series, facts = parse(data, str(segment))
     if path.is_dir():
-        facts += _missing_ranks(facts, path)
-        facts += _peers(series, facts, path)
+        missing = _missing_ranks(facts, path)
+        peers = _peers(series, facts, path)
+        series, facts = _together(series, facts + missing + peers, path, whole=not missing)
     return Run(series, facts)
 
 
@@ -206,6 +208,36 @@ def _peers(series: dict[Key, Series], facts: list[Fact], folder: Path) -> list[F
         except (OSError, PenlightError):
             continue
     return beside((series, facts), others)
+
+
+def _together(
+    series: dict[Key, Series], facts: list[Fact], folder: Path, whole: bool
+) -> tuple[dict[Key, Series], list[Fact]]:
+    """Rank 0 with what its fellows saw, and a word on those that failed."""
+    how = next((fact for fact in facts if isinstance(fact, Parallel)), Parallel())
+    paths = sorted(folder.glob(schema.segment_name("*")))
+    others = [path for path in paths if path.name != schema.segment_name(0)]
+    ranks, added = [series], list[Fact]()
+    over = any(isinstance(fact, End) for fact in facts)  # else a silent rank may still be at work
+    for path in others if len(others) < merge.MOST else ():
+        try:
+            curves, known = parse(path.read_bytes(), str(path))
+        except (OSError, PenlightError):  # it died before it wrote anything
+            whole = False
+            continue
+        ranks.append(curves)
+        header = next((fact for fact in known if isinstance(fact, Header)), None)
+        rank = header.rank if header is not None else len(ranks) - 1
+        told = merge.lost(rank, known, curves)
+        if told is not None and (over or any(isinstance(fact, End) for fact in known)):
+            added.append(told)
+    sound = all(type(n) is int and 0 < n <= len(ranks) for n in how.shards.values())
+    if whole and sound and len(ranks) == len(others) + 1:
+        return merge.merge(how, ranks), facts + added
+    if how.shards:
+        why = "not all ranks are here: norms are those of the parts that rank 0 holds"
+        added.append(Blind(what="sharded parameters", why=why))
+    return series, facts + added
 
 
 def _missing_ranks(facts: list[Fact], folder: Path) -> list[Fact]:
