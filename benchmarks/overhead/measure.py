@@ -19,7 +19,6 @@ import argparse
 import datetime as dt
 import importlib.util
 import json
-import math
 import os
 import platform
 import random
@@ -48,7 +47,7 @@ NEEDS = {"torch-audit": "torch_audit", "wandb.watch": "wandb"}  # where the modu
 SAYS = {
     "bare again": "the null comparison: the same as bare",
     "penlight": "penlight.watch, as it comes: budget 1% and one second",
-    "penlight full": "penlight.watch(budget=math.inf): a full look at every step",
+    "penlight full": "penlight.watch(budget=1.0): all that it looks at by its schedule",
     "torchmortem": "Autopsy(model, optimizer), step(loss) each step",
     "torch-audit": "autopatch(model, optimizer), a look every 1000 steps (its default)",
     "wandb.watch": "wandb.watch(model, log='all', log_freq=100), offline, loss logged each step",
@@ -146,7 +145,7 @@ def watched(variant: str, model: Any, optimizer: Any) -> Iterator[Callable[[Any]
     if variant in ("penlight", "penlight full"):
         import penlight
 
-        budget = 0.01 if variant == "penlight" else math.inf
+        budget = 0.01 if variant == "penlight" else 1.0
         with penlight.watch(model, optimizer, budget=budget):
             yield lambda _: None
     elif variant == "torchmortem":

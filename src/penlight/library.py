@@ -100,8 +100,7 @@ def watch(
     Args:
         model: the model or models to watch; by default every one that trains in the block.
         optimizer: the optimiser or optimisers to watch; by default every one that steps.
-        budget: share of the training's time that watching may take, beyond one second; `math.inf`
-            looks at every step in full.
+        budget: share of the training's time that watching may take, beyond one second.
 
     Raises:
         PenlightError: torch is not installed, or something is being watched already.

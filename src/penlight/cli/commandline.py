@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import click
 
 from penlight.launch.target import Target
@@ -65,15 +63,13 @@ def target_of(ctx: click.Context) -> tuple[Target, list[str]]:
 
 
 def share(ctx: click.Context, param: click.Parameter, value: str) -> float:
-    """Read `1%` or `0.01`, as an option's callback; `every` is infinite."""
+    """Read `1%` or `0.01`, as an option's callback."""
     text = value.strip()
-    if text == "every":
-        return math.inf
     try:
         number = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
     except ValueError:
         number = -1.0
     if not 0 < number <= 1:
-        message = f"{value!r} is no share: write 1% or 0.01, or every."
+        message = f"{value!r} is no share: write 1% or 0.01."
         raise click.BadParameter(message, ctx, param)
     return number

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 @click.option("--strict", is_flag=True, help="Exit with 1 when a critical finding stands.")
 @click.option(
     "--budget", default="1%", show_default=True, callback=share, metavar="SHARE",
-    help="Share of the training time that watching may cost; `every` looks at every step in full.",
+    help="Share of the training time that watching may cost.",
 )  # fmt: skip
 @click.option(
     "--dir", "root", type=on_disk, metavar="DIR",

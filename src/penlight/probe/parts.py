@@ -56,9 +56,7 @@ class Parts:
         budget: float,
         on_step: Callable[[], None],
     ) -> None:
-        self.state = State(
-            sink, Readout(sink), Governor(budget, aligned=together()), ledger, Models()
-        )
+        self.state = State(sink, Readout(sink), Governor(budget), ledger, Models())
         self._patch_construction(patches)
         self._patch_compile(patches)
         self.nonfinites = NonFinites(self.state)

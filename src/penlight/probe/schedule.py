@@ -4,13 +4,12 @@ Two levels. A *full* look hooks every module and walks the graph; a *light* look
 weights and updates at the optimiser's boundary. Between looks the loss and the cheap sentinels are
 kept, and where even those would cost too much, on most steps the loss alone. The governor measures
 its own cost, so the share of time spent stays under `budget` once the one-second `allowance` is
-used up. With a budget of infinity every step gets a full look.
+used up.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import inf
 from time import perf_counter
 
 DENSE = 32  # looks at every step at the start: most faults of wiring and scale show there
@@ -30,16 +29,12 @@ class Governor:
     """Decides which steps are looked at.
 
     Args:
-        budget: share of the training's time that watching may take, e.g. 0.01; infinity: every
-            step is looked at, and what may be left out at a look takes as long as the training.
+        budget: share of the training's time that watching may take, e.g. 0.01.
         allowance: seconds a run that may be spent beyond that.
-        aligned: look at steps on a grid of powers of two, so that several ranks, each with a
-            budget of its own, meet at the same ones.
     """
 
     budget: float = 0.01
     allowance: float = 1.0
-    aligned: bool = False
     started: float = 0.0
     next_full: int = 0
     next_light: int = 0
@@ -51,26 +46,18 @@ class Governor:
 
     def room(self, spent: float, keep: float = EXAM) -> float:
         """Seconds still free of the budget when `keep` of the allowance is held back."""
-        earned = min(self.budget, 1.0) * (perf_counter() - self.started)
+        earned = self.budget * (perf_counter() - self.started)
         return max(self.allowance - keep, 0.0) + earned - spent
 
     def full(self, step: int, spent: float) -> bool:
         """Whether to take a full look at `step`, given the seconds spent so far."""
-        if self.budget == inf:
-            self.next_full = self.next_light = step + 1
-            return True
         if step < self.next_full:
             return False
         if step > 0 and self.room(spent) < 1.5 * self.full_cost:
-            self.next_full = self._after(step, max(RETRY, step // RETRIES))
+            self.next_full = step + max(RETRY, step // RETRIES)
             return False
-        self.next_full = self._after(step, self._pause(step, spent))
+        self.next_full = step + self._pause(step, spent)
         return True
-
-    def _after(self, step: int, pause: int) -> int:
-        """The step to look at next, at most `pause` steps away."""
-        grid = 1 << (pause.bit_length() - 1) if self.aligned else 1
-        return (step + pause) // grid * grid
 
     def _pause(self, step: int, spent: float) -> int:
         """Steps to the next full look: what is left must last for some doublings of the run."""
@@ -87,13 +74,13 @@ class Governor:
             return False
         room = step == 0 or self.room(spent) > 0.0
         often = 1 if step < DENSE else max(LIGHT_EVERY, step // LIGHT_PER_OCTAVE)
-        self.next_light = self._after(step, often if room else max(RETRY, step // RETRIES))
+        self.next_light = step + (often if room else max(RETRY, step // RETRIES))
         return room
 
     def watchful(self, idle: float) -> bool:
         """Whether what is done between looks may go on: the sentinels of every step, and the
         module hooks, which see evaluation passes begin. `idle`: seconds spent on it so far."""
-        share = IDLE * min(self.budget, 1.0) * (perf_counter() - self.started)
+        share = IDLE * self.budget * (perf_counter() - self.started)
         return idle < IDLE * self.allowance + share
 
     def sentinel(self, step: int, watchful: bool) -> bool:
