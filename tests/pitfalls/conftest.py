@@ -1,13 +1,15 @@
-"""Autograd graphs made by hand."""
+"""Autograd graphs made by hand, and trainings that are watched."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 import pytest
 
-from penlight.core.facts import Graph, Op
+from penlight.core.facts import Fault, Graph, Op
+from penlight.store.memory import MemorySink
 
 LAYER = re.compile(r"(\w[\w.]*)\[(\d+),(\d+)\]")
 SHAPED = re.compile(r"(\w+)\(([\d,]+)\)")
@@ -51,3 +53,24 @@ def net() -> Callable[..., Graph]:
         return Graph(ops=tuple(ops))
 
     return build
+
+
+@pytest.fixture
+def watched() -> Callable[[], AbstractContextManager[MemorySink]]:
+    """`with watched() as sink: train()`, then `sink.run()`; the dice are cast anew each time."""
+    torch = pytest.importorskip("torch")
+    from penlight.probe import Probe
+
+    @contextmanager
+    def watch() -> Iterator[MemorySink]:
+        torch.manual_seed(0)
+        sink = MemorySink()
+        probe = Probe(sink, budget=1.0)
+        probe.start()
+        try:
+            yield sink
+        finally:
+            probe.finish()
+        assert not sink.run().all(Fault)
+
+    return watch

@@ -136,3 +136,71 @@ def test_a_layer_frozen_at_its_random_start():
             fake_run({LOSS: stuck, **moved}, [frozen, second, head, *aim, *layers])
         )
     )  # trained first, frozen then
+
+
+class TestNewHead:
+    """A recurrent net learns to tell a mean, then gets a new head for another question."""
+
+    def findings(self, watched, prepare):
+        torch = pytest.importorskip("torch")
+        nn = torch.nn
+
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.rnn = nn.GRU(3, 24, batch_first=True)
+                self.norm = nn.LayerNorm(24)
+                self.head = nn.Linear(24, 4)
+
+            def forward(self, x):
+                return self.head(self.norm(self.rnn(x)[1][0]))
+
+        def fit(net, y, steps):
+            optimizer = torch.optim.Adam([p for p in net.parameters() if p.requires_grad], lr=1e-2)
+            for step in range(steps):
+                rows = torch.arange(40) + 40 * (step % 10)
+                optimizer.zero_grad()
+                nn.functional.cross_entropy(net(x[rows]), y[rows]).backward()
+                optimizer.step()
+
+        def parts(values):
+            return torch.bucketize(values, values.quantile(torch.tensor([0.25, 0.5, 0.75])))
+
+        with watched() as sink:
+            x = torch.randn(400, 6, 3)
+            net = Net()
+            fit(net, parts(x.mean((1, 2))), 80)
+            prepare(net, nn)
+            fit(net, parts(x[:, :, 0].mean(1)), 60)
+        return list(ParamsNotOptimised().detect(sink.run()))
+
+    @staticmethod
+    def only(net, *trained):
+        for name, p in net.named_parameters():
+            p.requires_grad = any(word in name for word in trained)
+
+    def test_frozen_with_the_rest(self, watched):
+        def prepare(net, nn):
+            net.head = nn.Linear(24, 4)
+            self.only(net, "bias", "norm")
+
+        (found,) = self.findings(watched, prepare)
+        assert found.where == "head"
+        assert "frozen (requires_grad=False) at their random start values" in found.says
+
+    def test_trained(self, watched):
+        def prepare(net, nn):
+            net.head = nn.Linear(24, 4)
+            self.only(net, "head")
+
+        assert not self.findings(watched, prepare)
+
+    def test_the_old_one_is_kept(self, watched):
+        assert not self.findings(watched, lambda net, nn: self.only(net, "bias", "norm"))
+
+    def test_all_is_trained_but_the_new_head(self, watched):
+        def prepare(net, nn):
+            net.head = nn.Linear(24, 4)
+            self.only(net, "rnn", "norm")
+
+        assert not self.findings(watched, prepare)  # it learns all the same: a fixed classifier

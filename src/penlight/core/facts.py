@@ -15,6 +15,7 @@ from typing import Any, ClassVar, TypeVar
 
 from penlight.core.fact import Fact as Fact
 from penlight.core.loop_facts import Accumulation as Accumulation
+from penlight.core.loop_facts import Feed as Feed
 from penlight.core.loop_facts import Loading as Loading
 from penlight.core.loop_facts import Padding as Padding
 from penlight.core.loop_facts import Peers as Peers
@@ -79,6 +80,7 @@ class Parameter(Fact):
     equal_rows: bool = False  # a weight whose rows (units) were all identical at the start
     mean: float = 0.0  # of the values at the start
     std: float = 0.0
+    since: int = 0  # steps done at that start: later for a layer that was put in later
     source: str = ""
 
 
@@ -188,6 +190,7 @@ class Objective(Fact):
     weighted: bool = False
     label_smoothing: float = 0.0
     ignore_index: int | None = None
+    target_learnt: bool = False  # the target has a gradient, too: it is an output
     expansion: float = 1.0  # elements compared / elements of the larger tensor
     input_min: float | None = None
     input_max: float | None = None

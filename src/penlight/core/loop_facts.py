@@ -99,6 +99,18 @@ class Loading(Fact):
 
 
 @dataclass(frozen=True, slots=True)
+class Feed(Fact):
+    """How the iterators of one DataLoader are used up, each of which begins with the same rows."""
+
+    kind: ClassVar[str] = "feed"
+    source: str = ""  # where they are begun
+    iterators: int = 0  # begun in all
+    single: int = 0  # of these, dropped for a new one after a single optimiser step
+    batches: int = 0  # that one of them would give
+    rows: int = 0  # of the dataset
+
+
+@dataclass(frozen=True, slots=True)
 class Reads(Fact):
     """Numbers that the script reads back from a device, the first ten steps left out."""
 

@@ -40,6 +40,23 @@ SETTINGS = (
 )  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Start:
+    """A parameter's values at first sight.
+
+    Attributes:
+        tensor: id of the parameter. Where another tensor takes its name, a new one begins.
+        step: training steps done by then.
+        equal_rows: whether all rows of a weight were the same.
+    """
+
+    tensor: int
+    step: int
+    equal_rows: bool
+    mean: float
+    std: float
+
+
 @dataclass
 class Root:
     """One watched model."""
@@ -50,7 +67,7 @@ class Root:
     stochastic: list[tuple[str, ReferenceType[nn.Module]]] = field(default_factory=list)
     trained: bool = False  # took part in a training backward pass
     order: dict[str, int] = field(default_factory=dict)  # leaf name -> order of first execution
-    start: dict[str, tuple[bool, float, float]] = field(default_factory=dict)
+    start: dict[str, Start] = field(default_factory=dict)
     # Parameters that some optimiser has held: the optimiser may be gone before the model is.
     optimised: set[str] = field(default_factory=set)
 
@@ -188,12 +205,13 @@ class Models:
         found = self.parameters.get(id(tensor))
         return self._full(*found) if found else ""
 
-    def describe(self, state: State, optimised: set[int], reached: set[int] | None) -> None:
+    def describe(self, state: State, optimised: set[int], reached: set[int], walked: int) -> None:
         """Write the facts about every root's parameters.
 
         Args:
             optimised: ids of the tensors in some optimiser.
-            reached: ids of the leaves that training losses reach; None when never looked at.
+            reached: ids of the leaves that training losses reach.
+            walked: step of the newest such look; -1: none. A tensor that came later is unknown.
         """
         seen: set[int] = set()
         for root in self.roots:
@@ -206,11 +224,14 @@ class Models:
                         continue
                     seen.add(id(p))
                     full = f"{prefix}.{name}" if prefix else name
+                    start = root.start.get(full)
+                    if start is None or start.tensor != id(p):  # a layer was put in its place
+                        start = root.start[full] = Start(id(p), state.step, *at_start(p))
+                        root.optimised.discard(full)
                     if id(p) in optimised:
                         root.optimised.add(full)
-                    if full not in root.start:
-                        root.start[full] = at_start(p)
-                    equal, mean, std = root.start[full]
+                    unseen = start.step > walked  # nobody has looked since it came
+                    used = self.site(module) in root.order if is_leaf(module) else None
                     state.write(
                         f.Parameter(
                             name=self.parameter(p) or full,
@@ -219,14 +240,15 @@ class Models:
                             requires_grad=p.requires_grad,
                             registered=True,
                             optimised=full in root.optimised,
-                            reached=None if reached is None else id(p) in reached,
-                            used=self.site(module) in root.order if is_leaf(module) else None,
+                            reached=None if unseen else id(p) in reached,
+                            used=None if unseen else used,
                             module=self.site(module),
                             module_type=type(module).__name__,
                             root=root.label,
-                            equal_rows=equal,
-                            mean=mean,
-                            std=std,
+                            equal_rows=start.equal_rows,
+                            mean=start.mean,
+                            std=start.std,
+                            since=start.step,
                             source=self.source(module),
                         )
                     )

@@ -72,10 +72,12 @@ class Training:
         self.only: set[int] = set()  # ids of the optimisers to watch; empty: all
         self.reached: set[int] = set()
         self.walked = 0
+        self.newest_walk = -1  # its step
         self.described = (-1, 0)  # step, and optimisers known, at the newest description
         self.ahead: Watched | None = None  # has stepped in the backward pass under way
         self.ops: tuple[f.Op, ...] = ()  # of the newest graph
         self.odd = False  # this step used old gradients, or none: look at the next one, too
+        self.changed = False  # a new optimiser: what it trains may be new as well
         # Leaves that belong to no model: a layer kept in a list, or a tensor made by hand.
         self.strangers: dict[int, ReferenceType[Tensor]] = {}
         self.held: set[int] = set()  # numbers of those that some optimiser has held
@@ -235,6 +237,7 @@ class Training:
         if found is None:
             return
         self.walked += 1
+        self.newest_walk = state.step
         self.ops = tuple(node.op for node in found.nodes)
         if self.on_walk is not None and not state.saved_hooks:
             self.on_walk(found)
@@ -281,6 +284,7 @@ class Training:
     def _meet(self, optimizer: Optimizer) -> Watched:
         index = self.met
         self.met += 1
+        self.changed = index < SEVERAL
         name = type(optimizer).__name__
         watched = self.watched[id(optimizer)] = Watched(
             index, name, ref(optimizer, self._gone), steps=self.state.step
@@ -428,7 +432,8 @@ class Training:
         elif not state.light:
             state.idle += spent - self.window_start
         self.window_start = spent
-        state.armed = governor.full(state.step, spent)
+        state.armed = governor.full(state.step, spent) or self.changed
+        self.changed = False
         state.light = governor.light(state.step, spent) or state.armed
         state.ledger.looking = state.light
         watchful = governor.watchful(state.idle)
@@ -443,7 +448,7 @@ class Training:
     def describe(self) -> None:
         """Write the parameters as they stand: at the start, again later when more is known."""
         optimised = {id(p) for w in self.watched.values() for p in w.tensors()} | self.checked
-        self.state.models.describe(self.state, optimised, self.reached if self.walked else None)
+        self.state.models.describe(self.state, optimised, self.reached, self.newest_walk)
         for number, stranger in enumerate(self.strangers.values()):
             leaf = stranger()
             if leaf is None or self.state.models.parameter(leaf):
