@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from penlight.core.facts import Module
-from penlight.core.vocabulary import DEPENDENCE, LOSS
+from penlight.core.vocabulary import DEPENDENCE, LOSS, OUTPUT_STD
 from penlight.pitfalls.representation_collapse import RepresentationCollapse
 from penlight.testing import check_card, fake_run, objective
 
@@ -45,3 +45,67 @@ def test_no_collapse(changes):
 
 def test_supervised_outputs_are_not_asked():
     assert not said(objective())
+
+
+TWO_OUTPUTS = objective("mse_loss", target_learnt=True)
+
+
+def pulled(output_std, spread=GONE, target=TWO_OUTPUTS):
+    module = Module(name="encoder.2", type="Linear", root="encoder")
+    losses = np.geomspace(0.005, 1e-7, 200).tolist()
+    series = {
+        LOSS: losses,
+        (DEPENDENCE, "encoder.2"): spread,
+        (OUTPUT_STD, target.site): output_std,
+    }
+    return list(RepresentationCollapse().detect(fake_run(series, [module, target])))
+
+
+def test_a_loss_between_two_outputs():
+    shrinking = np.geomspace(0.06, 0.001, 200).tolist()
+    assert pulled(shrinking)
+    assert pulled(shrinking, spread=np.geomspace(0.06, 0.004, 200).tolist())  # a random net is low
+    assert not pulled(shrinking, spread=np.geomspace(0.06, 0.03, 200).tolist())
+    assert not pulled(shrinking, target=objective("mse_loss"))  # an autoencoder
+    # Values that grow, as of a bootstrapped Q net, depend less on the input and spread no less.
+    assert not pulled(np.geomspace(0.06, 0.5, 200).tolist())
+
+
+def trained(watched, loss):
+    """Two noisy views of small pictures go through one convolutional encoder."""
+    torch = pytest.importorskip("torch")
+    nn = torch.nn
+    with watched() as sink:
+        pictures = torch.rand(8, 1, 10, 10)[torch.randint(0, 8, (200,))]
+        encoder = nn.Sequential(
+            nn.Conv2d(1, 8, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(128, 16)
+        )
+        head = nn.Linear(16, 16)
+        optimizer = torch.optim.Adam([*encoder.parameters(), *head.parameters()], lr=5e-3)
+        for _ in range(160):
+            rows = pictures[torch.randperm(200)[:40]]
+            a, b = (encoder(rows + 0.15 * torch.randn_like(rows)) for _ in range(2))
+            optimizer.zero_grad()
+            loss(nn.functional, head, a, b).backward()
+            optimizer.step()
+    return list(RepresentationCollapse().detect(sink.run()))
+
+
+def test_views_that_are_only_pulled_together(watched):
+    (found,) = trained(watched, lambda F, head, a, b: F.mse_loss(a, b))
+    assert found.severity == "critical"
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        lambda F, head, a, b: (
+            F.mse_loss(a, b) + sum(F.relu(1 - z.std(0)).mean() for z in (a, b))
+        ),  # variance is kept, as in VICReg
+        lambda F, head, a, b: F.mse_loss(
+            F.normalize(head(a), dim=1), F.normalize(b, dim=1).detach()
+        ),
+    ],
+)
+def test_views_that_are_kept_apart(watched, loss):
+    assert not trained(watched, loss)

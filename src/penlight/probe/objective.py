@@ -212,6 +212,7 @@ class Objectives:
                 weighted=given.get("weight") is not None or given.get("pos_weight") is not None,
                 label_smoothing=float(given.get("label_smoothing", 0.0)),
                 ignore_index=ignore,
+                target_learnt=y.requires_grad and phase == "train",
                 expansion=expansion(name, x, y),
             )
             self.sites[key] = Site(fact)
