@@ -126,3 +126,79 @@ def test_accuracy_falls_while_the_training_loss_falls():
 )
 def test_a_wobble_of_accuracy_is_nothing(accuracies, curve):
     assert not hits(accuracies, curve)
+
+
+class TestOneBatch:
+    """A small net for curves, fed by a loader of 240 rows in ten batches."""
+
+    def findings(self, watched, batches, judge=True):
+        torch = pytest.importorskip("torch")
+        data = torch.utils.data
+        with watched() as sink:
+            x = 2 * torch.rand(300, 3) - 1
+            y = (3 * x).sin().sum(1, keepdim=True) + 0.1 * torch.randn(300, 1)
+            rows = data.TensorDataset(x[:240], y[:240])
+            net = torch.nn.Sequential(
+                torch.nn.Linear(3, 48), torch.nn.Tanh(), torch.nn.Linear(48, 1)
+            )
+            optimizer = torch.optim.Adam(net.parameters(), lr=1e-2)
+            loss_fn = torch.nn.MSELoss()
+            for step, (a, b) in enumerate(batches(data.DataLoader, rows)):
+                optimizer.zero_grad()
+                loss_fn(net(a), b).backward()
+                optimizer.step()
+                if judge and step % 20 == 19:
+                    with torch.no_grad():
+                        loss_fn(net(x[240:]), y[240:])
+        found = Overfitting().detect(sink.run())
+        return [f for f in found if "begins the loader anew" in f.says]
+
+    @staticmethod
+    def anew(loader, rows, **settings):
+        loader = loader(rows, batch_size=24, **settings)
+        for _ in range(160):
+            yield next(iter(loader))
+
+    def test_each_step_takes_the_first_batch(self, watched):
+        (found,) = self.findings(watched, self.anew)
+        assert "24 of 240 rows" in found.says
+        assert found.source.startswith("test_overfitting.py:")
+        assert "Loop over the loader" in found.prescriptions[0].do
+
+    def test_a_model_that_is_not_judged_is_being_tried_out(self, watched):
+        assert not self.findings(watched, self.anew, judge=False)
+
+    def test_shuffled_first_batches_are_a_sample(self, watched):
+        def batches(loader, rows):
+            return self.anew(loader, rows, shuffle=True)
+
+        assert not self.findings(watched, batches)
+
+    def test_one_batch_that_was_fetched_once(self, watched):
+        def batches(loader, rows):
+            first = next(iter(loader(rows, batch_size=24)))
+            return (first for _ in range(160))
+
+        assert not self.findings(watched, batches)
+
+    def test_all_rows_at_once_and_all_rows_in_turn(self, watched):
+        def whole(loader, rows):
+            loader = loader(rows, batch_size=240)
+            return (batch for _ in range(100) for batch in loader)
+
+        def ordered(loader, rows):
+            loader = loader(rows, batch_size=24)
+            return (batch for _ in range(16) for batch in loader)
+
+        assert not self.findings(watched, whole)
+        assert not self.findings(watched, ordered)
+
+    def test_a_peek_at_other_rows_in_each_step(self, watched):
+        def batches(loader, rows):
+            peek = loader(rows, batch_size=24)
+            for _ in range(16):
+                for batch in loader(rows, batch_size=24, shuffle=True):
+                    next(iter(peek))
+                    yield batch
+
+        assert not self.findings(watched, batches)

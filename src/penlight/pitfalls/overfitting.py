@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from penlight.core.facts import Predictions, Targets
+from penlight.core.facts import Feed, Inputs, Predictions, Targets
 from penlight.core.finding import Evidence, Finding, Prescription
 from penlight.core.pitfall import Demo, Pitfall, limit
 from penlight.core.run import Run
@@ -36,10 +36,12 @@ class Overfitting(Pitfall):
     ## Causes
     - Few samples for the number of weights, noisy labels, no augmentation.
     - Training long past the best validation loss.
+    - `next(iter(loader))` in the loop: without shuffling this is the first batch, again and again.
 
     ## When not to worry
-    A gap between training and validation loss alone is no fault, and neither is a training
-    accuracy of 1. A validation loss that creeps up a little while accuracy stays is
+    Learning one batch by heart is a good test of a model; it is reported only where held-out rows
+    are judged beside it. A gap between training and validation loss alone is no fault, and neither
+    is a training accuracy of 1. A validation loss that creeps up a little while accuracy stays is
     over-confidence; a temperature on the logits repairs it.
 
     ## References
@@ -50,7 +52,7 @@ class Overfitting(Pitfall):
 
     family = "generalisation"
     stands_alone = True
-    needs = (Predictions, Targets, LOSS, OBJECTIVE_LOSS)
+    needs = (Predictions, Targets, Feed, Inputs, LOSS, OBJECTIVE_LOSS)
     caused_by = (
         "loss-spike",
         "misaligned-labels",
@@ -125,6 +127,28 @@ class Overfitting(Pitfall):
         why="of accuracy, where no loss tells: five answers in a hundred given right before and "
         "wrong now, beyond chance; in healthy runs of one task the last two passes stayed within "
         "1.1 points of the best (benchmarks/healthy: lenet)",
+    )
+    again: float = limit(
+        20, why="iterators dropped after their first batch: a script that peeks does so once"
+    )
+    few: float = limit(
+        0.25,
+        why="of the dataset is all that was trained on: a first batch is 2% of it in ordinary "
+        "loaders, and a loader of three batches is none to speak of",
+    )
+    apart: float = limit(
+        2.0,
+        why="held-out loss over training loss: rows of the one batch are known by heart (digits, "
+        "800 steps: 0.001 against 0.6), those of a whole training set are not",
+    )
+    _loop = (
+        Prescription(
+            "Loop over the loader: for x, y in loader: ..., with shuffle=True. For an endless "
+            "stream begin it once, outside of the loop: batches = iter(loader), and anew when it "
+            "ends.",
+            "iter(loader) starts from the first row each time, and next() takes one batch of it.",
+            "learning one batch by heart is the very test that you want to make",
+        ),
     )
     prescriptions = (
         Prescription(
@@ -220,6 +244,10 @@ print("RESULT " + json.dumps({"metric": "validation loss", "value": val_loss}))
     )
 
     def detect(self, run: Run) -> Iterator[Finding]:
+        one = self._one_batch(run)
+        if one is not None:
+            yield one
+            return
         for passes in held_out_passes(run):
             told = any(p.loss is not None for p in passes)
             if not passes[0].samples:
@@ -228,6 +256,49 @@ print("RESULT " + json.dumps({"metric": "validation loss", "value": val_loss}))
                 finding = self._judge(run, passes) if told else self._by_accuracy(run, passes)
             if finding is not None:
                 yield finding
+
+    def _one_batch(self, run: Run) -> Finding | None:
+        """Each step has begun the loader anew, and held-out rows pay for it."""
+        feeds = [f for f in run.all(Feed) if f.single >= max(self.again, 0.9 * f.iterators)]
+        fed = max(run.inputs, key=lambda i: i.samples, default=None)
+        passes = next(iter(held_out_passes(run)), [])
+        if not feeds or fed is None or not fed.shape or not passes or passes[-1].loss is None:
+            return None
+        batch, rows = fed.shape[0], fed.samples * (1 - fed.repeated_rows)
+        feed = max(feeds, key=lambda f: f.single)
+        if feed.batches < 2 or rows > batch + 0.5 or fed.samples < 4 * batch:
+            return None  # other batches came from elsewhere, or too few were looked at
+        end = self._training_losses(run, run.steps)[1]
+        held_out = passes[-1].loss
+        if batch > self.few * feed.rows or not held_out > self.apart * end:
+            return None
+        return self.finding(
+            f"Each step begins the loader anew and takes its first batch: {batch} of {feed.rows} "
+            f"rows are all that the model has seen. Its loss is {end:.3g} on them and "
+            f"{held_out:.3g} on held-out rows.",
+            Evidence(
+                "feed",
+                f"{feed.single} of {feed.iterators} iterators were dropped after one of their "
+                f"{feed.batches} batches",
+                where=feed.source,
+                value=feed.single,
+                limit=self.again,
+            ),
+            Evidence(
+                "predictions",
+                f"loss on {passes[-1].samples} held-out samples over that on the batch",
+                where=passes[-1].objective,
+                steps=(passes[-1].step, passes[-1].step),
+                value=held_out / max(end, 1e-12),
+                limit=self.apart,
+            ),
+            severity="critical",
+            confidence=0.95,
+            where=feed.source,
+            source=feed.source,
+            first_step=0,
+            prescriptions=self._loop,
+        )
 
     def _by_accuracy(self, run: Run, passes: list[Predictions]) -> Finding | None:
         """The same for passes that only count right answers."""

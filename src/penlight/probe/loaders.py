@@ -1,21 +1,26 @@
-"""Looks at data loaders with workers: do they hand the same generator to each?
+"""Looks at data loaders when they are iterated: workers, and iterators that are soon dropped.
 
-A worker gets a copy of the dataset. torch gives each copy's global generators another seed; one
-that the dataset holds itself is copied with its state. Nothing of the user's is called: the
-dataset's fields and the code of its methods are read when a loader with workers is iterated.
+Do workers get the same generator? A worker gets a copy of the dataset. torch gives each copy's
+global generators another seed; one that the dataset holds itself is copied with its state. Nothing
+of the user's is called: the dataset's fields and the code of its methods are read when a loader
+with workers is iterated.
+
+`next(iter(loader))` in a loop begins anew each time: the steps between two beginnings are counted,
+and the length is asked for once, which such a loader does itself.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, IterableDataset, SequentialSampler
 
 from penlight.core import facts as f
 from penlight.probe.guard import Patches
-from penlight.probe.state import State
+from penlight.probe.state import State, user_line
 
 GENERATORS = ("Generator", "RandomState", "Random")  # of numpy, torch and the standard library
 MODULES = ("numpy", "torch", "random")
@@ -24,21 +29,60 @@ MOST = 64  # fields of one object
 UNTOUCHED = ("__init__", "__post_init__")
 
 
+@dataclass
+class Begun:
+    """The iterators of one loader.
+
+    Attributes:
+        feed: what is the same for all of them.
+        step: training steps done when the newest was begun.
+    """
+
+    feed: f.Feed
+    step: int
+    iterators: int = 1
+    single: int = 0
+
+
 class Loaders:
-    """Facts about loaders whose dataset holds a random generator of its own."""
+    """Facts about loaders: a random generator that the dataset holds, and how they are used up."""
 
     def __init__(self, state: State, patches: Patches) -> None:
         self.state = state
         self.epochs: dict[int, int] = {}
+        self.begun: dict[tuple[int, int | None], Begun] = {}  # by dataset and batch size
         begin = DataLoader.__iter__
         look = state.ledger.guard("data loaders", self._look)
+        count = state.ledger.guard("data loaders", self._count)
 
         def watched(loader: Any) -> Any:
-            if loader.num_workers and not torch.compiler.is_compiling():
-                look(loader)
+            if not torch.compiler.is_compiling():
+                count(loader)
+                if loader.num_workers:
+                    look(loader)
             return begin(loader)
 
         patches.wrap(DataLoader, "__iter__", watched)
+
+    def _count(self, loader: Any) -> None:
+        if type(loader.sampler) is not SequentialSampler:
+            return  # each iterator begins with other rows
+        key, step = (id(loader.dataset), loader.batch_size), self.state.step
+        known = self.begun.get(key)
+        if known is not None:
+            known.iterators += 1
+            known.single += step == known.step + 1
+            known.step = step
+        elif len(self.begun) < MOST and not isinstance(loader.dataset, IterableDataset):
+            feed = f.Feed(source=user_line(4), batches=len(loader), rows=len(loader.dataset))
+            self.begun[key] = Begun(feed, step)
+
+    def finish(self) -> None:
+        """Write how the loaders were used up."""
+        for begun in self.begun.values():
+            if begun.single:
+                single, count = begun.single, begun.iterators
+                self.state.write(replace(begun.feed, iterators=count, single=single))
 
     def _look(self, loader: Any) -> None:
         count = self.epochs[id(loader)] = self.epochs.get(id(loader), 0) + 1

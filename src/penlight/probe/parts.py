@@ -125,6 +125,7 @@ class Parts:
         yield "loss functions", hidden(self.objectives.finish)
         yield "schedulers", self.schedulers.finish
         yield "loading", self.loading.finish
+        yield "data loaders", self.loaders.finish
         yield "device reads", self.syncs.finish
         yield "shards", self.shards.finish
         yield "input statistics", hidden(self.forward.rows.finish)
