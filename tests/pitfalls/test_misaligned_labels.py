@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from penlight.core.facts import Exam, Inputs, Module, Parameter, Predictions, Targets
-from penlight.core.vocabulary import DEPENDENCE, LOSS, OUTPUT_GRAD, TRAVEL
+from penlight.core.vocabulary import ACCURACY, DEPENDENCE, LOSS, OUTPUT_GRAD, TRAVEL
 from penlight.pitfalls.misaligned_labels import MisalignedLabels
 from penlight.testing import check_card, fake_run, objective
 
@@ -196,3 +196,26 @@ def test_a_held_out_pass_that_beat_a_guess_clears_a_slow_parting():
 
 def test_nothing_learnt_by_heart_is_no_parting():
     assert not slowly_parting(losses=[1.62] * 250)
+
+
+# -- rows that come again -------------------------------------------------------------------
+
+DEALT = {"again": 400, "changed": 0.74, "chance": 0.8, "dealt": 1.0, "classes": True}
+
+
+def again(accuracy=0.25, **changes):
+    facts = [objective(), TARGETS, Exam(name="relabelled", values={**DEALT, **changes})]
+    curve = {LOSS: [1.6] * 200, (ACCURACY, SITE): [accuracy] * 50}
+    return list(MisalignedLabels().detect(fake_run(curve, facts)))
+
+
+def test_rows_with_another_label_each_time():
+    (found,) = again()
+    assert "74% of 400 training rows had another target" in found.says
+
+
+def test_rows_that_may_change_their_target():
+    assert not again(changed=0.1)  # noisy labels, here and there
+    assert not again(dealt=0.0, classes=False)  # a model's own targets, which move
+    assert not again(accuracy=0.9)  # the task has changed, and was learnt
+    assert not again(changed=0.1, chance=0.12)  # one class only, nearly

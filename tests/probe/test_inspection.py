@@ -84,6 +84,43 @@ def test_wrong_labels_stand_out_at_full_certainty() -> None:
     assert all(w["share"] < 0.05 or w["gain"] < 10 for w in clean[1:])
 
 
+def rows_again(x: Tensor, first: Tensor, then: Tensor, size: int = 50) -> dict[str, float]:
+    from penlight.probe.inspection import Sample, relabelled
+
+    labels, n = not first.is_floating_point(), len(x)
+    step = torch.arange(n) // size
+
+    def seen(y: Tensor, epoch: int) -> Sample:
+        parts = (y, None) if labels else (None, y[:, None].double())
+        return Sample(x.double(), *parts, None, step + epoch * n // size, tuple(x.shape[1:]), True)
+
+    return relabelled(seen(first, 0), seen(then, 1))
+
+
+def test_rows_that_come_again_with_another_target() -> None:
+    x, y = draw(400, 6), torch.randint(0, 4, (400,))
+    dealt = rows_again(x, y, y[torch.randperm(400)])
+    assert (dealt["again"], dealt["classes"]) == (400, True)
+    assert 0.65 < dealt["changed"] < 0.85
+    assert dealt["changed"] == pytest.approx(dealt["chance"], abs=0.1)
+    assert rows_again(x, y, y)["changed"] == 0.0
+    values = draw(400)
+    shuffled = rows_again(x, values, values[torch.randperm(400)])
+    assert shuffled["changed"] > 0.98
+    assert shuffled["dealt"] == 1.0
+    # Targets that move, as those that a model makes for itself, are not those of other rows.
+    assert rows_again(x, values, values + 0.01)["dealt"] == 0.0
+
+
+def test_rows_of_which_nothing_can_be_said() -> None:
+    y = torch.randint(0, 4, (400,))
+    few = torch.randint(0, 3, (400, 2)).float()  # rows of few categories: most are the same
+    assert rows_again(few, y, y[torch.randperm(400)]) == {}
+    places = torch.arange(400) % 50  # a contrastive loss names places in the batch
+    assert rows_again(draw(400, 6), places, places) == {}
+    assert rows_again(draw(30, 6), y[:30], y[:30]) == {}
+
+
 def test_noisy_copies_on_both_sides() -> None:
     known, new = draw(600, 12), draw(300, 12)
     assert near(known, new) < 0.05

@@ -115,6 +115,19 @@ class MisalignedLabels(Pitfall):
             "A model that is too narrow learns a part, in training and in validation alike."
         ),
     }
+    dealt: float = limit(
+        0.5,
+        why="of what targets dealt at random would give; rows keep their target in a training that "
+        "is in order, and a few that are noisy do not add up to half",
+    )
+    kinds: float = limit(
+        0.2, why="chance that two rows have different targets: under it most agree by themselves"
+    )
+    above: float = limit(
+        0.2,
+        why="training accuracy over that of naming the largest class: targets that change at "
+        "random cannot be learnt, those that a model makes itself can",
+    )
     memorised: float = limit(
         0.3,
         why="share of the labels' entropy learnt on the training samples: what was learnt by a "
@@ -257,12 +270,40 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
     )
 
     def detect(self, run: Run) -> Iterator[Finding]:
-        found = None
-        if not self._other_rows(run):
+        found = self._relabelled(run)
+        if found is None and not self._other_rows(run):
             found = self._memorised(run) or self._parted(run)
         found = found or self._stuck(run) or self._by_heart(run)
         if found is not None:
             yield found
+
+    def _relabelled(self, run: Run) -> Finding | None:
+        """The same rows come with another target each time: dealt anew in every epoch."""
+        exam = run.exam("relabelled")
+        if exam is None:
+            return None
+        v = exam.values
+        again, changed, chance = int(v["again"]), float(v["changed"]), float(v["chance"])
+        if changed < self.dealt * chance or v["dealt"] < self.dealt or chance < self.kinds:
+            return None
+        right = run.series(ACCURACY, run.objective.site).finite if run.objective else None
+        guess = math.sqrt(max(0.0, 1 - chance))  # at least the share of the largest class
+        if v["classes"] and right and float(np.mean(right.tail(0.3, 3))) > guess + self.above:
+            return None  # targets of the model's own making: it knows them
+        return self.finding(
+            f"{changed:.0%} of {again} training rows had another target when they came again: "
+            "inputs and targets are dealt in different orders.",
+            Evidence(
+                "relabelled",
+                f"{changed:.0%} of the rows that were seen twice changed their target; dealt at "
+                f"random, {chance:.0%} would",
+                steps=(0, exam.step),
+                value=changed,
+                limit=self.dealt * chance,
+            ),
+            confidence=0.95,
+            first_step=0,
+        )
 
     def _other_rows(self, run: Run) -> bool:
         """Whether held-out passes fail for a reason of their own.

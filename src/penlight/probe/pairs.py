@@ -88,11 +88,13 @@ class Pairs:
         self.first = Shelf()
         self.last = Shelf(newest=True)
         self.held_out: dict[str, Shelf] = {}  # by place
+        self.alone = True  # nothing beside x was ever given to the model
         self._trained: tuple[Tensor, int] | None = None  # input, numbers in the output
         self._evaluated: tuple[Tensor, int] | None = None
 
     def trained(self, args: Any, output: Tensor) -> None:
         """A training forward pass of a looked-at step has ended."""
+        self.alone = self.alone and len(args) == 1
         self._trained = given(args, output)
 
     def evaluated(self, args: Any, output: Tensor, asked: tuple[int, int]) -> None:

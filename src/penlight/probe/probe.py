@@ -111,6 +111,8 @@ class Probe:
             self._ledger.fail("start", error)
             self._patches.undo()
         self._ledger.cost += thread_time() - imported
+        if self.parts is not None:
+            self.parts.training.window_start = self._ledger.cost  # no part of the first look
         self._started = start
 
     def keep_samples(self) -> None:

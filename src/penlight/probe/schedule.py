@@ -13,12 +13,14 @@ from dataclasses import dataclass
 from time import perf_counter
 
 DENSE = 32  # looks at every step at the start: most faults of wiring and scale show there
+EARLY = 0.3  # share of the allowance for looks that is kept for the time after them
 PER_OCTAVE = 48  # looks for each doubling of the step number after that
 IDLE = 0.4  # share of the budget for what is done between looks
 SPARSE = 32  # steps from one sentinel to the next once that is used up
 RETRY = 8  # steps until a look is tried again that there is no room for, at least, ...
 RETRIES = 64  # ... and so often in a doubling of the step number
 OCTAVES = 5  # doublings of the run's length that the rest of the budget is spread over
+LATER = 0.25  # of the first look, for the next: it sets up what stays (0.02 to 0.07 on small nets)
 EXAM = 0.5  # seconds of the allowance kept for the experiments after the training
 LIGHT_EVERY = 10  # the optimiser boundary, steps (notes/performance.md: under 0.4% on an MLP) ...
 LIGHT_PER_OCTAVE = 128  # ... until it is this often in a doubling: what a long run may fill a disk
@@ -61,7 +63,7 @@ class Governor:
 
     def _pause(self, step: int, spent: float) -> int:
         """Steps to the next full look: what is left must last for some doublings of the run."""
-        if step < DENSE:
+        if step < DENSE and self.room(spent) > EARLY * (self.allowance - EXAM):
             return 1
         looks = PER_OCTAVE
         if self.full_cost > 0:
@@ -97,4 +99,5 @@ class Governor:
 
     def paid(self, seconds: float) -> None:
         """Report what one full look has cost."""
-        self.full_cost = max(seconds, 0.9 * self.full_cost)
+        first = self.full_cost == 0.0
+        self.full_cost = LATER * seconds if first else max(seconds, 0.9 * self.full_cost)
