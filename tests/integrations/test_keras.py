@@ -50,6 +50,7 @@ def test_finds_the_fault_and_logs_it(task: Any, tmp_path: Path, capsys: Any) -> 
     updates = history["penlight/update_ratio"]
     assert len(updates) == 8
     assert all(0 < x < 1 for x in updates)
+    assert len(history["penlight/light"]) == 8
     assert "penlight/update_ratio" in (tmp_path / "log.csv").read_text()
 
 

@@ -10,6 +10,7 @@ steps of the whole run from 0.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, TypeVar
 
@@ -77,11 +78,22 @@ class Parameter(Fact):
     module: str = ""
     module_type: str = ""
     root: str = ""
+    units_last: bool = False  # a matrix with its units in the last dimension, as Keras has them
     equal_rows: bool = False  # a weight whose rows (units) were all identical at the start
     mean: float = 0.0  # of the values at the start
     std: float = 0.0
     since: int = 0  # steps done at that start: later for a layer that was put in later
     source: str = ""
+
+    @property
+    def units(self) -> int:
+        """Units, or channels, of the layer whose weight matrix this is."""
+        return self.shape[-1 if self.units_last else 0]
+
+    @property
+    def fan_in(self) -> int:
+        """Numbers that one unit of a weight matrix weighs."""
+        return math.prod(self.shape[:-1] if self.units_last else self.shape[1:])
 
 
 @dataclass(frozen=True, slots=True)

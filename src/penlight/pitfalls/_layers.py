@@ -47,7 +47,7 @@ class Chain:
         weight = next((p for p in run.parameters if p.name == self.weights[0]), None)
         if weight is None or not self.rms[0]:
             return None
-        row = math.hypot(weight.mean, weight.std) * math.sqrt(math.prod(weight.shape[1:]))
+        row = math.hypot(weight.mean, weight.std) * math.sqrt(weight.fan_in)
         return float(self.rms[0].values[0]) / row if row > 0 else None
 
     def first_gradient(self, run: Run) -> float | None:

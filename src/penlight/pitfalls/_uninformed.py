@@ -17,7 +17,9 @@ MOVED = 0.02  # travel of the weight matrix that moved least
 TOUCHED = 0.03  # share of chance by which the best replayed rate may get below it
 STEPS = 200  # shorter runs may just be slow starters
 CLASSES = 3  # two-class tasks near chance are often just hard (will it rain, will it rise)
-PLATEAUS = ("LSTM", "GRU", "RNN", "MultiheadAttention", "Embedding")  # known for slow starts
+PLATEAUS = (  # known for slow starts
+    "LSTM", "GRU", "RNN", "SimpleRNN", "MultiheadAttention", "MultiHeadAttention", "Embedding",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

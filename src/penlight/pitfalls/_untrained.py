@@ -33,16 +33,24 @@ def looks_untrained(parameter: Parameter) -> bool | None:
         and abs(parameter.mean) < SIGMAS * std / math.sqrt(size)
         for std in _schemes(parameter)
     )
-    return usual or (None if parameter.module_type not in LAYERS else False)
+    known = parameter.module_type in LAYERS and not parameter.units_last
+    return usual or (False if known else None)
 
 
 def _schemes(parameter: Parameter) -> Iterator[float]:
     """Standard deviations of the usual schemes for a tensor of this shape."""
-    receptive = math.prod(parameter.shape[2:])
-    fan_out, fan_in = parameter.shape[0] * receptive, parameter.shape[1] * receptive
+    receptive = math.prod(parameter.shape[:-2] if parameter.units_last else parameter.shape[2:])
+    fan_in, fan_out = parameter.fan_in, parameter.units * receptive
     if parameter.module_type == "Embedding":
-        yield 1.0
-    if parameter.module_type in ("LSTM", "GRU", "RNN", "LSTMCell", "GRUCell", "RNNCell"):
+        yield 0.05 / math.sqrt(3) if parameter.units_last else 1.0
+    elif not parameter.units_last and parameter.module_type in (
+        "LSTM",
+        "GRU",
+        "RNN",
+        "LSTMCell",
+        "GRUCell",
+        "RNNCell",
+    ):
         hidden = parameter.shape[0] // {"L": 4, "G": 3, "R": 1}[parameter.module_type[0]]
         yield math.sqrt(1 / (3 * max(hidden, 1)))
     yield math.sqrt(1 / (3 * fan_in))  # torch's default: uniform in +-1/sqrt(fan_in)

@@ -202,4 +202,5 @@ print("RESULT " + json.dumps({"metric": "validation loss", "value": val_loss}))
 
 def _numbers(norm: Module) -> int:
     """Numbers a channel in one batch."""
-    return math.prod(norm.output_shape) // max(norm.output_shape[1], 1)
+    channels = norm.output_shape[-1 if norm.type == "BatchNormalization" else 1]  # Keras': last
+    return math.prod(norm.output_shape) // max(channels, 1)

@@ -125,7 +125,7 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
         twins = [
             (layer, behind)
             for layer, behind in _pairs(run)
-            if layer.equal_rows and layer.shape[0] > 1 and self._one_value(behind)
+            if layer.equal_rows and layer.units > 1 and self._one_value(behind)
         ]
         if not twins:
             return
@@ -134,7 +134,7 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             return
         order = [p.name for p in run.parameters]
         layer, behind = min(twins, key=lambda pair: order.index(pair[0].name))
-        units = layer.shape[0]
+        units = layer.units
         value = "zero" if behind.mean == 0 else f"{behind.mean:.3g}"
         yield self.finding(
             f"All {units} units of {layer.module or layer.name} start equal, and {behind.name} "

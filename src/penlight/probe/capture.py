@@ -1,14 +1,16 @@
 """Keeps a few training batches and the model's first state, so that steps can be replayed.
 
 A step can be replayed when the model was called with plain tensors and the loss came from one
-call of a known loss function on its output, reshaped at most. Whether it really can is checked
-on the spot by value. Only small models are kept; everything is a copy.
+call of a known loss function on its output, reshaped at most; of a Keras model, when it came from
+any loss of Keras'. Whether it really can is checked by value. Only small models are kept;
+everything is a copy.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -16,8 +18,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import Optimizer
 
+from penlight.probe import keras
 from penlight.probe.models import Root
+from penlight.probe.rows import first_layer
 from penlight.probe.state import State
+from penlight.probe.stateless import Loss, Stateless, Twins
+from penlight.probe.stateless import UnrepeatableError as UnrepeatableError  # noqa: PLC0414
 
 MODEL_BYTES = 32 << 20  # largest model that is copied
 BATCH_BYTES = 32 << 20  # of the batches kept, together
@@ -36,15 +42,12 @@ class Batch:
     kwargs: dict[str, Any]
     shape: tuple[int, ...]  # the output's shape as the loss saw it
     loss: float
+    function: Callable[..., Any] | None = None  # the loss itself, where the name is just its kind
 
     @property
     def size(self) -> int:
         """Bytes held."""
         return sum(t.numel() * t.element_size() for t in (*self.args, self.target))
-
-
-class UnrepeatableError(Exception):
-    """The script's model cannot be copied or called again: no fault of ours."""
 
 
 class Capture:
@@ -56,27 +59,51 @@ class Capture:
         self.first: list[Batch] = []
         self.last: deque[Batch] = deque(maxlen=LAST)
         self.model: nn.Module | None = None
+        self.ids = False  # its inputs are places in a table, whatever their type of number
+        self.channels = 1  # dimension of the channels in a batch of images
+        self.reduction = ""  # of the loss of Keras' that is being computed
+        self.meet_keras: Callable[[], None] | None = None  # to be called at its first model
         self.start: dict[str, Tensor] = {}
         self.modes: dict[str, bool] = {}
-        self.optimizer: tuple[type[Optimizer], list[dict[str, Any]]] | None = None
+        self.optimizer: tuple[Callable[..., Any], list[dict[str, Any]]] | None = None
         self.off = False
+        self._source: nn.Module | None = None  # the script's own model
         self._pending: tuple[Root, tuple[Tensor, ...], Tensor] | None = None
+        self._held: tuple[Root, tuple[Tensor, ...], Tensor] | None = None
         self._bytes = 0
 
     def forward(self, root: Root, args: Any, output: Tensor) -> None:
         """A training forward pass of a root has ended."""
+        if self.meet_keras is not None and keras.is_layer(root.module):
+            self.meet_keras()
+            self.meet_keras = None
         plain = isinstance(args, tuple) and all(isinstance(a, Tensor) and a.dim() for a in args)
         if self.off or not plain or not args or output.device.type != "cpu":
             return
         model = root.module
-        if model is None or (self.model is not None and model is not self.model):
+        if model is None or (self._source is not None and model is not self._source):
             return
-        if self.model is None:
-            if sum(t.numel() * t.element_size() for t in model.state_dict().values()) > MODEL_BYTES:
-                self.off = True
-                return
-            self.model = model
+        if self._source is None and not self._take(root, model):
+            self.off = True
+            return
         self._pending = (root, tuple(a.detach() for a in args), output.detach())
+
+    def _take(self, root: Root, model: nn.Module) -> bool:
+        """Decide for a model; False when it is too large, or cannot be copied."""
+        copied = model
+        if keras.is_layer(model):
+            try:
+                copied = Stateless(model)
+            except Exception as error:  # names that no module can have, torch's modules inside
+                self.state.blinded("replays", f"the model cannot be copied ({error})")
+                return False
+            copied.training = keras.training()
+            self.channels = -1 if keras.channels_last(model) else 1
+        if sum(t.numel() * t.element_size() for t in copied.state_dict().values()) > MODEL_BYTES:
+            return False
+        self.ids = type(first_layer(root)).__name__.startswith("Embedding")
+        self._source, self.model = model, copied
+        return True
 
     def objective(
         self, name: str, x: Tensor, y: Tensor, given: dict[str, Any], loss: Tensor
@@ -91,6 +118,46 @@ class Capture:
         ):
             return
         extra = {k: v for k, v in given.items() if k not in ("input", "target")}
+        self._keep(args, name, y, extra, tuple(x.shape), float(loss.detach()))
+
+    def hold(self, loss: Any) -> bool:
+        """A loss of Keras' begins: the newest pass is its own, not that of torch's loss inside."""
+        if not self.state.armed:
+            return False
+        self._held, self._pending = self._pending, None
+        self.reduction = keras.reduction(loss)
+        return True
+
+    def keras_objective(self, loss: Any, y: Any, x: Any, weights: Any, result: Any) -> None:
+        """A loss of Keras' was computed."""
+        pending, self._held, self.reduction = self._held, None, ""
+        if self.off or pending is None or not all(isinstance(t, Tensor) for t in (x, y, result)):
+            return
+        _, args, output = pending
+        if (
+            not result.requires_grad
+            or result.numel() != 1
+            or x.shape != output.shape
+            or not torch.equal(output, x.detach())
+        ):
+            return
+        if weights is not None and not isinstance(weights, Tensor):
+            return
+        extra = {} if weights is None else {"sample_weight": weights.detach().clone()}
+        name = keras.kind_of_loss(loss)
+        value = float(result.detach())
+        self._keep(args, name, y, extra, tuple(x.shape), value, Loss(loss))
+
+    def _keep(
+        self,
+        args: tuple[Tensor, ...],
+        name: str,
+        y: Tensor,
+        extra: dict[str, Any],
+        shape: tuple[int, ...],
+        loss: float,
+        function: Callable[..., Any] | None = None,
+    ) -> None:
         size = sum(t.numel() * t.element_size() for t in (*args, y))
         if size > BATCH_BYTES // 8:
             return
@@ -100,8 +167,9 @@ class Capture:
             name,
             y.detach().clone(),
             extra,
-            tuple(x.shape),
-            float(loss.detach()),
+            shape,
+            loss,
+            function,
         )
         if len(self.first) < FIRST and self._bytes + size < BATCH_BYTES:
             self.first.append(batch)
@@ -115,7 +183,7 @@ class Capture:
             self.modes = {name: m.training for name, m in self.model.named_modules()}
             self.start = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
 
-    def before_first_step(self, optimizer: Optimizer) -> None:
+    def before_first_step(self, optimizer: Optimizer | keras.KerasOptimizer) -> None:
         """The weights are still the initial ones: copy them if the first batch was replayable."""
         if self.off or self.model is None or not self.first or self.optimizer is not None:
             return
@@ -129,7 +197,10 @@ class Capture:
                 n for n, p in self.model.named_parameters() if any(p is q for q in group["params"])
             ]
             groups.append({**{k: v for k, v in group.items() if k != "params"}, "params": names})
-        self.optimizer = (type(optimizer), groups)
+        if isinstance(optimizer, keras.KerasOptimizer):
+            self.optimizer = (Twins.of(optimizer), groups)
+        else:
+            self.optimizer = (type(optimizer), groups)
 
     def train(self, model: nn.Module) -> None:
         """Put a copy into the modes that the model had when its training began."""
@@ -148,16 +219,47 @@ class Capture:
             raise UnrepeatableError(f"{type(error).__name__}: {error}") from error
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
-        """The loss of a batch under `model`, through the loss function the script used."""
+        """The loss of a batch under `model`, through the loss function the script used.
+
+        What Keras' layers add to it stays away, as does a penalty that a script adds by hand.
+        """
         output = self.call(model, batch.args)
         if isinstance(output, (tuple, list)):
             output = output[0]
         elif isinstance(output, dict):
             output = next(iter(output.values()))
-        return self.compare(output.reshape(batch.shape), batch)
+        if output.shape != batch.shape:  # a view has lost Keras' mask
+            output = output.reshape(batch.shape)
+        return self.compare(output, batch)
+
+    def merged(self, batches: list[Batch]) -> list[Batch]:
+        """Batches of Keras' put together: a call of its layers takes long, however few the rows."""
+        first = batches[0] if batches else None
+        if first is None or not isinstance(first.function, Loss) or not first.function.mean:
+            return batches
+        alike = all(
+            not b.kwargs
+            and b.shape == first.shape
+            and b.target.shape == first.target.shape
+            and [a.shape for a in b.args] == [a.shape for a in first.args]
+            for b in batches
+        )
+        rows = first.args[0].shape[:1] == first.target.shape[:1] == first.shape[:1] != ()
+        if not alike or not rows:
+            return batches
+        columns = zip(*(b.args for b in batches), strict=True)
+        return [
+            replace(
+                first,
+                args=tuple(torch.cat(column) for column in columns),
+                target=torch.cat([b.target for b in batches]),
+                shape=(first.shape[0] * len(batches), *first.shape[1:]),
+            )
+        ]
 
     def compare(self, output: Tensor, batch: Batch) -> Tensor:
         """The loss of an output, of the shape that the loss saw, on a batch's target."""
-        function = self.functions.get(batch.name) or getattr(functional, batch.name)
+        known = batch.function or self.functions.get(batch.name)
+        function = known or getattr(functional, batch.name)
         result: Tensor = function(output, batch.target, **batch.kwargs)
         return result

@@ -188,10 +188,10 @@ class Exam:
         """The first batches with standardised features; [] where they are on scale already."""
         batches = self.capture.first
         x = batches[0].args[0]
-        if not 2 <= x.dim() <= 4 or not x.is_floating_point() or len(x) < 2:
+        if not 2 <= x.dim() <= 4 or not x.is_floating_point() or len(x) < 2 or self.capture.ids:
             return []
         # Features as in the statistics: channels of an image, else the last dimension.
-        place = 1 if x.dim() == 4 else -1
+        place = self.capture.channels if x.dim() == 4 else -1
         same = [b.args[0].double().movedim(place, -1).flatten(0, -2) for b in batches
                 if b.args[0].shape[place] == x.shape[place]]  # fmt: skip
         rows = torch.cat(same)
@@ -265,10 +265,11 @@ class Exam:
                 break
         return done
 
-    def judge(self, model: nn.Module, probes: list[Batch]) -> float:
-        """Mean loss over batches."""
+    def judge(self, model: nn.Module, probes: list[Batch], *, apart: bool = False) -> float:
+        """Mean loss over batches; `apart`: each with its own statistics in a batch norm."""
         with torch.no_grad():
-            losses = [float(self.capture.loss(model, b)) for b in probes]
+            batches = probes if apart else self.capture.merged(probes)
+            losses = [float(self.capture.loss(model, b)) for b in batches]
         return sum(losses) / len(losses)
 
     def _halves(
@@ -419,7 +420,7 @@ class Exam:
     def _modes(self, model: nn.Module, batches: list[Batch]) -> dict[str, Any]:
         state = copy.deepcopy(model.state_dict())
         self.capture.train(model)
-        training = self.judge(model, batches[:PROBE])
+        training = self.judge(model, batches[:PROBE], apart=True)
         model.load_state_dict(state)
         model.eval()
         evaluation = self.judge(model, batches[:PROBE])
@@ -429,22 +430,22 @@ class Exam:
     def _shuffled(self, model: nn.Module, batches: list[Batch]) -> dict[str, Any]:
         """Deal the inputs to other targets: a model that uses its input gets worse."""
         true, dealt = [], []
-        model.eval()
-        with torch.no_grad():
-            for batch in batches[:PROBE]:
-                if batch.args[0].shape[0] < 2:
-                    continue
-                turned = copy.copy(batch)
-                turned.args = tuple(
-                    a.roll(1, 0) if a.dim() and a.shape[0] == batch.args[0].shape[0] else a
-                    for a in batch.args
-                )
-                true.append(float(self.capture.loss(model, batch)))
-                dealt.append(float(self.capture.loss(model, turned)))
-        self.capture.train(model)
+        for batch in batches[:PROBE]:
+            if batch.args[0].shape[0] < 2:
+                continue
+            turned = copy.copy(batch)
+            turned.args = tuple(
+                a.roll(1, 0) if a.dim() and a.shape[0] == batch.args[0].shape[0] else a
+                for a in batch.args
+            )
+            true.append(batch)
+            dealt.append(turned)
         if not true:
             return {}
-        return {"true": sum(true) / len(true), "shuffled": sum(dealt) / len(dealt)}
+        model.eval()
+        values = {"true": self.judge(model, true), "shuffled": self.judge(model, dealt)}
+        self.capture.train(model)
+        return values
 
 
 def another(x: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from time import thread_time
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from torch.nn.modules import module as hooks
 
 from penlight.core import facts as f
 from penlight.core.vocabulary import ACT_ABSMAX, ACT_RMS, DEPENDENCE, OUTPUT_GRAD, STREAM_RMS
+from penlight.probe import keras
 from penlight.probe.graph import MADE
 from penlight.probe.leaks import Leaks
 from penlight.probe.models import Root, is_leaf, settings
@@ -128,17 +130,18 @@ class Forward:
     # -- one forward pass -----------------------------------------------------------------
 
     def _leave(self, module: nn.Module, args: Any, output: Any) -> None:
+        tensor = first_tensor(output)
+        if tensor is None or tensor.is_meta:  # a model that is being put together
+            return
         if not self.stack and not in_backward():
             root = self.state.models.root(module)
             if root is not None:
-                self._finished(root, args, output)
-        if torch.is_grad_enabled() and self.state.armed and is_leaf(module):
-            self._leaf(module, args, output)
+                self._finished(root, args, tensor)
+        inner = bool(self.stack) and keras.is_layer(self.stack[-1]) and is_leaf(self.stack[-1])
+        if torch.is_grad_enabled() and self.state.armed and is_leaf(module) and not inner:
+            self._leaf(module, args, tensor)
 
-    def _finished(self, root: Root, args: Any, output: Any) -> None:
-        tensor = first_tensor(output)
-        if tensor is None:
-            return
+    def _finished(self, root: Root, args: Any, tensor: Tensor) -> None:
         state = self.state
         if self.flows is not None and state.armed:
             self.flows.passed(root, args, tensor)
@@ -189,12 +192,10 @@ class Forward:
             self.state.count("train_eval_mode")
             self.state.hygiene["train_modules"] = [n for n, _ in root.stochastic][:8]
 
-    def _leaf(self, module: nn.Module, args: Any, output: Any) -> None:
+    def _leaf(self, module: nn.Module, args: Any, tensor: Tensor) -> None:
         state = self.state
-        tensor = first_tensor(output)
         if (
-            tensor is None
-            or not tensor.is_floating_point()
+            not tensor.is_floating_point()
             or not 0 < tensor.numel() <= MAX_ELEMENTS
             or not measurable(tensor)
         ):
@@ -206,7 +207,8 @@ class Forward:
         state.half = state.half or tensor.dtype is torch.float16
         if tensor.grad_fn is not None:
             tensor.grad_fn.metadata[MADE] = site
-        if calls == 1:
+        squashed = keras.squashes(module)
+        if calls == 1 and not squashed:
             step = state.step
             state.readout.add(ACT_RMS, site, step, measure.rms(tensor))
             state.readout.add(ACT_ABSMAX, site, step, measure.absmax(tensor))
@@ -214,11 +216,15 @@ class Forward:
                 state.readout.add(DEPENDENCE, site, step, measure.dependence(tensor))
             if isinstance(module, STREAMS) and args and args[0].shape == tensor.shape:
                 state.readout.add(STREAM_RMS, site, step, measure.rms(args[0]))
+        if calls == 1:
             self._describe(module, site, args, tensor)
         # A hook on a leaf would stay on it: a parameter that a module hands out, say.
         if tensor.grad_fn is not None and not in_backward():
             watch = state.ledger.guard("gradient hooks", self._gradient(site), anywhere=True)
-            tensor.register_hook(watch)
+            if keras.activates(module) and len(tensor.grad_fn.next_functions) == 1:
+                tensor.grad_fn.register_hook(_before_activation(watch))
+            else:
+                tensor.register_hook(watch)
 
     def site(self, module: nn.Module) -> str:
         """Name of a module that runs now, or has just run; its root may not be known yet."""
@@ -277,6 +283,17 @@ class Forward:
         self.eval_gap = False
         if self.pairs is not None:
             self.pairs.let_go()
+
+
+def _before_activation(watch: Callable[[Tensor], Any]) -> Callable[[Any, Any], None]:
+    """A hook for an activation's node, so that a layer's gradient is like that of torch's layers:
+    with respect to what its weights give."""
+
+    def hook(before: Any, _: Any) -> None:
+        if before[0] is not None:
+            watch(before[0])
+
+    return hook
 
 
 def in_backward() -> bool:

@@ -19,6 +19,8 @@ from torch import Tensor, nn
 
 from penlight.probe.capture import Batch, Capture
 from penlight.probe.rows import fingerprints
+from penlight.probe.stateless import Stateless
+from penlight.probe.stateless import widened as widened_keras
 from penlight.signals.predictions import BINARY, CLASSES
 
 ROWS = 2048  # distinct rows that take part at most
@@ -28,6 +30,7 @@ FEWEST = 40  # fewer than this many say nothing
 PILOT = 10  # steps from which the time of one is estimated
 LOOKS = 8  # times at which the other half is asked
 RARE = 0.01  # keeps a class that one half lacks from an infinite loss
+SHARES = "nll_of_shares"  # cross-entropy of a model that ends in a softmax
 NARROW = 16  # units: the widest hidden layer that counts as narrow
 WIDE = 64  # units that narrow layers get instead
 
@@ -124,7 +127,8 @@ def _halves(batches: list[Batch]) -> tuple[Batch, ...]:
         rows = all(len(a) == n for a in b.args) and b.target.dim() and len(b.target) == n
         weights = any(isinstance(v, Tensor) and v.dim() for v in b.kwargs.values())
         fits = b.shape[:1] == (n,) and b.shape[1:] == first.shape[1:]
-        if not (alike and rows and fits) or (weights and b.name not in CLASSES):
+        by_class = b.name in CLASSES and b.function is None
+        if not (alike and rows and fits) or (weights and not by_class):
             return ()
     args = tuple(torch.cat(column) for column in zip(*(b.args for b in batches), strict=True))
     target = torch.cat([b.target for b in batches])
@@ -161,14 +165,21 @@ def _batches(rows: int, size: int, count: int) -> Iterator[Tensor]:
 def _constant(rows: Batch) -> Tensor | None:
     """The output that fits the targets best when it is the same for all rows; None: unknown."""
     y, name = rows.target, rows.name
-    if name in CLASSES and not y.is_floating_point():
-        if y.dim() != 1 or len(rows.shape) != 2:
+    labels = y.numel() == len(y) and (not y.is_floating_point() or rows.function is not None)
+    if name in (*CLASSES, SHARES) and labels:
+        if len(rows.shape) != 2 or rows.shape[1] < 2 or bool((y != y.round()).any()):
             return None
-        counts = torch.bincount(y.clamp_min(0), minlength=rows.shape[1])[: rows.shape[1]]
-        return ((counts + RARE) / (counts + RARE).sum()).log()
+        own = y.reshape(-1).long().clamp_min(0)
+        counts = torch.bincount(own, minlength=rows.shape[1])[: rows.shape[1]]
+        shares = (counts + RARE) / (counts + RARE).sum()
+        return shares if name == SHARES else shares.log()
+    if name in CLASSES and not y.is_floating_point():
+        return None
     if not y.is_floating_point():
         return None
     mean = y.mean(0)
+    if name == SHARES:
+        return mean.clamp_min(RARE / len(y))
     if name == "cross_entropy":
         return mean.clamp_min(RARE / len(y)).log()
     if name in BINARY:
@@ -184,6 +195,8 @@ def widened(model: nn.Module) -> nn.Module | None:
 
     Only for stacks of linear layers: each must take in what the one before it puts out.
     """
+    if isinstance(model, Stateless):
+        return widened_keras(model, NARROW, WIDE)
     linear = [(n, m) for n, m in model.named_modules() if isinstance(m, nn.Linear)]
     chained = all(a.out_features == b.in_features for (_, a), (_, b) in pairwise(linear))
     widths = [m.out_features for _, m in linear[:-1]]

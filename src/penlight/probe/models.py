@@ -19,6 +19,7 @@ from weakref import ReferenceType, ref
 from torch import Tensor, nn
 
 from penlight.core import facts as f
+from penlight.probe import keras
 from penlight.probe.state import State, measurable, user_frame
 from penlight.signals.parameters import local
 
@@ -133,7 +134,7 @@ class Models:
     def restrict(self, models: Sequence[nn.Module]) -> None:
         """Watch no other models than these; give them their names now."""
         inner = [unwrap(m) for m in models]
-        self._only = {id(m) for model in inner for m in model.modules()}
+        self._only = {id(m) for model in inner for _, m in keras.named_modules(model)}
         for model in inner:
             self.root(model)
 
@@ -145,9 +146,9 @@ class Models:
         found = self.modules.get(id(inner))
         if found is not None:
             return found[0]
-        if next(inner.parameters(), None) is None or (self._only and id(inner) not in self._only):
+        if not holds_parameters(inner) or (self._only and id(inner) not in self._only):
             return None
-        inside = {id(m) for m in inner.modules()}
+        inside = {id(m) for _, m in keras.named_modules(inner)}
         label = self.label(inner)
         number = self._labels[label] = self._labels.get(label, 0) + 1
         parts = [r for r in self.roots if id(r.module) in inside]
@@ -168,11 +169,11 @@ class Models:
             return
         root.stochastic = []
         self.modules = {k: v for k, v in self.modules.items() if v[0] is not root}
-        for prefix, module in model.named_modules():
+        for prefix, module in keras.named_modules(model):
             self.modules[id(module)] = (root, prefix)
             if isinstance(module, STOCHASTIC):
                 root.stochastic.append((prefix, ref(module)))
-            for name, parameter in module.named_parameters(recurse=False):
+            for name, parameter in keras.own_parameters(module):
                 held = self.parameters.get(id(parameter))
                 if held is None or held[0] is not root:
                     self.parameters[id(parameter)] = (root, f"{prefix}.{name}" if prefix else name)
@@ -216,17 +217,19 @@ class Models:
         seen: set[int] = set()
         for root in self.roots:
             model = root.module
-            for prefix, module in model.named_modules() if model is not None else ():
-                for name, p in module.named_parameters(recurse=False):
+            for prefix, module in keras.named_modules(model) if model is not None else ():
+                for name, p in keras.own_parameters(module):
                     if isinstance(p, nn.parameter.UninitializedParameter) or not p.numel():
                         continue
                     if id(p) in seen:
                         continue
                     seen.add(id(p))
                     full = f"{prefix}.{name}" if prefix else name
+                    turned = keras.is_layer(module) and p.dim() > 1
                     start = root.start.get(full)
                     if start is None or start.tensor != id(p):  # a layer was put in its place
-                        start = root.start[full] = Start(id(p), state.step, *at_start(p))
+                        matrix = p.movedim(-1, 0) if turned else p
+                        start = root.start[full] = Start(id(p), state.step, *at_start(matrix))
                         root.optimised.discard(full)
                     if id(p) in optimised:
                         root.optimised.add(full)
@@ -245,6 +248,7 @@ class Models:
                             module=self.site(module),
                             module_type=type(module).__name__,
                             root=root.label,
+                            units_last=turned,
                             equal_rows=start.equal_rows,
                             mean=start.mean,
                             std=start.std,
@@ -286,14 +290,25 @@ def python_init(cls: type) -> bool:
     return hasattr(vars(cls).get("__init__"), "__code__")
 
 
+def holds_parameters(module: nn.Module) -> bool:
+    """Whether a module, or one inside of it, has parameters."""
+    if keras.is_layer(module):
+        return any(keras.own_parameters(m) for _, m in keras.named_modules(module))
+    return next(module.parameters(), None) is not None
+
+
 def is_leaf(module: nn.Module) -> bool:
     """Whether a module's own output is a site: no children, or attention, whose are inert."""
+    if keras.is_layer(module):
+        return keras.is_leaf(module)
     return not module._modules or isinstance(module, nn.MultiheadAttention)
 
 
 def settings(module: nn.Module) -> dict[str, Any]:
     """The plain settings of a module that detectors ask for."""
     found = {k: getattr(module, k) for k in SETTINGS if k in vars(module)}
+    if keras.is_layer(module):
+        found = keras.settings(module)
     plain = (bool, int, float, str, tuple, type(None))
     return {
         k: list(v) if isinstance(v, tuple) else v for k, v in found.items() if isinstance(v, plain)

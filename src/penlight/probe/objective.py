@@ -26,6 +26,7 @@ from penlight.core.vocabulary import (
     OUTPUT_MEAN,
     OUTPUT_STD,
 )
+from penlight.probe import keras
 from penlight.probe.capture import Capture
 from penlight.probe.forward import Forward, in_backward
 from penlight.probe.graph import Walk, maker
@@ -87,8 +88,6 @@ class Objectives:
         self.functions = {name: getattr(functional, name) for name in WATCHED}
         self.shares = Shares(state)
         self.capture = Capture(state, LIBRARY | self.functions)
-        forward.capture = self.capture
-        self.capture = Capture(state, self.functions)
         self.pairs = Pairs(state, forward.rows.known)
         forward.capture, forward.pairs = self.capture, self.pairs
         self.open = False  # an evaluation pass is under way
@@ -98,6 +97,9 @@ class Objectives:
         observe = state.ledger.guard("loss functions", self._observe)
         for name in WATCHED:
             patches.wrap(functional, name, self._wrap(name, observe))
+        seen = state.ledger.guard("loss functions", self.capture.keras_objective)
+        hold = state.ledger.contained("loss functions", self.capture.hold)
+        self.capture.meet_keras = lambda: keras.watch_losses(patches, hold, seen)
 
     def _wrap(self, name: str, observe: Callable[..., Any]) -> Callable[..., Any]:
         original, state, here = self.functions[name], self.state, _Within()
@@ -195,7 +197,8 @@ class Objectives:
         source = user_line(4)
         key = (name, source, phase)
         if key not in self.sites:
-            reduction = given.get("reduction", "mean")
+            # Keras has torch compute the loss of each row, and reduces them itself.
+            reduction = self.capture.reduction or given.get("reduction", "mean")
             ignore = given.get("ignore_index", -100) if name in CLASSES else None
             fact = f.Objective(
                 site=f"{name}@{source}" if source else name,

@@ -39,6 +39,7 @@ from penlight.probe.shards import Shards
 from penlight.probe.sharing import shared, together
 from penlight.probe.sink import Sink
 from penlight.probe.state import State
+from penlight.probe.stateless import untouched
 from penlight.probe.still import unseen
 from penlight.probe.syncs import Syncs
 from penlight.probe.training import Training
@@ -165,7 +166,7 @@ class Parts:
         reached = self.training.reached
         exam = Exam(self.state, self.objectives.capture, reached, max(left, EXAM))
         # A model that prints in its forward pass is not to print what the script never ran.
-        with contextlib.redirect_stdout(io.StringIO()):
+        with contextlib.redirect_stdout(io.StringIO()), untouched(self.objectives.capture.model):
             exam.run()
 
     def _hygiene(self) -> None:

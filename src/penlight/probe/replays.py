@@ -37,9 +37,10 @@ def conventions(exam: Exam, begin: nn.Module) -> dict[str, Any]:
     """Would the untouched model do better if its inputs were scaled in another way?"""
     batches = exam.capture.first[:BATCHES]
     x = batches[0].args[0]
-    if not x.is_floating_point() or x.dim() not in (2, 4) or len(batches) < 4:
+    numbers = x.is_floating_point() and not exam.capture.ids
+    if not numbers or x.dim() not in (2, 4) or len(batches) < 4:
         return {}
-    turns = _turns(batches)
+    turns = _turns(exam, batches)
     begin.eval()
     found: dict[str, Any] = {}
     start = thread_time()
@@ -54,12 +55,13 @@ def conventions(exam: Exam, begin: nn.Module) -> dict[str, Any]:
     return {"as it is": _mean(plain), "turned": found, "batches": len(batches)} if found else {}
 
 
-def _turns(batches: list[Batch]) -> dict[str, Callable[[Tensor], Tensor]]:
+def _turns(exam: Exam, batches: list[Batch]) -> dict[str, Callable[[Tensor], Tensor]]:
     """Other conventions for these inputs, by name; none that changes nothing."""
     x = torch.cat(
         [b.args[0] for b in batches if b.args[0].shape[1:] == batches[0].args[0].shape[1:]]
     )
-    dims = [d for d in range(x.dim()) if d != 1]
+    channels = exam.capture.channels % x.dim() if x.dim() == 4 else 1
+    dims = [d for d in range(x.dim()) if d != channels]
     mean, std = x.mean(dims, keepdim=True), x.std(dims, keepdim=True)
     std = torch.where(std > SMALL * (1 + mean.abs()), std, torch.ones_like(std))
     low, high = float(x.min()), float(x.max())
@@ -75,8 +77,8 @@ def _turns(batches: list[Batch]) -> dict[str, Callable[[Tensor], Tensor]]:
         turns["moved to -1..1"] = lambda v: 2 * v - 1
     if low < 0 and low >= -1 and high <= 1:
         turns["moved to 0..1"] = lambda v: (v + 1) / 2
-    if x.dim() == 4 and x.shape[1] == 3:
-        turns["channels in reverse order"] = lambda v: v.flip(1)
+    if x.dim() == 4 and x.shape[channels] == 3:
+        turns["channels in reverse order"] = lambda v: v.flip(channels)
     return turns
 
 
@@ -86,20 +88,19 @@ def forgotten(exam: Exam, end: nn.Module, begin: nn.Module, late: list[Batch]) -
     if late is exam.capture.first or len(late) < FEWEST or len(first) < FEWEST:
         return {}
     start = thread_time()
-    with torch.no_grad():
-        end.eval()
-        then = _losses(exam, end, first)
-        if 2 * (thread_time() - start) > SHARE * exam.left():
-            exam.capture.train(end)
-            return {}
-        now = _losses(exam, end, late[-BATCHES:])
+    end.eval()
+    then = exam.judge(end, first)
+    if 2 * (thread_time() - start) > SHARE * exam.left():
         exam.capture.train(end)
-        begin.eval()
-        untrained = _mean(_losses(exam, begin, first))
-        exam.capture.train(begin)
+        return {}
+    now = exam.judge(end, late[-BATCHES:])
+    exam.capture.train(end)
+    begin.eval()
+    untrained = exam.judge(begin, first)
+    exam.capture.train(begin)
     return {
-        "first": _mean(then),
-        "last": _mean(now),
+        "first": then,
+        "last": now,
         "untrained": untrained,
         "step": late[-1].step,
     }

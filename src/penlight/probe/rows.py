@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from penlight.core import facts as f
+from penlight.probe import keras
 from penlight.probe.models import Root
 from penlight.probe.state import State, first_tensor, measurable
 
@@ -86,7 +87,9 @@ class Rows:
             root.label, (root, Moments(tuple(x.shape), str(x.dtype).removeprefix("torch.")))
         )
         if not entry[1].done:
-            self._add(entry[1], x, prints)
+            model = root.module
+            last = x.dim() > 3 and model is not None and keras.channels_last(model)
+            self._add(entry[1], x.movedim(-1, 1) if last else x, prints)
             if entry[1].rows >= SAMPLES:
                 entry[1].done = True
                 self.state.write(self._fact(*entry))
@@ -203,6 +206,7 @@ class Rows:
             zero_share=m.zeros / max(n * mean.numel(), 1),
             normalised_first=first is not None and type(first).__name__.startswith(NORMS),
             embedded=isinstance(first, (nn.Embedding, nn.EmbeddingBag))
+            or type(first).__name__ == "Embedding"
             or not m.dtype.startswith(("float", "bfloat")),
             repeated_rows=m.repeated / max(m.rows, 1),
         )
@@ -211,8 +215,8 @@ class Rows:
 def first_layer(root: Root) -> nn.Module | None:
     """The first module, in order of definition, that holds parameters or normalises."""
     model = root.module
-    for module in model.modules() if model is not None else ():
-        if module._parameters and any(p is not None for p in module._parameters.values()):
+    for _, module in keras.named_modules(model) if model is not None else ():
+        if keras.own_parameters(module):
             return module
         if type(module).__name__.startswith(NORMS):
             return module
