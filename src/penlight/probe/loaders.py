@@ -74,7 +74,11 @@ class Loaders:
             known.single += step == known.step + 1
             known.step = step
         elif len(self.begun) < MOST and not isinstance(loader.dataset, IterableDataset):
-            feed = f.Feed(source=user_line(4), batches=len(loader), rows=len(loader.dataset))
+            try:
+                batches, rows = len(loader), len(loader.dataset)
+            except TypeError:  # what Keras makes of arrays does not know how long it is
+                return
+            feed = f.Feed(source=user_line(4), batches=batches, rows=rows)
             self.begun[key] = Begun(feed, step)
 
     def finish(self) -> None:
