@@ -32,7 +32,7 @@ TEXT = """\
 `--policy doctor`, `random` and `rate`, the latter two with `--as` the first one's rows.
 
 All three try the same edits on the same programs, prove by the same rule and may spend as many
-runs as Penlight took (4 at least).
+runs as Penlight took (8 at least).
 
 | what is tried | programs | repaired | accepted | made worse | gap closed, mean | runs, median |
 |---|---|---|---|---|---|---|
