@@ -65,3 +65,65 @@ def test_graph_networks_mix_rows_on_purpose():
     assert not said(Graph(ops=(loss, mixing, layer, weight)))
     assert not said(Graph(ops=(Op("NllLoss", (), (1,)), Op("ScatterAdd", (32, 10)))))
     assert said(Graph(ops=(Op("NllLoss", (), (1,)), Op("Addmm", (32, 10), (2,)), weight)))
+
+
+class TestCarriedState:
+    """A recurrent net reads 160 sequences in batches of 20."""
+
+    def findings(self, watched, forward, shuffle=True, chunks=1):
+        torch = pytest.importorskip("torch")
+        nn = torch.nn
+
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.rnn = nn.LSTM(3, 16, batch_first=True)
+                self.reader = nn.GRU(3, 16, batch_first=True)
+                self.head = nn.Linear(16, 2)
+                self.state = None
+
+            def forward(self, x):
+                return self.head(forward(self, x)[:, -1])
+
+        with watched() as sink:
+            x = torch.randn(160, 8, 3)
+            y = (x.sum((1, 2)) > 0).long()
+            rows = torch.utils.data.TensorDataset(x, y)
+            net = Net()
+            optimizer = torch.optim.Adam(net.parameters(), lr=1e-2)
+            for _ in range(4):
+                for a, b in torch.utils.data.DataLoader(rows, batch_size=20, shuffle=shuffle):
+                    if chunks > 1:
+                        net.state = None  # each sequence is read in parts
+                    for part in a.chunk(chunks, 1):
+                        optimizer.zero_grad()
+                        nn.functional.cross_entropy(net(part), b).backward()
+                        optimizer.step()
+        return list(CrossSampleLeak().detect(sink.run()))
+
+    @staticmethod
+    def keeps(net, x):
+        out, state = net.rnn(x, net.state)
+        net.state = tuple(s.detach() for s in state)
+        return out
+
+    def test_of_shuffled_rows(self, watched):
+        (found,) = self.findings(watched, self.keeps)
+        assert found.where == "rnn"
+        assert "belongs to another" in found.says
+
+    def test_of_rows_in_order(self, watched):
+        assert not self.findings(watched, self.keeps, shuffle=False)
+
+    def test_within_a_sequence(self, watched):
+        assert not self.findings(watched, self.keeps, chunks=4)
+
+    def test_none(self, watched):
+        assert not self.findings(watched, lambda net, x: net.rnn(x)[0])
+
+    def test_from_another_layer(self, watched):
+        def read(net, x):
+            state = net.reader(x)[1]
+            return net.rnn(x, (state, 0 * state))[0]
+
+        assert not self.findings(watched, read)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from penlight.core.facts import Optimizer, Targets
+from penlight.core.facts import Inputs, Optimizer, Targets
 from penlight.core.vocabulary import EXPLAINED, LOSS
 from penlight.pitfalls.loss_task_mismatch import LossTaskMismatch
 from penlight.testing import check_card, fake_run, objective
@@ -82,3 +82,47 @@ def test_healthy_squared_errors():
 
 def test_nothing_known():
     assert not list(LossTaskMismatch().detect(fake_run(facts=[objective(MSE)])))
+
+
+class TestTags:
+    """Rows with several labels, or none, under a softmax."""
+
+    def findings(self, watched, targets, inputs=6):
+        torch = pytest.importorskip("torch")
+        with watched() as sink:
+            x = torch.randn(120, inputs)
+            y = targets(torch, x)
+            net = torch.nn.Linear(inputs, y.shape[1])
+            optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+            for rows in torch.arange(120).split(30) * 3:
+                optimizer.zero_grad()
+                torch.nn.functional.cross_entropy(net(x[rows]), y[rows]).backward()
+                optimizer.step()
+        return list(LossTaskMismatch().detect(sink.run()))
+
+    def test_several(self, watched):
+        (found,) = self.findings(watched, lambda torch, x: (x[:, :5] > 0).float())
+        assert "name several or none" in found.says
+        assert "BCEWithLogitsLoss" in found.prescriptions[0].do
+
+    def test_one_in_each_row(self, watched):
+        def onehot(torch, x):
+            return torch.nn.functional.one_hot(x[:, :5].argmax(1), 5).float()
+
+        def mixed(torch, x):
+            y = onehot(torch, x)
+            return 0.7 * y + 0.3 * y.flip(0)
+
+        assert not self.findings(watched, onehot)
+        assert not self.findings(watched, mixed)
+
+    def test_masks_of_pairs_and_counts_that_are_the_input(self):
+        def said(shape, given):
+            site = "cross_entropy@train.py:1"
+            aim = objective("cross_entropy", target_shape=shape, multi_hot=0.9)
+            facts = [aim, Targets(objective=site, samples=500), Inputs(shape=given)]
+            return list(LossTaskMismatch().detect(fake_run(facts=facts)))
+
+        assert said((32, 8), (32, 20))
+        assert not said((32, 32), (32, 20))
+        assert not said((32, 8), (32, 8))

@@ -16,6 +16,7 @@ from typing import Any, ClassVar, TypeVar
 
 from penlight.core.fact import Fact as Fact
 from penlight.core.loop_facts import Accumulation as Accumulation
+from penlight.core.loop_facts import Carried as Carried
 from penlight.core.loop_facts import Feed as Feed
 from penlight.core.loop_facts import Loading as Loading
 from penlight.core.loop_facts import Padding as Padding
@@ -209,6 +210,7 @@ class Objective(Fact):
     row_sum_error: float | None = None  # max |sum_c input - 1| along the class dimension
     logsumexp_error: float | None = None  # max |logsumexp_c input| along the class dimension
     input_op: str = ""  # graph op that made the input, e.g. Softmax, Relu, Sigmoid
+    multi_hot: float | None = None  # rows of targets 0 and 1 that hold not one 1, classes only
     first_loss: float | None = None  # per target, at the first training call
     first_logit_var: float | None = None  # mean over rows of the variance across classes
     calls: int = 0

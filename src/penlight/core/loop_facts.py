@@ -99,6 +99,21 @@ class Loading(Fact):
 
 
 @dataclass(frozen=True, slots=True)
+class Carried(Fact):
+    """Whether a recurrent layer begins a batch with the state that it ended the last one with.
+
+    Only where each batch was fetched from a DataLoader that shuffles.
+    """
+
+    kind: ClassVar[str] = "carried"
+    site: str = ""
+    type: str = ""  # class name of the layer
+    looks: int = 0  # batches that were looked at, right behind another
+    carried: int = 0  # ... and of these, begun with the old state
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Feed(Fact):
     """How the iterators of one DataLoader are used up, each of which begins with the same rows."""
 

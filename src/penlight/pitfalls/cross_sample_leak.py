@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from penlight.core.facts import Exam, Graph, Inputs, Module, Objective
+from penlight.core.facts import Carried, Exam, Graph, Inputs, Module, Objective
 from penlight.core.finding import Evidence, Finding, Prescription
 from penlight.core.pitfall import Demo, Pitfall, limit
 from penlight.core.run import Run
@@ -34,11 +34,13 @@ class CrossSampleLeak(Pitfall):
     - `view` or `reshape` where the dimensions had to be permuted.
     - `softmax`, `mean`, `norm` or `cat` along dimension 0.
     - `nn.LSTM`, `nn.GRU` or `nn.MultiheadAttention` without `batch_first=True` on batch-first data.
+    - The hidden state of one batch handed to the next although the loader shuffles.
 
     ## When not to worry
     Batch norm couples samples in training mode on purpose; the experiment runs in evaluation mode,
     where it must not. Graph networks pass messages between the rows of one graph, and contrastive
-    losses compare samples with each other: both are meant.
+    losses compare samples with each other: both are meant. A state that is carried through long
+    texts or signals is, too, where the rows of a batch go on in those of the next.
 
     ## References
     - A. Karpathy, A Recipe for Training Neural Networks (2019): use backprop to chart dependencies.
@@ -46,7 +48,7 @@ class CrossSampleLeak(Pitfall):
     """
 
     family = "architecture"
-    needs = (Exam, Objective, Inputs, Module, Graph)
+    needs = (Exam, Carried, Objective, Inputs, Module, Graph)
     caused_by = ("hidden-bottleneck-or-shape-bug",)
     looks_like = {
         "bn-stale-or-small-batch": "Batch norm mixes the samples in training mode only.",
@@ -68,6 +70,20 @@ class CrossSampleLeak(Pitfall):
     )
     noise: float = limit(
         10.0, why="times the change between two identical passes, so that randomness is no evidence"
+    )
+    often: float = limit(
+        0.8,
+        why="of the batches of a shuffled loader begin with the state that the last one ended "
+        "with: by value, so by accident in none; an epoch may begin with a fresh one",
+    )
+    batches: float = limit(5, why="looks at such a batch: a state may be kept by accident once")
+    _begin_fresh = (
+        Prescription(
+            "Begin each batch without a state (h = None, or self.rnn(x) alone).",
+            "With shuffled rows the old state belongs to other samples.",
+            "the state is meant to go on: then keep the rows in order (shuffle=False), so that "
+            "row i of a batch goes on in row i of the next",
+        ),
     )
     prescriptions = (
         Prescription(
@@ -138,6 +154,10 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
     )
 
     def detect(self, run: Run) -> Iterator[Finding]:
+        for fact in run.all(Carried):
+            if fact.looks >= self.batches and fact.carried >= self.often * fact.looks:
+                yield self._carried(fact)
+                return
         exam = run.exam("coupling")
         if exam is None or not self._rows_are_samples(run, exam) or self._meant(run, exam):
             return
@@ -164,6 +184,26 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             where=suspect.name if suspect else "",
             source=suspect.source if suspect else "",
             first_step=0,
+        )
+
+    def _carried(self, fact: Carried) -> Finding:
+        return self.finding(
+            f"{fact.site} begins each batch with the state that it ended the last one with, and "
+            "the loader shuffles: each row starts with what belongs to another.",
+            Evidence(
+                "carried",
+                f"in {fact.carried} of {fact.looks} batches that were looked at",
+                where=fact.site,
+                value=fact.carried / fact.looks,
+                limit=self.often,
+            ),
+            severity="warning",
+            confidence=0.95,
+            exact=True,
+            where=fact.site,
+            source=fact.source,
+            first_step=0,
+            prescriptions=self._begin_fresh,
         )
 
     @staticmethod

@@ -37,6 +37,7 @@ class LossTaskMismatch(Pitfall):
     ## Causes
     - A loss copied from another example; a classifier made from a regression script.
     - Reconstruction with binary cross-entropy after the inputs were standardised.
+    - Cross-entropy for tags, of which a row may have several.
 
     ## When not to worry
     Binary cross-entropy on values between 0 and 1 (an autoencoder on pixels, soft labels);
@@ -76,6 +77,9 @@ class LossTaskMismatch(Pitfall):
         why="squared error behind a softmax that explains nine tenths of the one-hot labels has "
         "learnt the task: on digits that is 98% accuracy",
     )
+    several: float = limit(
+        0.05, why="of the target rows; one-hot, smoothed and mixed targets have none: they add to 1"
+    )
     half: float = limit(
         0.5,
         why="with one squashed output, a fit under half of the labels' variance means that many "
@@ -86,6 +90,14 @@ class LossTaskMismatch(Pitfall):
             "Classes: return raw logits, use nn.CrossEntropyLoss (one unit: nn.BCEWithLogitsLoss).",
             "Its gradient is prediction minus label: largest where the answer is most wrong.",
             edits=("loss",),
+        ),
+    )
+    _each = (
+        Prescription(
+            "Several labels to a row: nn.BCEWithLogitsLoss on the same logits, and each above 0 "
+            "(a probability of 0.5) is a yes.",
+            "A softmax shares one probability out: two right answers can reach 0.5 each at most.",
+            "the targets are counts drawn from one distribution, as in a topic model",
         ),
     )
     _regress = (
@@ -156,6 +168,11 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             targets = run.targets(objective)
             if targets is None:
                 continue
+            if (objective.multi_hot or 0.0) > self.several and not self._compares_rows(
+                run, objective
+            ):
+                yield self._tags(objective, objective.multi_hot or 0.0)
+                continue
             if objective.function in BINARY or objective.function == "cross_entropy":
                 yield from self._real_values(objective, targets)
             elif objective.function == "poisson_nll_loss" and targets.min < 0:
@@ -168,6 +185,33 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
                 )
             elif objective.function in VALUES:
                 yield from self._classes(run, objective, targets)
+
+    @staticmethod
+    def _compares_rows(run: Run, objective: Objective) -> bool:
+        """Whether the targets are a mask of pairs, or counts that the model was given, too."""
+        shape = objective.target_shape
+        given = [i.shape[1:] for i in run.inputs]
+        return len(shape) == 2 and (shape[0] == shape[1] or shape[1:] in given)
+
+    def _tags(self, objective: Objective, share: float) -> Finding:
+        return self.finding(
+            f"{objective.function} lets the classes compete for one answer, but {share:.0%} of the "
+            "targets name several or none.",
+            Evidence(
+                "objective",
+                f"of the target rows, all 0 and 1, {share:.0%} do not hold exactly one 1",
+                where=objective.site,
+                value=share,
+                limit=self.several,
+            ),
+            severity="warning",
+            confidence=0.93,
+            exact=True,
+            where=objective.site,
+            source=objective.source,
+            first_step=0,
+            prescriptions=self._each,
+        )
 
     def _real_values(self, objective: Objective, targets: Targets) -> Iterator[Finding]:
         """A loss on probabilities whose targets are none."""

@@ -24,6 +24,7 @@ from penlight.signals import tensors as measure
 
 if TYPE_CHECKING:
     from penlight.probe.capture import Capture
+    from penlight.probe.carried import Carried
     from penlight.probe.compare import Comparisons
     from penlight.probe.flows import Flows
     from penlight.probe.offenders import Offenders
@@ -54,6 +55,7 @@ class Forward:
         self.output: Tensor | None = None
         self.pairs: Pairs | None = None
         self.flows: Flows | None = None
+        self.carried: Carried | None = None
         self.last_eval: tuple[Root, list[str]] | None = None
         self.eval_gap = False
         self.hook_cost = 0.0  # seconds that an idle pair of hooks adds to a module call
@@ -207,6 +209,8 @@ class Forward:
         state.half = state.half or tensor.dtype is torch.float16
         if tensor.grad_fn is not None:
             tensor.grad_fn.metadata[MADE] = site
+        if self.carried is not None:
+            self.carried.called(site, module, args, output)
         squashed = keras.squashes(module)
         if calls == 1 and not squashed:
             step = state.step

@@ -6,7 +6,7 @@ from statistics import median
 from time import perf_counter
 from typing import Any
 
-from torch.utils.data import dataloader
+from torch.utils.data import RandomSampler, dataloader
 
 from penlight.core import facts as f
 from penlight.probe.guard import Patches
@@ -23,6 +23,8 @@ class Loading:
         self.state = state
         self.last: tuple[int, int, float] = (0, -1, 0.0)  # iterator, step, end of its last fetch
         self.fetches = 0
+        self.taken = 0  # batches of any loader
+        self.shuffled = False  # the newest comes from one that shuffles
         self.waited = 0.0
         self.cycles = 0.0
         self.workers = 0
@@ -41,6 +43,9 @@ class Loading:
 
     def _note(self, iterator: Any, start: float, end: float) -> None:
         """One batch has come. It is for training if a step was done since the one before it."""
+        self.taken += 1
+        sampler = getattr(getattr(iterator, "_index_sampler", None), "sampler", None)
+        self.shuffled = type(sampler) is RandomSampler
         step, before = self.state.step, self.last
         self.last = (id(iterator), step, end)
         if before[0] != id(iterator) or step <= before[1] or not self.state.ledger.ours():

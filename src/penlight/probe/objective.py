@@ -294,6 +294,7 @@ class Objectives:
             rows = rows[rows[:, 0] != ignore] if ignore is not None else rows
         elif name in CLASSES:
             rows = y.argmax(1).reshape(-1, 1)
+            self._multi_hot(site, y)
         else:
             rows = y.reshape(y.shape[0], -1)[:, :64] if y.dim() > 1 else y.reshape(-1, 1)
         rows = rows[:ROWS].double()
@@ -323,6 +324,15 @@ class Objectives:
         if len(site.counts) <= MANY:
             for v, c in zip(values.tolist()[: MANY + 1], counts.tolist(), strict=False):
                 site.counts[v] = site.counts.get(v, 0) + c
+
+    @staticmethod
+    def _multi_hot(site: Site, y: Tensor) -> None:
+        """Share of target rows of a softmax that name several classes or none, over the batches."""
+        if y.dim() != 2 or not bool(((y == 0) | (y == 1)).all()):
+            return
+        share = float((y.sum(1) != 1).double().mean())
+        known = site.fact.multi_hot or 0.0
+        site.fact = replace(site.fact, multi_hot=known + (share - known) / site.batches)
 
     # -- evaluation passes ----------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from torch.optim import Optimizer
 from penlight.core import facts as f
 from penlight.core.vocabulary import OUTPUT_GRAD
 from penlight.probe.attention import Attention
+from penlight.probe.carried import Carried
 from penlight.probe.clipping import Clipping
 from penlight.probe.compare import Comparisons
 from penlight.probe.exam import Exam
@@ -80,6 +81,7 @@ class Parts:
         self.schedulers = Schedulers(self.state, patches)
         self.resume = Resume(self.state, patches)
         self.loading = Loading(self.state, patches)
+        self.forward.carried = self.carried = Carried(self.state, self.loading)
         self.syncs = Syncs(self.state, patches)
         self.shards = Shards(self.state, patches)
         self.forward.rows.fed = self.shards.fed
@@ -127,6 +129,7 @@ class Parts:
         yield "schedulers", self.schedulers.finish
         yield "loading", self.loading.finish
         yield "data loaders", self.loaders.finish
+        yield "carried states", self.carried.finish
         yield "device reads", self.syncs.finish
         yield "shards", self.shards.finish
         yield "input statistics", hidden(self.forward.rows.finish)
