@@ -194,7 +194,7 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             "the loader shuffles: each row starts with what belongs to another.",
             Evidence(
                 "carried",
-                f"in {fact.carried} of {fact.looks} batches looked at behind another, equal to the last bit",
+                f"in {fact.carried} of {fact.looks} batches that were looked at, to the last bit",
                 where=fact.site,
                 value=fact.carried / fact.looks,
                 limit=self.often,
