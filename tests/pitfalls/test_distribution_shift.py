@@ -47,6 +47,10 @@ def test_a_scaler_that_was_forgotten():
     assert "column 4 moved most" in found.evidence[-1].says
 
 
+def test_few_rows_that_all_give_themselves_away():
+    assert said(own_t=3.3, apart=1.0, z=7.6, rows=58, outside=0.59, own=0.17, accuracy=0.31)
+
+
 def test_a_shift_that_moves_no_mean():
     (found,) = said(mean=[0.0, 0.0], std=[1.0, 1.0], outside=0.2)
     assert found.severity == "warning"
@@ -60,6 +64,7 @@ def test_a_shift_that_moves_no_mean():
         {"apart": 0.56, "z": 9.0},  # a trifle, seen because there are many rows
         {"outside": 0.09},  # another kind of rows, and no harm: augmentation
         {"own_t": 2.0},  # noise
+        {"own_t": 3.3, "apart": 0.8},  # not sure enough, where rows are told apart with effort
         {"accuracy": 0.93},  # the model copes with it
         {"repeated": 0.0},  # training rows are made anew: an augmentation
     ],

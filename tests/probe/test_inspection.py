@@ -72,6 +72,17 @@ def test_held_out_rows_of_another_kind() -> None:
     assert exam.values["outside"] > exam.values["own"] + 0.1
 
 
+def test_a_small_held_out_part_is_enough_for_a_plain_difference() -> None:
+    x, y = blobs(60)
+    exam = train(blobs(120), (20 * x + 50, y), epochs=12).exam("shift")  # as it was measured
+    assert exam is not None
+    assert exam.values["z"] > 4
+    assert exam.values["own_t"] > 4
+    assert exam.values["outside"] > exam.values["own"] + 0.1
+    alike = train(blobs(120), blobs(60), epochs=12).exam("shift")
+    assert alike is None or alike.values["z"] < 3.5
+
+
 def test_a_pass_over_the_training_set_is_no_held_out_pass() -> None:
     data = blobs(600)
     assert train(data, data).exam("shift") is None

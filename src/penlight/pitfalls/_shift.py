@@ -12,6 +12,8 @@ from penlight.pitfalls._evaluations import held_out_passes
 
 APART = 0.6  # of fresh rows told apart rightly; healthy scripts stay within three errors of a half
 SIGMAS = 4.0  # one chance in 30,000
+PLAIN = 0.9  # of fresh rows told apart: where nearly each gives itself away, 1 in 700 is enough
+LESS = 3.0
 LOSS = 0.1  # in errors per row, or in shares of the variance
 ROOMY = 3  # batches' worth of rows: fewer cannot show whether rows come again
 
@@ -100,7 +102,8 @@ def shift(run: Run) -> Shift | None:
         own=v["own"],
         blank=v["blank"],
         model=model,
-        lost=v["outside"] - v["own"] > LOSS and v["own_t"] > SIGMAS,
+        lost=v["outside"] - v["own"] > LOSS
+        and v["own_t"] > (LESS if v["apart"] > PLAIN else SIGMAS),
         beaten=model is not None and model - v["own"] > max(3 * noise, LOSS),
         drawn_anew=_drawn_anew(run),
         classes=classes,

@@ -35,6 +35,8 @@ from penlight.probe.state import State
 from penlight.signals import statistics as s
 
 FEWEST = 100  # rows of each side, fewer say nothing
+FEW = 40  # ... where a test weighs its own errors: two kinds of rows may differ in plain sight
+HALF = 0.5  # of the late training rows were seen early: one set of data
 MOST = 600  # rows of each side that enter a comparison
 WINDOW = 1024  # training rows that are judged together
 CLASSES = 64
@@ -101,13 +103,15 @@ class Inspection:
     def run(self) -> None:
         """Run the tests and write their facts."""
         first, last = sample(self.pairs.first), sample(self.pairs.last)
-        shelves = [p for p in self.pairs.held_out.values() if p.rows >= FEWEST]
+        shelves = [p for p in self.pairs.held_out.values() if p.rows >= FEW]
         newest = max(reversed(shelves), key=lambda p: p.step, default=None)
-        held = sample(newest) if newest is not None else None
-        recent = lately(first, last, held) if held is not None else None
+        few = sample(newest, FEW) if newest is not None else None
+        held = few if few is not None and len(few) >= FEWEST else None
+        recent = lately(first, last, few) if few is not None else None
         tests: list[tuple[str, Callable[[], dict[str, Any]]]] = []
+        if few is not None and recent is not None:
+            tests.append(("shift", lambda: shift(recent, few)))
         if held is not None and recent is not None:
-            tests.append(("shift", lambda: shift(recent, held)))
             tests.append(("twins", lambda: twins(first, last, held)))
         if held is not None:
             tests.append(("temperature", lambda: temperature(held)))
@@ -124,14 +128,14 @@ class Inspection:
                 self.state.write(f.Exam(name=name, step=self.state.step, values=values))
 
 
-def sample(shelf: Shelf) -> Sample | None:
+def sample(shelf: Shelf, fewest: int = FEWEST) -> Sample | None:
     """The rows of a shelf, those of the most common shape; None: too few, or not finite."""
     shapes: dict[tuple[int, ...], list[Piece]] = {}
     for piece in shelf.pieces:
         key = (*piece.x.shape[1:], -1, *piece.y.shape[1:], -1, *piece.output.shape[1:])
         shapes.setdefault(key, []).append(piece)
     pieces = max(shapes.values(), key=lambda ps: sum(len(p.x) for p in ps), default=[])
-    if sum(len(p.x) for p in pieces) < FEWEST:
+    if sum(len(p.x) for p in pieces) < fewest:
         return None
     x = torch.cat([s.matrix(p.x) for p in pieces])
     y = torch.cat([p.y.cpu() for p in pieces])
@@ -150,7 +154,11 @@ def lately(first: Sample | None, last: Sample | None, held: Sample) -> Sample | 
     for part in (last, first):
         if part is not None and part.x.shape[1:] == held.x.shape[1:]:
             late = (2 * part.step > int(held.step[0])).nonzero()[:, 0]
-            if len(late) >= FEWEST:
+            if 0 < len(late) < FEWEST:
+                earlier = 2 * part.step[s.firsts(part.x)[late]] <= int(held.step[0])
+                if float(earlier.double().mean()) > HALF:  # the same rows as at first: take all
+                    late = torch.arange(len(part))
+            if len(late) >= FEW:
                 parts.append(part.take(late[-2 * MOST :]))
     return max(parts, key=len, default=None)
 
@@ -365,7 +373,7 @@ def shift(train: Sample, held: Sample) -> dict[str, Any]:
     left, right = matched(train, held)
     order = mixed(len(left))
     a, b = train.take(left[order]), held.take(right[order])
-    if len(a) < FEWEST:
+    if len(a) < FEW:
         return {}
     apart, z, rows = s.told_apart(a.x, b.x)
     values: dict[str, Any] = {"apart": apart, "z": z, "rows": rows, "columns": a.x.shape[1]}

@@ -125,12 +125,15 @@ class Pairs:
         if place not in self.held_out and len(self.held_out) >= PLACES:
             return
         shelf = self.held_out.get(place)
-        if shelf is None or shelf.step != self.state.step:
+        newer = shelf is None or shelf.step != self.state.step
+        if shelf is not None and not newer and shelf.rows >= ROWS:
+            return
+        piece = self._piece(pending, output, y)
+        if piece is None:
+            return  # rows of an earlier pass are better than none
+        if shelf is None or newer:
             shelf = self.held_out[place] = Shelf(step=self.state.step)
-        if shelf.rows < ROWS:
-            piece = self._piece(pending, output, y)
-            if piece is not None:
-                shelf.add(piece)
+        shelf.add(piece)
 
     def let_go(self) -> None:
         """The step is over: hold nothing of it that no loss has asked for."""
