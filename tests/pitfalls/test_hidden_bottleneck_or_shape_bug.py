@@ -127,3 +127,15 @@ def test_a_stray_width():
     assert "1 unit of b" in found.says
     assert not regression(*narrow(width=16))
     assert not regression(*narrow(tenfold=0.5)), "a higher rate helps: the rate is the matter"
+
+
+def test_images_whose_memory_has_the_channels_last():
+    def said(first, last, *facts):
+        exam = Exam(name="layout", values={"first": first, "last": last, "rows": 100})
+        return list(HiddenBottleneckOrShapeBug().detect(fake_run(facts=[exam, *facts])))
+
+    (found,) = said(0.3, 0.1)
+    assert "viewed, not permuted" in found.says
+    assert not said(0.1, 0.3)  # as it should be
+    assert not said(0.3, 0.29)  # noise
+    assert not said(0.0, 0.0)  # blank pages

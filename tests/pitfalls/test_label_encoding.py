@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from penlight.core.facts import Inputs, Targets
+from penlight.core.facts import Exam, Inputs, Targets
 from penlight.pitfalls.label_encoding import LabelEncoding
 from penlight.testing import check_card, fake_run, objective
 
@@ -63,3 +63,29 @@ def test_classes_from_one():
 
 def test_nothing_known():
     assert not list(LabelEncoding().detect(fake_run(facts=[objective(BCE)])))
+
+
+NUMBERING = {"right": 0.1, "read": 0.9, "moved": 4, "rows": 100, "as": {"0": 2, "1": 1, "2": 0}}
+
+
+def numbered(**changes):
+    exam = Exam(name="numbering", values={**NUMBERING, **changes})
+    return list(LabelEncoding().detect(fake_run(facts=[exam])))
+
+
+def test_held_out_classes_numbered_in_another_way():
+    (found,) = numbered()
+    assert "90% when 0 as 2, 2 as 0 are read" in found.says
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"right": 0.88},  # one numbering
+        {"right": 0.2, "read": 0.4},  # what luck and a weak model give
+        {"moved": 0},
+        {"rows": 20, "read": 0.6},  # too few
+    ],
+)
+def test_one_numbering(changes):
+    assert not numbered(**changes)

@@ -203,3 +203,52 @@ def test_distinct_rows() -> None:
     x = draw(5, 3)
     again = torch.cat([x, x[1:3], draw(1, 3)])
     assert s.distinct(again).tolist() == [0, 1, 2, 3, 4, 7]
+
+
+def pictures(count: int) -> Tensor:
+    """Smooth coloured blobs, (count, height, width, channels)."""
+    place = torch.arange(16).double()
+    centre, width = 4 + 8 * torch.rand(count, 3, 2), 2 + 2 * torch.rand(count, 3)
+    across = (place - centre[..., :1]).square()[:, :, None, :]
+    down = (place - centre[..., 1:]).square()[:, :, :, None]
+    blobs_ = torch.exp(-(across + down) / (2 * width[..., None, None] ** 2))
+    return blobs_.movedim(1, -1)
+
+
+def laid_out(images: Tensor) -> float:
+    from penlight.probe.inspection import Sample, layout
+
+    step = torch.zeros(len(images))
+    values = layout(Sample(s.matrix(images), None, None, None, step, tuple(images.shape[1:]), True))
+    return values["last"] / values["first"]
+
+
+def test_images_that_were_viewed_into_another_layout() -> None:
+    images = pictures(60)
+    assert laid_out(images.reshape(60, 3, 16, 16)) < 0.6
+    assert laid_out(images.movedim(-1, 1)) > 1.3
+    grey = images[..., :1].expand(-1, -1, -1, 3)
+    assert laid_out(grey.reshape(60, 3, 16, 16)) < 0.7
+    assert laid_out(grey.movedim(-1, 1)) > 1.3
+    assert 0.9 < laid_out(draw(60, 3, 16, 16)) < 1.1
+
+
+def numbered(labels: Tensor, answers: Tensor) -> dict[str, float]:
+    from penlight.probe.inspection import Sample, numbering
+
+    logits = s.one_hot(answers, 4) + 0.1 * draw(len(answers), 4)
+    x = draw(len(answers), 3)
+    return numbering(Sample(x, labels, None, logits, torch.zeros(len(x)), (3,), True))
+
+
+def test_classes_that_got_other_numbers() -> None:
+    labels = torch.randint(0, 4, (400,))
+    answers = torch.where(torch.rand(400) < 0.9, labels, torch.randint(0, 4, (400,)))
+    alike = numbered(labels, answers)
+    assert alike["read"] - alike["right"] < 0.02
+    other = numbered(torch.tensor([2, 0, 1, 3])[labels], answers)
+    assert other["right"] < 0.4
+    assert other["read"] > 0.85
+    assert other["moved"] == 3
+    guesses = numbered(labels, torch.randint(0, 4, (400,)))
+    assert guesses["read"] - guesses["right"] < 0.15

@@ -71,6 +71,11 @@ class HiddenBottleneckOrShapeBug(Pitfall):
             "better."
         ),
     }
+    smoother: float = limit(
+        0.7,
+        why="steps between neighbouring pixels, channels last over channels first: true images "
+        "with channels first get rougher when read the other way, noise stays at 1",
+    )
     learnt: float = limit(
         0.8,
         why="share of what there is to learn: beyond it a narrow or shared layer does no harm; the "
@@ -171,6 +176,7 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
 
     def detect(self, run: Run) -> Iterator[Finding]:
         yield from self._fed_recut(run)
+        yield from self._images_recut(run)
         for wiring in wirings(run):
             found = next(self._recut_inside(wiring), None)
             if found is not None:
@@ -192,6 +198,29 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
         for module in run.modules:
             if module.recut_from:
                 yield self._cut(module.recut_from, module.input_shape, module.name, module.source)
+
+    def _images_recut(self, run: Run) -> Iterator[Finding]:
+        """Images whose memory makes smooth pictures only when the channels come last."""
+        exam = run.exam("layout")
+        if exam is None or any(m.recut_from for m in run.modules):
+            return
+        first, last = float(exam.values["first"]), float(exam.values["last"])
+        if not 0 < last < self.smoother * first:
+            return
+        yield self.finding(
+            "The images have been viewed, not permuted, from (height, width, channels) to "
+            "(channels, height, width): neighbours in them are no neighbours.",
+            Evidence(
+                "exam",
+                f"from pixel to pixel they change by {first:.3g}, and by {last:.3g} when the same "
+                "memory is read with the channels last",
+                value=last / first,
+                limit=self.smoother,
+            ),
+            confidence=0.93,
+            first_step=0,
+            prescriptions=self._recut,
+        )
 
     def _recut_inside(self, wiring: Wiring) -> Iterator[Finding]:
         for i, name in enumerate(wiring.names):

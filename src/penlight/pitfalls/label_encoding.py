@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
-from penlight.core.facts import Inputs, Objective, Targets
+from penlight.core.facts import Exam, Inputs, Objective, Targets
 from penlight.core.finding import Evidence, Finding, Prescription
 from penlight.core.pitfall import Demo, Pitfall, limit
 from penlight.core.run import Run
@@ -33,6 +34,7 @@ class LabelEncoding(Pitfall):
     ## Causes
     - Labels {1, 2}, {-1, 1} or {0, 255} (masks read from an image) taken as they are in the file.
     - A switch from a hinge loss to a cross-entropy, or back, without changing the labels.
+    - Names turned into numbers on each part of the data anew: class 3 here is class 5 there.
 
     ## When not to worry
     Soft labels between 0 and 1, label smoothing, an unused class 0 for padding or background, and
@@ -43,7 +45,7 @@ class LabelEncoding(Pitfall):
     """
 
     family = "data"
-    needs = (Objective, Targets, Inputs)
+    needs = (Objective, Targets, Inputs, Exam)
     looks_like = {
         "loss-task-mismatch": (
             "A loss for another task stays wrong however the labels are numbered."
@@ -52,6 +54,19 @@ class LabelEncoding(Pitfall):
     }
     samples: float = limit(
         16, why="two label values seen on this many samples are the coding, not an accident"
+    )
+    gain: float = limit(
+        0.3,
+        why="of the held-out rows are right once the answers are renumbered, on rows that the new "
+        "numbers were not chosen on: 0 where both parts number alike, up to chance",
+    )
+    sigmas: float = limit(4.0, why="standard errors of that share: one chance in 30,000")
+    _renumber = (
+        Prescription(
+            "Make the table from name to number once, on the training part (or from a sorted list "
+            "of all names), and use it for every part.",
+            "A number means another class where the table was made anew.",
+        ),
     )
     prescriptions = (
         Prescription(
@@ -115,6 +130,7 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
     )
 
     def detect(self, run: Run) -> Iterator[Finding]:
+        yield from self._renumbered(run)
         for objective in run.objectives:
             targets = run.targets(objective)
             if targets is None or not targets.integral or targets.samples < self.samples:
@@ -133,6 +149,31 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
                 run, objective, targets
             ):
                 yield self._shifted(objective, targets)
+
+    def _renumbered(self, run: Run) -> Iterator[Finding]:
+        """Held-out answers that are right as soon as the classes get other numbers."""
+        exam = run.exam("numbering")
+        if exam is None:
+            return
+        right, read, rows = (float(exam.values[k]) for k in ("right", "read", "rows"))
+        least = max(self.gain, self.sigmas * math.sqrt(0.5 / max(rows, 1)))
+        if int(exam.values["moved"]) < 2 or read - right < least:
+            return
+        other = [f"{a} as {b}" for a, b in exam.values["as"].items() if int(a) != b]
+        yield self.finding(
+            "The classes of the held-out rows are numbered in another way than those of the "
+            f"training rows: {right:.0%} of the answers are right, and {read:.0%} when "
+            f"{', '.join(other[:3])}{', ...' if len(other) > 3 else ''} are read.",
+            Evidence(
+                "exam",
+                f"of {int(rows)} held-out rows on which the new numbers were not chosen",
+                value=read - right,
+                limit=least,
+            ),
+            confidence=0.95,
+            first_step=0,
+            prescriptions=self._renumber,
+        )
 
     def _misread(
         self,

@@ -14,6 +14,10 @@ Exams, by name, and their values:
     relabelled    rows that came again later ("again"), the share of them with another target
                   ("changed"), that share were targets dealt at random ("chance"), and the share of
                   the new targets that other rows had before ("dealt")
+    numbering     share of held-out rows named rightly ("right"), and when each answer is read as
+                  the label that most other held-out rows of this answer have ("read"); "moved"
+    layout        mean step between neighbouring pixels of images with channels first ("first"),
+                  and if the same memory held the channels last ("last")
     twins         share of held-out rows with a training row far nearer than chance allows
 """
 
@@ -45,6 +49,8 @@ SAME = 0.2  # of the rows, others of one batch that are equal to them
 AGAIN = 32  # rows that came again: in a training in order none of them changes its target
 PIECES = 16  # batches that are looked through
 RARE = 0.003  # neighbours expected within a twin's distance
+CHANNELS = (2, 3, 4)
+PIXELS = 8  # along each side of an image
 SIDE = 6  # pixels of a picture, at least
 WAYS = {
     "mirrored left to right": (-1,),
@@ -115,7 +121,9 @@ class Inspection:
             tests.append(("twins", lambda: twins(first, last, held)))
         if held is not None:
             tests.append(("temperature", lambda: temperature(held)))
+            tests.append(("numbering", lambda: numbering(held)))
         if first is not None:
+            tests.append(("layout", lambda: layout(first)))
             tests.append(("columns", lambda: columns(first)))
             tests.append(("mistaken", lambda: mistaken(first, last)))
         if first is not None and self.pairs.alone:  # what a row means may lie in a second input
@@ -219,6 +227,46 @@ def temperature(held: Sample) -> dict[str, Any]:
         "guess": float(shares.max()),
         "step": int(held.step[0]),
     }
+
+
+def numbering(held: Sample) -> dict[str, Any]:
+    """Would the answers be right if the classes were numbered in another way?"""
+    if held.logits is None or held.labels is None:
+        return {}
+    classes = held.logits.shape[1]
+    answer, label = held.logits.argmax(1), held.labels
+    table = torch.zeros(classes, classes)
+    table.index_put_((answer[0::2], label[0::2]), torch.ones(len(answer[0::2])), accumulate=True)
+    reading = torch.arange(classes)  # of each answer; those never given stay
+    taken: dict[int, int] = {}
+    for place in table.flatten().argsort(descending=True).tolist():
+        row, column = divmod(place, classes)
+        if float(table[row, column]) > 0 and row not in taken and column not in taken.values():
+            taken[row] = column
+            reading[row] = column
+    answer, label = answer[1::2], label[1::2]
+    return {
+        "right": float((answer == label).double().mean()),
+        "read": float((reading[answer] == label).double().mean()),
+        "moved": sum(row != column for row, column in taken.items()),
+        "rows": len(answer),
+        "as": {str(row): taken[row] for row in sorted(taken)},
+    }
+
+
+def layout(first: Sample) -> dict[str, Any]:
+    """Are images that claim to hold their channels first smoother when read as channels last?"""
+    if len(first.shape) != 3 or first.shape[0] not in CHANNELS or min(first.shape[1:]) < PIXELS:
+        return {}
+    channels, high, wide = first.shape
+    images = first.x[: MOST // 4]
+    as_given = images.reshape(-1, channels, high, wide)
+    turned = images.reshape(-1, high, wide, channels).movedim(-1, 1)
+
+    def roughness(x: Tensor) -> float:
+        return float(x.diff(dim=-1).abs().mean() + x.diff(dim=-2).abs().mean())
+
+    return {"first": roughness(as_given), "last": roughness(turned), "rows": len(images)}
 
 
 def mistaken(first: Sample, last: Sample | None) -> dict[str, Any]:
