@@ -142,6 +142,8 @@ class Forward:
         inner = bool(self.stack) and keras.is_layer(self.stack[-1]) and is_leaf(self.stack[-1])
         if torch.is_grad_enabled() and self.state.armed and is_leaf(module) and not inner:
             self._leaf(module, args, tensor)
+            if self.carried is not None:
+                self.carried.called(self.site(module), module, args, output)
 
     def _finished(self, root: Root, args: Any, tensor: Tensor) -> None:
         state = self.state
@@ -209,8 +211,6 @@ class Forward:
         state.half = state.half or tensor.dtype is torch.float16
         if tensor.grad_fn is not None:
             tensor.grad_fn.metadata[MADE] = site
-        if self.carried is not None:
-            self.carried.called(site, module, args, output)
         squashed = keras.squashes(module)
         if calls == 1 and not squashed:
             step = state.step
