@@ -23,6 +23,13 @@ def test_a_straight_line_that_ends_high() -> None:
     assert "100 steps" in found.says
 
 
+def test_silent_against_an_adversary() -> None:
+    line = [2.3 - 0.004 * i for i in range(100)]
+    both = Optimizer(type="Adam"), Optimizer(type="Adam", index=1)
+    assert list(StoppedTooEarly().detect(run(line)))
+    assert list(StoppedTooEarly().detect(run(line, *both))) == []
+
+
 def test_silent_on_a_curve_that_has_bent() -> None:
     bent = [1.9 + 0.4 * math.exp(-i / 15) for i in range(100)]
     assert list(StoppedTooEarly().detect(run(bent))) == []

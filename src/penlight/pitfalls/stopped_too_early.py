@@ -181,6 +181,8 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
         if 0 < run.steps < self.few:
             yield from self._hardly_begun(run)
             return
+        if len(run.optimizers) > 1:
+            return  # against an adversary a loss has no floor to fall to
         curve = progress(run)
         if curve is None or curve.diverged or curve.learnt is None or curve.learnt >= self.learnt:
             return
