@@ -214,10 +214,11 @@ class Forward:
         squashed = keras.squashes(module)
         if calls == 1 and not squashed:
             step = state.step
-            state.readout.add(ACT_RMS, site, step, measure.rms(tensor))
+            size = measure.rms(tensor)
+            state.readout.add(ACT_RMS, site, step, size)
             state.readout.add(ACT_ABSMAX, site, step, measure.absmax(tensor))
             if tensor.dim() > 1 and tensor.shape[0] > 1:
-                state.readout.add(DEPENDENCE, site, step, measure.dependence(tensor))
+                state.readout.add(DEPENDENCE, site, step, measure.dependence(tensor, size))
             if isinstance(module, STREAMS) and args and args[0].shape == tensor.shape:
                 state.readout.add(STREAM_RMS, site, step, measure.rms(args[0]))
         if calls == 1:

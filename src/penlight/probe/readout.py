@@ -8,6 +8,7 @@ polled at later steps, never waited for while the training runs.
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -45,11 +46,23 @@ class Readout:
     def add(self, signal: Signal, site: str, step: int, value: Tensor | float) -> None:
         """Keep one measurement; a tensor may live on any device and need not be ready."""
         if isinstance(value, Tensor):
+            if value.is_cpu:
+                self._keep(signal.name, site, step, value.item())
+                return
             if value.is_meta:
                 return  # a tensor without data
             self._waiting.append(((signal.name, site, step), value.detach()))
         else:
             self._keep(signal.name, site, step, value)
+
+    def add_each(self, signal: Signal, sites: Sequence[str], step: int, values: Tensor) -> None:
+        """Keep one measurement for each site, out of a vector."""
+        if values.is_cpu:
+            for site, value in zip(sites, values.tolist(), strict=True):
+                self._keep(signal.name, site, step, value)
+        else:
+            for site, one in zip(sites, values.unbind(), strict=True):
+                self.add(signal, site, step, one)
 
     def poll(self, force: bool = False) -> None:
         """Write what is ready; with `force` wait for everything."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import perf_counter
 from typing import Any
 from weakref import ReferenceType, WeakKeyDictionary, ref
@@ -35,7 +35,7 @@ from penlight.probe.guard import Patches
 from penlight.probe.nonfinite import NonFinites
 from penlight.probe.state import State, first_tensor, user_line
 from penlight.probe.unstepped import Unstepped
-from penlight.probe.watched import Watched
+from penlight.probe.watched import Sampled, Watched
 from penlight.signals import parameters as weights
 from penlight.signals import tensors as measure
 
@@ -275,11 +275,14 @@ class Training:
         if not closure:
             self._gradients(watched)
         if state.light:
-            watched.before = {
-                id(p): weights.sample(p) for p in watched.tensors() if p.requires_grad and p.numel()
-            }
+            held = [p for p in watched.tensors() if p.requires_grad and p.numel()]
+            watched.before = [Sampled(tuple(ps), *weights.samples(ps)) for ps in by_device(held)]
             if not watched.start:
-                watched.start = watched.before
+                watched.start = {
+                    id(p): part
+                    for group in watched.before
+                    for p, part in zip(group.tensors, group.parts(), strict=True)
+                }
 
     def _meet(self, optimizer: Optimizer) -> Watched:
         index = self.met
@@ -329,14 +332,17 @@ class Training:
             return
         held = [p for p in watched.tensors() if p.grad is not None]
         unscale = getattr(watched.ref(), "grad_scale", None)
-        norms = [measure.norm(weights.local(p.grad)) for p in held if p.grad is not None]
-        if isinstance(unscale, Tensor):
-            norms = [n / unscale for n in norms]
-        if norms[0].device.type == "cpu" and not float(torch.stack(norms).sum()):
+        zero = True
+        for ps in by_device(held):
+            norms = measure.norms([weights.local(p.grad) for p in ps if p.grad is not None])
+            if isinstance(unscale, Tensor):
+                norms = norms / unscale
+            zero = zero and norms.is_cpu and not float(norms.sum())
+            state.readout.add_each(GRAD_NORM, [self._name(p) for p in ps], state.step, norms)
+        if zero:
             state.count("zeroed_steps")
-        for p, norm in zip(held, norms, strict=True):
-            state.readout.add(GRAD_NORM, self._name(p), state.step, norm)
-            if state.half and p.grad is not None:
+        for p in held if state.half else ():
+            if p.grad is not None:
                 share = weights.floor_share(weights.sample(p.grad))
                 state.readout.add(FLOOR_SHARE, self._name(p), state.step, share)
 
@@ -351,29 +357,15 @@ class Training:
         watched = self.watched.get(id(optimizer))
         if watched is None:
             return
-        step = state.step
         canary = watched.canary() if watched.canary is not None else None
         if canary is None or canary.grad is None:
             held = [p for p in watched.tensors() if p.grad is not None and not p.grad.is_sparse]
             smallest = min(held[-4:], key=lambda p: p.numel(), default=None)
             watched.canary = ref(smallest) if smallest is not None else None
         watched.used, watched.stale = True, False
-        for p in watched.tensors() if watched.before else ():
-            old = watched.before.get(id(p))
-            if old is None:
-                continue
-            new, name = weights.sample(p), self._name(p)
-            state.readout.add(UPDATE_RATIO, name, step, weights.relative_change(old, new))
-            state.readout.add(WEIGHT_NORM, name, step, measure.norm(weights.local(p)))
-            if hasattr(p, "placements"):
-                state.readout.add(UPDATE_BASE, name, step, measure.norm(old))
-            if p.dtype in SHORT and p.grad is not None:
-                lost = weights.lost_share(old, new, weights.sample(p.grad))
-                state.readout.add(LOST_SHARE, name, step, lost)
-            start = watched.start.get(id(p))
-            if start is not None and start.shape == new.shape:
-                state.readout.add(TRAVEL, name, step, weights.relative_change(start, new))
-        watched.before = {}
+        for group in watched.before:
+            self._moved(watched, group)
+        watched.before = []
         self._losses(watched)
         watched.steps += 1
         if watched.steps > state.step:
@@ -381,6 +373,37 @@ class Training:
                 self.ahead = watched  # steps taken from within: the pass is not over
             else:
                 self._advance(watched)
+
+    def _moved(self, watched: Watched, old: Sampled) -> None:
+        """Measure how far some parameters have been moved by a step, and since the first one."""
+        readout, step = self.state.readout, self.state.step
+        values, lengths = weights.samples(old.tensors)
+        if lengths != old.lengths or values.device != old.values.device:
+            return  # the step itself has changed a parameter's shape or place
+        names = [self._name(p) for p in old.tensors]
+        ratios = weights.relative_changes(old.values, values, lengths)
+        readout.add_each(UPDATE_RATIO, names, step, ratios)
+        sizes = measure.norms([weights.local(p) for p in old.tensors])
+        readout.add_each(WEIGHT_NORM, names, step, sizes)
+        new = Sampled(old.tensors, values, lengths)
+        for name, p, before in zip(names, old.tensors, old.parts(), strict=True):
+            if hasattr(p, "placements"):
+                readout.add(UPDATE_BASE, name, step, measure.norm(before))
+        pairs = list(zip(names, old.tensors, old.parts(), new.parts(), strict=True))
+        for name, p, before, after in pairs:
+            if p.dtype in SHORT and p.grad is not None:
+                lost = weights.lost_share(before, after, weights.sample(p.grad).reshape(-1))
+                readout.add(LOST_SHARE, name, step, lost)
+        known = [
+            (name, start, after)
+            for name, p, _, after in pairs
+            if (start := watched.start.get(id(p))) is not None and start.shape == after.shape
+        ]
+        if known:
+            sites, starts, now = zip(*known, strict=True)
+            counts = [len(x) for x in starts]
+            travel = weights.relative_changes(torch.cat(starts), torch.cat(now), counts)
+            readout.add_each(TRAVEL, sites, step, travel)
 
     def _end(self) -> None:
         """A backward pass is over in which an optimiser has stepped."""
@@ -490,6 +513,14 @@ class Training:
         self.activations.finish()
         self.describe()
         self.state.readout.poll(force=True)
+
+
+def by_device(tensors: Sequence[Tensor]) -> list[list[Tensor]]:
+    """Tensors of one device together, in their order."""
+    groups: dict[torch.device, list[Tensor]] = {}
+    for tensor in tensors:
+        groups.setdefault(tensor.device, []).append(tensor)
+    return list(groups.values())
 
 
 def number(value: Any) -> float:

@@ -10,6 +10,19 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 
+@dataclass(frozen=True)
+class Sampled:
+    """Some entries of each of several tensors on one device, flat and end to end."""
+
+    tensors: tuple[Tensor, ...]
+    values: Tensor
+    lengths: list[int]
+
+    def parts(self) -> tuple[Tensor, ...]:
+        """The entries of each."""
+        return tuple(self.values.split(self.lengths))
+
+
 @dataclass
 class Watched:
     """One optimiser."""
@@ -21,7 +34,7 @@ class Watched:
     used: bool = False  # its gradients have been stepped on and not cleared since
     stale: bool = False  # a backward pass began on such gradients
     start: dict[int, Tensor] = field(default_factory=dict)  # sampled weights at the first step
-    before: dict[int, Tensor] = field(default_factory=dict)  # ... before the step under way
+    before: list[Sampled] = field(default_factory=list)  # ... before the step under way
     loss: float | Tensor | None = None
     lr: float | None = None  # last one written: only changes are kept
     backwards: int = 0  # likewise

@@ -21,12 +21,18 @@ def units(x: Tensor, channels_first: bool = False) -> Tensor:
 
 def alive(result: Tensor, channels_first: bool = False) -> Tensor:
     """Per unit, whether it was positive on any sample: (units,) bool."""
-    return (units(result.detach(), channels_first) > 0).any(0)
+    x = result.detach()
+    if x.is_cpu and x.dim() > 1:
+        unit = 1 if channels_first and x.dim() > 2 else x.dim() - 1
+        most = x.amax([d for d in range(x.dim()) if d != unit])
+        if not bool(most.isnan().any()):  # NaN hides whatever else is there
+            return most > 0
+    return (units(x, channels_first) > 0).any(0)
 
 
 def zero_share(result: Tensor) -> Tensor:
     """Share of exact zeros."""
-    return (result.detach() == 0).float().mean()
+    return (result.detach() == 0).sum().double() / result.numel()
 
 
 def saturated_share(result: Tensor, kind: str, channels_first: bool = False) -> Tensor:

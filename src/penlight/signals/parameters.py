@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -21,12 +23,31 @@ def local(p: Tensor) -> Tensor:
 
 def sample(p: Tensor) -> Tensor:
     """A copy of at most 4096 entries: all of a small tensor, else 64 spread blocks of 64."""
+    return _spread(p).clone()
+
+
+def samples(tensors: Sequence[Tensor]) -> tuple[Tensor, list[int]]:
+    """The samples of several tensors on one device, flat and end to end, and how long each is."""
+    found = [_spread(p).reshape(-1) for p in tensors]
+    return torch.cat(found), [x.numel() for x in found]
+
+
+def _spread(p: Tensor) -> Tensor:
     flat = wide(local(p))
     if flat.numel() <= BLOCKS * WIDTH or not flat.is_contiguous():
-        return flat.reshape(-1)[: BLOCKS * WIDTH].clone()
+        return flat.reshape(-1)[: BLOCKS * WIDTH]
     stride = (flat.numel() - WIDTH) // (BLOCKS - 1)
     stride -= 1 - stride % 2  # odd, so as not to beat with the row length
-    return flat.as_strided((BLOCKS, WIDTH), (stride, 1)).clone()
+    return flat.as_strided((BLOCKS, WIDTH), (stride, 1))
+
+
+def relative_changes(before: Tensor, after: Tensor, lengths: Sequence[int]) -> Tensor:
+    """||after - before|| / ||before|| of each part of a vector; denominators at least 1e-12."""
+    parts = list(lengths)
+    moved = torch._foreach_norm((after - before).split(parts))
+    return torch.stack(moved) / torch.stack(torch._foreach_norm(before.split(parts))).clamp_min(
+        1e-12
+    )
 
 
 def relative_change(before: Tensor, after: Tensor) -> Tensor:
