@@ -210,7 +210,7 @@ class Objective(Fact):
     row_sum_error: float | None = None  # max |sum_c input - 1| along the class dimension
     logsumexp_error: float | None = None  # max |logsumexp_c input| along the class dimension
     input_op: str = ""  # graph op that made the input, e.g. Softmax, Relu, Sigmoid
-    multi_hot: float | None = None  # rows of targets 0 and 1 that hold not one 1, classes only
+    multi_hot: float | None = None  # share of rows of 0 and 1 that hold several 1s, classes only
     first_loss: float | None = None  # per target, at the first training call
     first_logit_var: float | None = None  # mean over rows of the variance across classes
     calls: int = 0

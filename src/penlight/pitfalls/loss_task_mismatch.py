@@ -196,10 +196,10 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
     def _tags(self, objective: Objective, share: float) -> Finding:
         return self.finding(
             f"{objective.function} lets the classes compete for one answer, but {share:.0%} of the "
-            "targets name several or none.",
+            "targets name several.",
             Evidence(
                 "objective",
-                f"of the target rows, all 0 and 1, {share:.0%} do not hold exactly one 1",
+                f"of the target rows, all 0 and 1, {share:.0%} hold several 1s",
                 where=objective.site,
                 value=share,
                 limit=self.several,

@@ -327,10 +327,10 @@ class Objectives:
 
     @staticmethod
     def _multi_hot(site: Site, y: Tensor) -> None:
-        """Share of target rows of a softmax that name several classes or none, over the batches."""
+        """Share of target rows of a softmax that name several classes, over the batches."""
         if y.dim() != 2 or not bool(((y == 0) | (y == 1)).all()):
             return
-        share = float((y.sum(1) != 1).double().mean())
+        share = float((y.sum(1) > 1).double().mean())  # rows without a 1 may be masked
         known = site.fact.multi_hot or 0.0
         site.fact = replace(site.fact, multi_hot=known + (share - known) / site.batches)
 
