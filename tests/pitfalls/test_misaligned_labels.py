@@ -211,7 +211,7 @@ def again(accuracy=0.25, **changes):
 
 def test_rows_with_another_label_each_time():
     (found,) = again()
-    assert "74% of 400 training rows had another target" in found.says
+    assert "Of 400 times that a training row came again" in found.says
 
 
 def test_rows_that_may_change_their_target():

@@ -11,9 +11,7 @@ Exams, by name, and their values:
                   the best number for the other half ("t")
     mistaken      share of labels that are wrong however sure the model is, in training
     columns       how much the best column tells on its own, and the next best
-    relabelled    rows that came again later ("again"), the share of them with another target
-                  ("changed"), that share were targets dealt at random ("chance"), and the share of
-                  the new targets that other rows had before ("dealt")
+    relabelled    see `penlight.probe.again`
     numbering     share of held-out rows named rightly ("right"), and when each answer is read as
                   the label that most other held-out rows of this answer have ("read"); "moved"
     layout        mean step between neighbouring pixels of images with channels first ("first"),
@@ -33,8 +31,8 @@ import torch
 from torch import Tensor
 
 from penlight.core import facts as f
+from penlight.probe.again import relabelled
 from penlight.probe.pairs import Pairs, Piece, Shelf
-from penlight.probe.rows import fingerprints
 from penlight.probe.state import State
 from penlight.signals import statistics as s
 
@@ -45,9 +43,6 @@ MOST = 600  # rows of each side that enter a comparison
 WINDOW = 1024  # training rows that are judged together
 CLASSES = 64
 VALUES = 16  # columns of a target
-SAME = 0.2  # of the rows, others of one batch that are equal to them
-AGAIN = 32  # rows that came again: in a training in order none of them changes its target
-PIECES = 16  # batches that are looked through
 RARE = 0.003  # neighbours expected within a twin's distance
 CHANNELS = (2, 3, 4)
 PIXELS = 8  # along each side of an image
@@ -127,13 +122,25 @@ class Inspection:
             tests.append(("columns", lambda: columns(first)))
             tests.append(("mistaken", lambda: mistaken(first, last)))
         if first is not None and self.pairs.alone:  # what a row means may lie in a second input
-            tests.append(("relabelled", lambda: relabelled(first, last)))
+            tests.append(("relabelled", lambda: self._relabelled(first, last)))
         for name, test in tests:
             if thread_time() > self.deadline:
                 break
             values = test()
             if values:
                 self.state.write(f.Exam(name=name, step=self.state.step, values=values))
+
+    @staticmethod
+    def _relabelled(first: Sample, last: Sample | None) -> dict[str, Any]:
+        parts = [p for p in (first, last) if p is not None and p.x.shape[1] == first.x.shape[1]]
+        x, step = torch.cat([p.x for p in parts]), torch.cat([p.step for p in parts])
+        labels = [p.labels[:, None] for p in parts if p.labels is not None]
+        values = [p.values for p in parts if p.values is not None]
+        y = labels if len(labels) == len(parts) else values
+        if len(y) < len(parts):
+            return {}
+        found = relabelled(x, torch.cat(y).double(), step)
+        return {**found, "classes": y is labels} if found else {}
 
 
 def sample(shelf: Shelf, fewest: int = FEWEST) -> Sample | None:
@@ -305,56 +312,6 @@ def errors(part: Sample) -> float:
     assert part.logits is not None
     assert part.labels is not None
     return float((part.logits.argmax(1) != part.labels).double().mean())
-
-
-def relabelled(first: Sample, last: Sample | None) -> dict[str, Any]:
-    """Do rows keep their targets when they come again?
-
-    {} where targets are places in the batch, as in contrastive losses, or where the rows of one
-    batch are often the same, as rows of few categories are.
-    """
-    parts = [p for p in (first, last) if p is not None and p.x.shape[1] == first.x.shape[1]]
-    x, step = torch.cat([p.x for p in parts]), torch.cat([p.step for p in parts])
-    if all(p.labels is not None for p in parts):
-        y = torch.cat([p.labels[:, None] for p in parts if p.labels is not None]).double()
-    elif all(p.values is not None for p in parts):
-        y = torch.cat([p.values for p in parts if p.values is not None])
-    else:
-        return {}
-    _, rows = torch.unique(torch.tensor(fingerprints(x)), return_inverse=True)
-    kinds, target = torch.unique(y, dim=0, return_inverse=True)
-    together = torch.unique(torch.stack([rows, step]), dim=1).shape[1]
-    if len(rows) - together > SAME * len(rows) or _places(y, step):
-        return {}
-    order = torch.argsort(step, stable=True)
-    begin, end = torch.full((int(rows.max()) + 1,), -1), torch.full((int(rows.max()) + 1,), -1)
-    end[rows[order]] = order  # of equal places the one written last counts
-    begin[rows[order.flip(0)]] = order.flip(0)
-    again = step[end] > step[begin]
-    before, after = target[begin[again]], target[end[again]]
-    if len(before) < AGAIN:
-        return {}
-    moved = before != after
-    share = torch.bincount(target, minlength=len(kinds)).double() / len(target)
-    known = torch.isin(after[moved], target[begin])
-    return {
-        "again": len(before),
-        "changed": float(moved.double().mean()),
-        "chance": float(1 - share.square().sum()),
-        "dealt": float(known.double().mean()) if len(known) else 0.0,
-        "classes": first.labels is not None,
-    }
-
-
-def _places(y: Tensor, step: Tensor) -> bool:
-    """Whether the targets of most batches are 0, 1, 2, ...: places in the batch."""
-    steps = torch.unique(step)
-    counted = [y[step == one].flatten() for one in steps[:PIECES]]
-    ordered = sum(
-        len(part) > 2 and bool((part.sort().values == torch.arange(len(part))).all())
-        for part in counted
-    )
-    return 2 * ordered > len(counted)
 
 
 def columns(first: Sample) -> dict[str, Any]:
