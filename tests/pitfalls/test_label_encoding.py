@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from penlight.core.facts import Exam, Inputs, Targets
+from penlight.core.vocabulary import ACCURACY
 from penlight.pitfalls.label_encoding import LabelEncoding
 from penlight.testing import check_card, fake_run, objective
 
@@ -76,6 +77,13 @@ def numbered(**changes):
 def test_held_out_classes_numbered_in_another_way():
     (found,) = numbered()
     assert "90% when 0 as 2, 2 as 0 are read" in found.says
+
+
+@pytest.mark.parametrize(("accuracy", "told"), [(0.95, True), (0.02, False)])
+def test_training_rows_that_are_named_wrongly_too(accuracy, told):
+    facts = [objective(), Exam(name="numbering", values=NUMBERING)]
+    run = fake_run({(ACCURACY, objective().site): [accuracy] * 20}, facts)
+    assert bool(list(LabelEncoding().detect(run))) is told
 
 
 @pytest.mark.parametrize(

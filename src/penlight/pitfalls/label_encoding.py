@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+import numpy as np
+
 from penlight.core.facts import Exam, Inputs, Objective, Targets
 from penlight.core.finding import Evidence, Finding, Prescription
 from penlight.core.pitfall import Demo, Pitfall, limit
 from penlight.core.run import Run
+from penlight.core.vocabulary import ACCURACY
 
 ZERO_ONE = ("binary_cross_entropy", "binary_cross_entropy_with_logits")
 PLUS_MINUS = ("soft_margin_loss", "hinge_embedding_loss")
@@ -45,7 +48,7 @@ class LabelEncoding(Pitfall):
     """
 
     family = "data"
-    needs = (Objective, Targets, Inputs, Exam)
+    needs = (Objective, Targets, Inputs, Exam, ACCURACY)
     looks_like = {
         "loss-task-mismatch": (
             "A loss for another task stays wrong however the labels are numbered."
@@ -159,6 +162,9 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
         least = max(self.gain, self.sigmas * math.sqrt(0.5 / max(rows, 1)))
         if int(exam.values["moved"]) < 2 or read - right < least:
             return
+        own = run.series(ACCURACY, run.objective.site if run.objective else "").finite
+        if own and float(np.mean(own.tail(0.3, 3))) < read - self.gain:
+            return  # the training rows are named wrongly, too
         other = [f"{a} as {b}" for a, b in exam.values["as"].items() if int(a) != b]
         yield self.finding(
             "The classes of the held-out rows are numbered in another way than those of the "
