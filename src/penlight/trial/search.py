@@ -310,22 +310,28 @@ class Search:
 
     def another(self) -> Tried | None:
         """What to prove when the best did not hold on fresh random numbers: the best together
-        with the next one where that is no worse, or else the next one."""
+        with the next one where that is no worse, or else the next one.
+
+        Where nothing else helped, a repair that changes the scale of the steps gets other rates.
+        """
         best = self.best
         assert best is not None
-        others = [t for t in self.ranked if t.joint.key != best.joint.key]
-        for other in others[:1]:
-            rest = [
-                p for p in other.joint.parts
-                if not any(p == q or p.replaces(q) for q in best.joint.parts)
-            ]  # fmt: skip
-            both = joint(self.scene, [*best.joint.parts, *rest]) if rest else None
-            if both is not None and self.affordable([(both, ())], None):
-                found = self._measure([(both, tuple(rest))], None)[0]
-                self.tried += [found] if found not in self.tried else []
-                if not found.arm.failed and found.gain > best.gain - CLOSE:
-                    return found
-        return others[0] if others else None
+        if all(t.joint.key == best.joint.key for t in self.ranked):
+            if any(p.new_rate for p in best.joint.parts):
+                self._finish(self._rates(best.joint, self._scene_of(best.joint, best.arm)))
+            return next((t for t in self.ranked if t.joint.key != best.joint.key), None)
+        other = next(t for t in self.ranked if t.joint.key != best.joint.key)
+        rest = [
+            p for p in other.joint.parts
+            if not any(p == q or p.replaces(q) for q in best.joint.parts)
+        ]  # fmt: skip
+        both = joint(self.scene, [*best.joint.parts, *rest]) if rest else None
+        if both is not None and self.affordable([(both, ())], None):
+            found = self._measure([(both, tuple(rest))], None)[0]
+            self.tried += [found] if found not in self.tried else []
+            if not found.arm.failed and found.gain > best.gain - CLOSE:
+                return found
+        return other
 
     # -- trying -------------------------------------------------------------------------------
 
