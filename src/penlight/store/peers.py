@@ -12,9 +12,7 @@ from penlight.core.vocabulary import WEIGHT_NORM
 
 Curves = dict[tuple[str, str], Series]
 Part = tuple[Curves, list[Fact]]
-ROUNDING = (
-    1e-5  # relative difference of a norm: ranks that add the same gradients agree in all bits
-)
+ROUNDING = 1e-5  # relative: ranks that add the same gradients agree in all bits
 
 
 def beside(own: Part, others: Iterable[Part]) -> list[Fact]:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from penlight.core.facts import Blind, End, Fact, Header, Parallel, Shard, decode
+from penlight.core.facts import Blind, End, Fact, Header, Parallel, decode
 from penlight.core.run import Run, Series
 from penlight.errors import PenlightError
 from penlight.store import merge, schema
-from penlight.store.peers import beside
+from penlight.store.peers import Part, beside
 
 ROW = np.dtype([("id", "<u4"), ("step", "<i8"), ("value", "<f8")])
 Ids = npt.NDArray[np.uint16] | npt.NDArray[np.uint32]
@@ -44,9 +45,7 @@ def load(path: Path | str) -> Run:
         ) from None
     series, facts = parse(data, str(segment))
     if path.is_dir():
-        missing = _missing_ranks(facts, path)
-        peers = _peers(series, facts, path)
-        series, facts = _together(series, facts + missing + peers, path, whole=not missing)
+        series, facts = _with_ranks(series, facts, path)
     return Run(series, facts)
 
 
@@ -192,39 +191,36 @@ def _ascending(steps: Steps, values: Values) -> tuple[Steps, Values]:
     return steps[last], values[last]
 
 
-def _peers(series: dict[Key, Series], facts: list[Fact], folder: Path) -> list[Fact]:
-    """What the other ranks' segments say beside rank 0's, for a data-parallel run.
+def _with_ranks(
+    series: dict[Key, Series], facts: list[Fact], folder: Path
+) -> tuple[dict[Key, Series], list[Fact]]:
+    """Rank 0 put together with the others and beside them; damage in theirs is not told."""
+    paths = [p for p in folder.glob(schema.segment_name("*")) if p.name != schema.segment_name(0)]
+    paths.sort(key=lambda path: (len(path.name), path.name))
+    few = len(paths) < merge.MOST
+    others = [_part(path) for path in (paths if few else paths[:PEERS])]
+    missing = _missing_ranks(facts, folder)
+    peers = beside((series, facts), [part for part in others[:PEERS] if part is not None])
+    whole = few and not missing and None not in others
+    return _together(series, facts + missing + peers, others if few else [], whole)
 
-    Damage in them is not told: the run is rank 0's.
-    """
-    own = next((x for x in facts if isinstance(x, Shard)), None)
-    if own is None:
-        return []
-    others = []
-    for rank in range(1, min(max(own.world, 1), PEERS + 1)):
-        segment = folder / schema.segment_name(rank)
-        try:
-            others.append(parse(segment.read_bytes(), str(segment)))
-        except (OSError, PenlightError):
-            continue
-    return beside((series, facts), others)
+
+def _part(segment: Path) -> Part | None:
+    """Another rank's curves and facts; None where it died before it wrote anything."""
+    try:
+        return parse(segment.read_bytes(), str(segment))
+    except (OSError, PenlightError):
+        return None
 
 
 def _together(
-    series: dict[Key, Series], facts: list[Fact], folder: Path, whole: bool
+    series: dict[Key, Series], facts: list[Fact], others: Sequence[Part | None], whole: bool
 ) -> tuple[dict[Key, Series], list[Fact]]:
     """Rank 0 with what its fellows saw, and a word on those that failed."""
     how = next((fact for fact in facts if isinstance(fact, Parallel)), Parallel())
-    paths = sorted(folder.glob(schema.segment_name("*")))
-    others = [path for path in paths if path.name != schema.segment_name(0)]
     ranks, added = [series], list[Fact]()
     over = any(isinstance(fact, End) for fact in facts)  # else a silent rank may still be at work
-    for path in others if len(others) < merge.MOST else ():
-        try:
-            curves, known = parse(path.read_bytes(), str(path))
-        except (OSError, PenlightError):  # it died before it wrote anything
-            whole = False
-            continue
+    for curves, known in (part for part in others if part is not None):
         ranks.append(curves)
         header = next((fact for fact in known if isinstance(fact, Header)), None)
         rank = header.rank if header is not None else len(ranks) - 1
@@ -232,7 +228,7 @@ def _together(
         if told is not None and (over or any(isinstance(fact, End) for fact in known)):
             added.append(told)
     sound = all(type(n) is int and 0 < n <= len(ranks) for n in how.shards.values())
-    if whole and sound and len(ranks) == len(others) + 1:
+    if whole and sound:
         return merge.merge(how, ranks), facts + added
     if how.shards:
         why = "not all ranks are here: norms are those of the parts that rank 0 holds"
