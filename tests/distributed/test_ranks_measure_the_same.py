@@ -111,7 +111,7 @@ rank, world = dist.get_rank(), dist.get_world_size()
 mesh = None
 if "hybrid" in sys.argv:
     from torch.distributed.device_mesh import init_device_mesh
-    mesh = init_device_mesh("cpu", (2, world // 2))
+    mesh = init_device_mesh("cpu", (2, world // 2), mesh_dim_names=("copies", "parts"))
 net = model()
 for layer in net:
     if any(True for _ in layer.parameters()):

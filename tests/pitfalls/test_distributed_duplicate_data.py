@@ -23,9 +23,8 @@ def test_card():
 # -- ranks beside each other ----------------------------------------------------------------
 
 
-def shard(rank, rows, synchronised=True):
+def shard(rows, synchronised=True):
     return Shard(
-        rank=rank,
         world=2,
         root="Net",
         parallel="DistributedDataParallel",
@@ -35,10 +34,10 @@ def shard(rank, rows, synchronised=True):
     )
 
 
-def part(rank, rows, norms=(), site="weight", root="Net", **fields):
+def part(rows, norms=(), site="weight", root="Net", **fields):
     key = ("weight_norm", site)
     curve = Series(*key, np.arange(len(norms)), np.array(norms, float))
-    return {key: curve}, [Parameter(name=site, root=root), shard(rank, rows, **fields)]
+    return {key: curve}, [Parameter(name=site, root=root), shard(rows, **fields)]
 
 
 OWN = [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0], [7.0, 8.0]]
@@ -46,7 +45,7 @@ OTHER = [[r + 0.5 for r in rows] for rows in OWN]
 
 
 def test_the_same_rows():
-    (fact,) = beside(part(0, OWN), [part(1, OWN)])
+    (fact,) = beside(part(OWN), [part(OWN)])
     assert (fact.rows, fact.shared, fact.fresh, fact.steps) == (8, 8, 1.0, 4)
     (found,) = said(fact)
     assert "100% of the rows that rank 0 is fed" in found.says
@@ -54,26 +53,26 @@ def test_the_same_rows():
 
 
 def test_other_rows():
-    (fact,) = beside(part(0, OWN), [part(1, OTHER)])
+    (fact,) = beside(part(OWN), [part(OTHER)])
     assert (fact.rows, fact.shared) == (8, 0)
     assert not said(fact)
 
 
 def test_a_few_rows_that_fill_up_the_last_batch():
     mixed = [[OWN[0][0], 9.0], *OTHER[1:]]
-    (fact,) = beside(part(0, OWN), [part(1, mixed)])
+    (fact,) = beside(part(OWN), [part(mixed)])
     assert fact.shared == 1
     assert not said(fact)
 
 
 def test_one_batch_learnt_by_heart_may_be_the_same():
-    (fact,) = beside(part(0, [OWN[0]] * 4), [part(1, [OWN[0]] * 4)])
+    (fact,) = beside(part([OWN[0]] * 4), [part([OWN[0]] * 4)])
     assert fact.fresh == 0.25
     assert not said(fact)
 
 
 def test_weights_that_part():
-    (fact,) = beside(part(0, OWN, [1.0, 1.0, 1.1, 1.2]), [part(1, OTHER, [1.0, 1.0, 1.2, 1.5])])
+    (fact,) = beside(part(OWN, [1.0, 1.0, 1.1, 1.2]), [part(OTHER, [1.0, 1.0, 1.2, 1.5])])
     assert fact.apart == pytest.approx(0.2)
     assert (fact.where, fact.first_step) == ("weight", 2)
     (found,) = said(fact)
@@ -92,15 +91,15 @@ def test_weights_that_part():
     ],
 )
 def test_weights_that_may_differ(fields, norms):
-    (fact,) = beside(part(0, OWN, [1.0, 1.0], **fields), [part(1, OTHER, norms, **fields)])
+    (fact,) = beside(part(OWN, [1.0, 1.0], **fields), [part(OTHER, norms, **fields)])
     assert fact.apart == 0.0
     assert not said(fact)
 
 
 def test_nothing_to_compare():
-    assert beside(part(0, OWN), []) == []
-    assert beside(part(0, OWN), [({}, [])]) == []
-    assert beside(({}, []), [part(1, OWN)]) == []
+    assert beside(part(OWN), []) == []
+    assert beside(part(OWN), [({}, [])]) == []
+    assert beside(({}, []), [part(OWN)]) == []
 
 
 # -- samplers -------------------------------------------------------------------------------

@@ -96,7 +96,7 @@ def test_wrong_labels_stand_out_at_full_certainty() -> None:
 
 
 def rows_again(x: Tensor, first: Tensor, then: Tensor, size: int = 50) -> dict[str, float]:
-    from penlight.probe.again import relabelled
+    from penlight.probe.labelling import relabelled
 
     step = torch.arange(len(x)) // size
     both = torch.cat([first, then])[:, None].double()
@@ -229,11 +229,9 @@ def test_images_that_were_viewed_into_another_layout() -> None:
 
 
 def numbered(labels: Tensor, answers: Tensor) -> dict[str, float]:
-    from penlight.probe.inspection import Sample, numbering
+    from penlight.probe.labelling import numbering
 
-    logits = s.one_hot(answers, 4) + 0.1 * draw(len(answers), 4)
-    x = draw(len(answers), 3)
-    return numbering(Sample(x, labels, None, logits, torch.zeros(len(x)), (3,), True))
+    return numbering(s.one_hot(answers, 4) + 0.1 * draw(len(answers), 4), labels)
 
 
 def test_classes_that_got_other_numbers() -> None:

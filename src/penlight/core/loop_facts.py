@@ -145,7 +145,6 @@ class Shard(Fact):
     """
 
     kind: ClassVar[str] = "shard"
-    rank: int = 0
     world: int = 1
     root: str = ""  # the model
     parallel: str = ""  # what spreads it: DistributedDataParallel or FSDP

@@ -156,7 +156,7 @@ def _negated(run: Run, objective: Objective) -> bool:
     losses = LOSSES.get(objective.function, ())
     graphs = [g.ops for g in run.graphs if g.ops]
     return bool(graphs) and all(
-        ops[0].name == "Neg" and [ops[i].name for i in ops[0].inputs][:1] in [[x] for x in losses]
+        ops[0].name == "Neg" and ops[0].inputs and ops[ops[0].inputs[0]].name in losses
         for ops in graphs
     )
 

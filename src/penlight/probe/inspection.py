@@ -11,9 +11,8 @@ Exams, by name, and their values:
                   the best number for the other half ("t")
     mistaken      share of labels that are wrong however sure the model is, in training
     columns       how much the best column tells on its own, and the next best
-    relabelled    see `penlight.probe.again`
-    numbering     share of held-out rows named rightly ("right"), and when each answer is read as
-                  the label that most other held-out rows of this answer have ("read"); "moved"
+    relabelled    see `penlight.probe.labelling`
+    numbering     likewise
     layout        mean step between neighbouring pixels of images with channels first ("first"),
                   and if the same memory held the channels last ("last")
     twins         share of held-out rows with a training row far nearer than chance allows
@@ -31,7 +30,7 @@ import torch
 from torch import Tensor
 
 from penlight.core import facts as f
-from penlight.probe.again import relabelled
+from penlight.probe.labelling import numbering, relabelled
 from penlight.probe.pairs import Pairs, Piece, Shelf
 from penlight.probe.state import State
 from penlight.signals import statistics as s
@@ -116,7 +115,7 @@ class Inspection:
             tests.append(("twins", lambda: twins(first, last, held)))
         if held is not None:
             tests.append(("temperature", lambda: temperature(held)))
-            tests.append(("numbering", lambda: numbering(held)))
+            tests.append(("numbering", lambda: numbering(held.logits, held.labels)))
         if first is not None:
             tests.append(("layout", lambda: layout(first)))
             tests.append(("columns", lambda: columns(first)))
@@ -233,31 +232,6 @@ def temperature(held: Sample) -> dict[str, Any]:
         "entropy": -float((shares * shares.log()).sum()),
         "guess": float(shares.max()),
         "step": int(held.step[0]),
-    }
-
-
-def numbering(held: Sample) -> dict[str, Any]:
-    """Would the answers be right if the classes were numbered in another way?"""
-    if held.logits is None or held.labels is None:
-        return {}
-    classes = held.logits.shape[1]
-    answer, label = held.logits.argmax(1), held.labels
-    table = torch.zeros(classes, classes)
-    table.index_put_((answer[0::2], label[0::2]), torch.ones(len(answer[0::2])), accumulate=True)
-    reading = torch.arange(classes)  # of each answer; those never given stay
-    taken: dict[int, int] = {}
-    for place in table.flatten().argsort(descending=True).tolist():
-        row, column = divmod(place, classes)
-        if float(table[row, column]) > 0 and row not in taken and column not in taken.values():
-            taken[row] = column
-            reading[row] = column
-    answer, label = answer[1::2], label[1::2]
-    return {
-        "right": float((answer == label).double().mean()),
-        "read": float((reading[answer] == label).double().mean()),
-        "moved": sum(row != column for row, column in taken.items()),
-        "rows": len(answer),
-        "as": {str(row): taken[row] for row in sorted(taken)},
     }
 
 

@@ -19,6 +19,7 @@ from torch.utils.data.distributed import DistributedSampler
 from penlight.core import facts as f
 from penlight.probe.guard import Patches
 from penlight.probe.models import Root
+from penlight.probe.sharing import fully_sharded
 from penlight.probe.state import State, user_line
 
 STEPS = 8  # steps whose rows are kept
@@ -71,7 +72,6 @@ class Shards:
             root, name, synchronised = self.parallel
             self.state.write(
                 f.Shard(
-                    rank=torch.distributed.get_rank() if world() > 1 else 0,
                     world=max(world(), 2),
                     root=root,
                     parallel=name,
@@ -116,7 +116,7 @@ class Shards:
             everybody = self.wrapped[model] == world()
             return (DistributedDataParallel.__name__, True) if everybody else None
         mesh = getattr(next(model.parameters(), None), "device_mesh", None)
-        if mesh is None or mesh.ndim > 1 or mesh.size() != world():
+        if mesh is None or mesh.ndim > 1 or mesh.size() != world() or not fully_sharded(model):
             return None
         return "FSDP", False
 

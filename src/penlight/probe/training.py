@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from time import perf_counter
 from typing import Any
 from weakref import ReferenceType, WeakKeyDictionary, ref
@@ -16,15 +16,9 @@ from torch.optim import optimizer as hooks
 from penlight.core import facts as f
 from penlight.core.vocabulary import (
     BACKWARDS,
-    FLOOR_SHARE,
     GRAD_NORM,
     LOSS,
-    LOST_SHARE,
     LR,
-    TRAVEL,
-    UPDATE_BASE,
-    UPDATE_RATIO,
-    WEIGHT_NORM,
 )
 from penlight.probe import keras
 from penlight.probe.activations import Activations
@@ -35,14 +29,14 @@ from penlight.probe.guard import Patches
 from penlight.probe.nonfinite import NonFinites
 from penlight.probe.state import State, first_tensor, user_line
 from penlight.probe.unstepped import Unstepped
-from penlight.probe.watched import Sampled, Watched
+from penlight.probe.updates import Updates
+from penlight.probe.watched import Watched
 from penlight.signals import parameters as weights
 from penlight.signals import tensors as measure
 
 DESCRIBED = (0, 2, 16)  # steps before which the parameters are described
 SEVERAL = 4  # optimisers that get a description each when they are met
 PATIENCE = 64  # backward passes without a step that are looked at
-SHORT = (torch.bfloat16, torch.float16)
 LOSSES = 1024  # losses kept of one step
 
 Hook = Callable[[Any, Any, Any], None]  # an optimiser, and the arguments of its step
@@ -84,6 +78,7 @@ class Training:
         self.activations = Activations(state)
         self.sources: WeakKeyDictionary[Optimizer, str] = WeakKeyDictionary()
         self.unstepped = Unstepped(state)
+        self.updates = Updates(state, self._name)
         self.scaled: tuple[Tensor, Tensor] | None = None
         self.window_start = 0.0
         self.coast = coast = Coast(state)
@@ -275,14 +270,7 @@ class Training:
         if not closure:
             self._gradients(watched)
         if state.light:
-            held = [p for p in watched.tensors() if p.requires_grad and p.numel()]
-            watched.before = [Sampled(tuple(ps), *weights.samples(ps)) for ps in by_device(held)]
-            if not watched.start:
-                watched.start = {
-                    id(p): part
-                    for group in watched.before
-                    for p, part in zip(group.tensors, group.parts(), strict=True)
-                }
+            self.updates.begin(watched)
 
     def _meet(self, optimizer: Optimizer) -> Watched:
         index = self.met
@@ -328,23 +316,8 @@ class Training:
         if self.nonfinites.suspicious(first):
             held = [p for p in watched.tensors() if p.grad is not None]
             self.nonfinites.gradients(held, self.ops)
-        if not state.light:
-            return
-        held = [p for p in watched.tensors() if p.grad is not None]
-        unscale = getattr(watched.ref(), "grad_scale", None)
-        zero = True
-        for ps in by_device(held):
-            norms = measure.norms([weights.local(p.grad) for p in ps if p.grad is not None])
-            if isinstance(unscale, Tensor):
-                norms = norms / unscale
-            zero = zero and norms.is_cpu and not float(norms.sum())
-            state.readout.add_each(GRAD_NORM, [self._name(p) for p in ps], state.step, norms)
-        if zero:
-            state.count("zeroed_steps")
-        for p in held if state.half else ():
-            if p.grad is not None:
-                share = weights.floor_share(weights.sample(p.grad))
-                state.readout.add(FLOOR_SHARE, self._name(p), state.step, share)
+        if state.light:
+            self.updates.gradients(watched)
 
     def _name(self, p: Tensor) -> str:
         found = self.state.models.parameter(p)
@@ -363,9 +336,7 @@ class Training:
             smallest = min(held[-4:], key=lambda p: p.numel(), default=None)
             watched.canary = ref(smallest) if smallest is not None else None
         watched.used, watched.stale = True, False
-        for group in watched.before:
-            self._moved(watched, group)
-        watched.before = []
+        self.updates.end(watched)
         self._losses(watched)
         watched.steps += 1
         if watched.steps > state.step:
@@ -373,37 +344,6 @@ class Training:
                 self.ahead = watched  # steps taken from within: the pass is not over
             else:
                 self._advance(watched)
-
-    def _moved(self, watched: Watched, old: Sampled) -> None:
-        """Measure how far some parameters have been moved by a step, and since the first one."""
-        readout, step = self.state.readout, self.state.step
-        values, lengths = weights.samples(old.tensors)
-        if lengths != old.lengths or values.device != old.values.device:
-            return  # the step itself has changed a parameter's shape or place
-        names = [self._name(p) for p in old.tensors]
-        ratios = weights.relative_changes(old.values, values, lengths)
-        readout.add_each(UPDATE_RATIO, names, step, ratios)
-        sizes = measure.norms([weights.local(p) for p in old.tensors])
-        readout.add_each(WEIGHT_NORM, names, step, sizes)
-        new = Sampled(old.tensors, values, lengths)
-        for name, p, before in zip(names, old.tensors, old.parts(), strict=True):
-            if hasattr(p, "placements"):
-                readout.add(UPDATE_BASE, name, step, measure.norm(before))
-        pairs = list(zip(names, old.tensors, old.parts(), new.parts(), strict=True))
-        for name, p, before, after in pairs:
-            if p.dtype in SHORT and p.grad is not None:
-                lost = weights.lost_share(before, after, weights.sample(p.grad).reshape(-1))
-                readout.add(LOST_SHARE, name, step, lost)
-        known = [
-            (name, start, after)
-            for name, p, _, after in pairs
-            if (start := watched.start.get(id(p))) is not None and start.shape == after.shape
-        ]
-        if known:
-            sites, starts, now = zip(*known, strict=True)
-            counts = [len(x) for x in starts]
-            travel = weights.relative_changes(torch.cat(starts), torch.cat(now), counts)
-            readout.add_each(TRAVEL, sites, step, travel)
 
     def _end(self) -> None:
         """A backward pass is over in which an optimiser has stepped."""
@@ -513,14 +453,6 @@ class Training:
         self.activations.finish()
         self.describe()
         self.state.readout.poll(force=True)
-
-
-def by_device(tensors: Sequence[Tensor]) -> list[list[Tensor]]:
-    """Tensors of one device together, in their order."""
-    groups: dict[torch.device, list[Tensor]] = {}
-    for tensor in tensors:
-        groups.setdefault(tensor.device, []).append(tensor)
-    return list(groups.values())
 
 
 def number(value: Any) -> float:

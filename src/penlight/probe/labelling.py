@@ -1,4 +1,4 @@
-"""Do training rows keep their targets when they come again?"""
+"""Do targets belong to their rows? Each time a row comes, and in both parts of the data?"""
 
 from __future__ import annotations
 
@@ -46,6 +46,39 @@ def relabelled(x: Tensor, y: Tensor, step: Tensor) -> dict[str, Any]:
         "changed": float(moved.double().mean()),
         "chance": float(1 - share.square().sum()),
         "dealt": float(known.double().mean()) if len(known) else 0.0,
+    }
+
+
+def numbering(logits: Tensor | None, label: Tensor | None) -> dict[str, Any]:
+    """Would the answers be right if the classes were numbered in another way?
+
+    The share of rows named rightly ("right"), and when each answer is read as the label that most
+    other rows of this answer have ("read"); "moved" counts the classes read as another.
+
+    Args:
+        logits: (rows, classes) on held-out rows, or None.
+        label: (rows,) class indices, or None.
+    """
+    if logits is None or label is None:
+        return {}
+    classes = logits.shape[1]
+    answer = logits.argmax(1)
+    table = torch.zeros(classes, classes)
+    table.index_put_((answer[0::2], label[0::2]), torch.ones(len(answer[0::2])), accumulate=True)
+    reading = torch.arange(classes)  # of each answer; those never given stay
+    taken: dict[int, int] = {}
+    for place in table.flatten().argsort(descending=True).tolist():
+        row, column = divmod(place, classes)
+        if float(table[row, column]) > 0 and row not in taken and column not in taken.values():
+            taken[row] = column
+            reading[row] = column
+    answer, label = answer[1::2], label[1::2]
+    return {
+        "right": float((answer == label).double().mean()),
+        "read": float((reading[answer] == label).double().mean()),
+        "moved": sum(row != column for row, column in taken.items()),
+        "rows": len(answer),
+        "as": {str(row): taken[row] for row in sorted(taken)},
     }
 
 
