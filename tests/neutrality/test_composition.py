@@ -992,6 +992,8 @@ def compiled(backend: str) -> list[Any]:
     return [*seen, *(p.detach().clone() for p in net.parameters()), counts]
 
 
+# Importing inductor, torch uses what it has deprecated itself.
+@pytest.mark.filterwarnings("ignore:.torch.jit.script_method:DeprecationWarning")
 @pytest.mark.parametrize(
     "backend", ["eager", "aot_eager", pytest.param("inductor", marks=pytest.mark.nightly)]
 )
