@@ -8,7 +8,7 @@ import click
 
 from penlight.cli import ci
 from penlight.cli.commandline import COMMAND, Launcher, target_of, words_of
-from penlight.cli.places import on_disk
+from penlight.cli.places import written_to
 from penlight.cli.watching import Report, watch
 
 STEPS = 3
@@ -25,10 +25,7 @@ STEPS = 3
     "--steps", type=click.IntRange(min=1), default=STEPS, show_default=True,
     help="Optimiser steps to allow.",
 )  # fmt: skip
-@click.option(
-    "--dir", "root", type=on_disk, metavar="DIR",
-    help="Where run folders go.  [default: $PENLIGHT_DIR or .penlight]",
-)  # fmt: skip
+@written_to()
 @click.option("--quiet", is_flag=True, help="Print nothing; the run folder and --json tell it.")
 @click.pass_context
 def command(

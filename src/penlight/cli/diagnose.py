@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from penlight.cli import ci, output
-from penlight.cli.places import anywhere
+from penlight.cli.places import read_from
 
 
 @click.command("diagnose")
@@ -16,10 +16,7 @@ from penlight.cli.places import anywhere
 @output.as_json
 @ci.options
 @click.option("--strict", is_flag=True, help="Exit with 1 when a critical finding stands.")
-@click.option(
-    "--dir", "root", type=anywhere, metavar="DIR",
-    help="Where run folders are, also a URL.  [default: $PENLIGHT_DIR or .penlight]",
-)  # fmt: skip
+@read_from()
 @click.pass_context
 def command(
     ctx: click.Context,

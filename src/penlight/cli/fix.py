@@ -15,7 +15,7 @@ import click
 
 from penlight.cli import json_out
 from penlight.cli.commandline import COMMAND, Launcher, target_of, words_of
-from penlight.cli.places import on_disk
+from penlight.cli.places import written_to
 from penlight.cli.watching import shown
 from penlight.errors import PenlightError
 from penlight.launch import ranks
@@ -51,10 +51,7 @@ ILL = 1
     "--jobs", default=0, type=click.IntRange(min=0), metavar="N",
     help="Trials at a time.  [default: one a core]",
 )  # fmt: skip
-@click.option(
-    "--dir", "root", type=on_disk, metavar="DIR",
-    help="Where run folders go.  [default: $PENLIGHT_DIR or .penlight]",
-)  # fmt: skip
+@written_to()
 @click.option("--policy", default="doctor", hidden=True,
     type=click.Choice(["doctor", "random", "rate"]))  # fmt: skip
 @click.option("--quiet", is_flag=True, help="Print nothing; the run folder and --json tell it.")

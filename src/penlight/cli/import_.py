@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from penlight.cli import json_out, output
-from penlight.cli.places import on_disk
+from penlight.cli.places import written_to
 
 
 @click.command("import")
@@ -19,10 +19,7 @@ from penlight.cli.places import on_disk
 )  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of the report.")
 @click.option("--strict", is_flag=True, help="Exit with 1 when a critical finding stands.")
-@click.option(
-    "--dir", "root", type=on_disk, metavar="DIR",
-    help="Where run folders go.  [default: $PENLIGHT_DIR or .penlight]",
-)  # fmt: skip
+@written_to()
 @click.pass_context
 def command(
     ctx: click.Context,

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from penlight.cli import json_out, output
-from penlight.cli.places import anywhere
+from penlight.cli.places import read_from
 
 
 @click.command("report")
@@ -17,10 +17,7 @@ from penlight.cli.places import anywhere
     help="Where to write the page.  [default: NAME.html in the current folder]",
 )  # fmt: skip
 @click.option("--compare", metavar="RUN", help="Show this run beside it, on the same scales.")
-@click.option(
-    "--dir", "root", type=anywhere, metavar="DIR",
-    help="Where run folders are, also a URL.  [default: $PENLIGHT_DIR or .penlight]",
-)  # fmt: skip
+@read_from()
 @output.as_json
 def command(
     name: str | None,

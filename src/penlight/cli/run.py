@@ -10,7 +10,7 @@ import click
 
 from penlight.cli import ci
 from penlight.cli.commandline import COMMAND, Launcher, share, target_of, words_of
-from penlight.cli.places import on_disk
+from penlight.cli.places import written_to
 from penlight.cli.watching import Report, shown, watch
 from penlight.errors import PenlightError
 from penlight.launch import ranks
@@ -31,10 +31,7 @@ if TYPE_CHECKING:
     "--budget", default="1%", show_default=True, callback=share, metavar="SHARE",
     help="Share of the training time that watching may cost.",
 )  # fmt: skip
-@click.option(
-    "--dir", "root", type=on_disk, metavar="DIR",
-    help="Where run folders go.  [default: $PENLIGHT_DIR or .penlight]",
-)  # fmt: skip
+@written_to()
 @click.option("--name", default="", help="What to call this run, instead of the script's name.")
 @click.option(
     "--with", "wanted", multiple=True, metavar="EDIT",

@@ -9,18 +9,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from penlight.cli import output
-from penlight.cli.places import anywhere
+from penlight.cli.places import read_from
 
 if TYPE_CHECKING:
     from penlight.store.folder import RunInfo
 
 
 @click.command("runs")
-@click.option(
-    "--dir", "root", type=anywhere, metavar="DIR",
-    help="Where run folders are, also a URL such as s3://bucket/runs (needs penlight[remote]).  "
-    "[default: $PENLIGHT_DIR or .penlight]",
-)  # fmt: skip
+@read_from("Where run folders are, also a URL such as s3://bucket/runs (needs penlight[remote]).")
 @click.option(
     "--where", "condition", metavar="SQL",
     help="Only the runs for which this holds, as in \"diagnosis = 'overfitting' AND steps > 99\".",

@@ -7,16 +7,13 @@ from pathlib import Path
 import click
 
 from penlight.cli import output
-from penlight.cli.places import on_disk
+from penlight.cli.places import written_to
 from penlight.cli.watching import shown
 
 
 @click.command("undo")
 @click.option("--force", is_flag=True, help="Also where a file was edited since.")
-@click.option(
-    "--dir", "root", type=on_disk, metavar="DIR",
-    help="Where the backups are.  [default: $PENLIGHT_DIR or .penlight]",
-)  # fmt: skip
+@written_to("Where the backups are.")
 @output.as_json
 def command(force: bool, root: Path | None, as_json: bool) -> None:
     """Take back the last patch that penlight fix --apply has written.
