@@ -1,7 +1,8 @@
 """Laws that hold for every pitfall; none is named here.
 
 The last one compares a demo's whole diagnosis with a golden row: the confusion matrix of the
-catalogue. `PENLIGHT_GOLDEN=1 pytest tests/conformance` writes the rows anew.
+catalogue. The cause comes first; in which order its symptoms follow may differ between processors,
+whose roundings differ. `PENLIGHT_GOLDEN=1 pytest tests/conformance` writes the rows anew.
 """
 
 from __future__ import annotations
@@ -104,7 +105,8 @@ class TestEveryDemo:
         assert first.evidence, "a finding has evidence"
         assert diagnose(sick.run) == before, "detectors are pure"
 
-        row = [[x.pitfall, x.severity, x.role] for x in before.alarms]
+        cause, *symptoms = [[x.pitfall, x.severity, x.role] for x in before.alarms]
+        row = [cause, *sorted(symptoms)]
         golden = CONFUSION / f"{pitfall.name}.json"
         if os.environ.get("PENLIGHT_GOLDEN"):
             golden.parent.mkdir(exist_ok=True)
