@@ -1,8 +1,10 @@
 """Laws that hold for every pitfall; none is named here.
 
 The last one compares a demo's whole diagnosis with a golden row: the confusion matrix of the
-catalogue. The cause comes first; in which order its symptoms follow may differ between processors,
-whose roundings differ. `PENLIGHT_GOLDEN=1 pytest tests/conformance` writes the rows anew.
+catalogue. Processors round differently (`ATEN_CPU_CAPABILITY=default` shows it): a symptom near its
+limit may be silent on another one, and their order is not compared. The cause and its severity
+are, and no symptom may come that the row does not name. `PENLIGHT_GOLDEN=1 pytest
+tests/conformance` writes the rows anew.
 """
 
 from __future__ import annotations
@@ -111,6 +113,8 @@ class TestEveryDemo:
         if os.environ.get("PENLIGHT_GOLDEN"):
             golden.parent.mkdir(exist_ok=True)
             golden.write_text(json.dumps(row, indent=1) + "\n")
-        assert row == json.loads(golden.read_text())
-        for name, _, role in row[1:]:
+        known = json.loads(golden.read_text())
+        assert cause == known[0]
+        for name, _, role in symptoms:
+            assert name in {x[0] for x in known[1:]}, f"{name} is not in {golden.name}"
             assert role == "symptom", f"{name} is named as a second cause of {pitfall.name}"

@@ -43,6 +43,7 @@ def test_a_mark_in_the_corner_of_a_picture():
     [
         {"told": [0.7, 0.1]},  # a strong column of an honest task
         {"told": [0.95, 0.6]},  # a simple task: several columns tell much
+        {"told": [1.0, 0.002]},  # the column is the task: nothing else goes with the answer
         {"varying": 2},
         {"rows": 150},
     ],

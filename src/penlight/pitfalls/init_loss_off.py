@@ -75,6 +75,11 @@ class InitLossOff(Pitfall):
     wasted: float = limit(
         0.1, why="share of the run spent above the loss of guessing: more than any warm-up takes"
     )
+    learnt: float = limit(
+        0.9,
+        why="share of what there is to learn: a run beyond it lost time and nothing else "
+        "(benchmarks/published, GH-Averaging: 14% of 2,000 steps lost, 100% learnt)",
+    )
     prescriptions = (
         Prescription(
             "Make the last layer small: `nn.init.normal_(model.head.weight, std=0.01)`, "
@@ -160,7 +165,7 @@ print("RESULT " + json.dumps({"metric": "validation loss", "value": val_loss}))
         severity: Severity = "note"
         if seen.end - SIGMAS * seen.error > guess:
             severity = "critical"
-        elif arrived > self.wasted:
+        elif arrived > self.wasted and (seen.learnt or 0.0) < self.learnt:
             severity = "warning"
         yield self._finding(objective, first, guess, arrived, severity)
 

@@ -206,7 +206,9 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
         if ahead is None:
             if curve.learnt >= self.learnt or travel >= self.travelled or size >= self.crawl:
                 return
-            if compared is None and (known or size >= self.blind):
+            # A replay speaks against it where one of its rates was a usual one.
+            tried = known and 100 * size >= self.crawl
+            if compared is None and (tried or size >= self.blind):
                 return
         optimizer: Optimizer = run.optimizers[0]
         named = f"{optimizer.type}(lr={optimizer.lr:g})"

@@ -34,7 +34,8 @@ class ShortcutFeature(Pitfall):
 
     ## When not to worry
     Some tasks are that simple: a fever is told by the temperature. The question is whether the
-    column is known, and means the same, at the moment of use. Penlight cannot know that.
+    column is known, and means the same, at the moment of use. Penlight cannot know that. It is
+    silent where no other column tells anything: there the column is the task.
 
     ## References
     - R. Geirhos et al., Shortcut Learning in Deep Neural Networks, arXiv 2004.07780.
@@ -57,6 +58,11 @@ class ShortcutFeature(Pitfall):
         0.5,
         why="of that, told by the next best column at most: where several columns tell much, the "
         "task is simple, or the columns are one thing measured twice",
+    )
+    something: float = limit(
+        0.01,
+        why="told by the next best column at least, several times the sampling error of 300 rows: "
+        "where no other column tells anything the column is no way round the task, it is the task",
     )
     columns: float = limit(
         4, why="columns that vary: with fewer, one that tells all is no surprise"
@@ -141,7 +147,7 @@ print("RESULT " + json.dumps({"metric": "accuracy on open cases", "value": used}
         best, second = (float(x) for x in v["told"][:2])
         if v["varying"] < self.columns or v["rows"] < self.rows:
             return
-        if best < self.told or second > self.others * best:
+        if best < self.told or not self.something <= second <= self.others * best:
             return
         column, shape = int(v["column"][0]), [int(n) for n in v["shape"]]
         where = f"column {column}" if len(shape) == 1 else f"place {_place(column, shape)}"

@@ -46,11 +46,13 @@ from penlight.probe.state import State
 
 STEPS = 40  # steps an arm runs at most
 FEWEST = 8  # fewer than this many say nothing
+PATIENCE = 0.8  # share of all seconds left that may be spent on so few, where steps are slow
 FACTORS = (1.0, 0.1, 10.0, 100.0)
 LATE_FACTORS = FACTORS[:3]  # nobody asks for a hundredfold rate of a trained state
 QUICK = {"foreach": True}
 CUT = 16  # parameters without gradient that are moved
 PROBE = 8  # batches the arms are judged on
+ROWS = 64  # and as many more as hold these together, where two modes are compared
 LARGE = 3.0  # size of the largest input feature, 1 when standardised, or its inverse
 
 
@@ -105,7 +107,7 @@ class Exam:
         yield "causality", self._causality(begin)
         if self.capture.optimizer is None:
             return
-        yield "modes", self._modes(end, late)
+        yield "modes", self._modes(end, _enough(late, self.capture.first))
         yield "shuffled", self._shuffled(end, late)
         yield "memory", self._memory(begin, end)
         yield "conventions", replays.conventions(self, begin)
@@ -174,9 +176,11 @@ class Exam:
             arm, optimizer = self.arm(model, factor)
             if optimizer is None:
                 return {}
-            share = math.inf if steps else (seconds / len(factors)) - judging
-            done = self.train(arm, optimizer, batches, steps or STEPS, share)
-            if not steps:
+            if steps:
+                self.train(arm, optimizer, batches, steps, math.inf)
+            else:
+                share, most = seconds / len(factors), PATIENCE * self.left() / len(factors)
+                done = self.train(arm, optimizer, batches, STEPS, share - judging, most - judging)
                 steps = done
                 if steps < FEWEST:
                     return {}
@@ -249,9 +253,18 @@ class Exam:
             return arm, None
 
     def train(
-        self, arm: nn.Module, optimizer: Any, batches: list[Batch], limit: int, seconds: float
+        self,
+        arm: nn.Module,
+        optimizer: Any,
+        batches: list[Batch],
+        limit: int,
+        seconds: float,
+        patience: float = 0.0,
     ) -> int:
-        """Steps done over the batches, at most `limit`, in about `seconds`."""
+        """Steps done over the batches, at most `limit`, in about `seconds`.
+
+        `patience`: seconds that may be spent until FEWEST steps are done.
+        """
         begun, done = thread_time(), 0
         while done < limit:
             optimizer.zero_grad()
@@ -261,7 +274,8 @@ class Exam:
             loss.backward()
             optimizer.step()
             done += 1
-            if thread_time() - begun > seconds:
+            taken = thread_time() - begun
+            if taken > seconds and (done >= FEWEST or taken > patience):
                 break
         return done
 
@@ -420,10 +434,10 @@ class Exam:
     def _modes(self, model: nn.Module, batches: list[Batch]) -> dict[str, Any]:
         state = copy.deepcopy(model.state_dict())
         self.capture.train(model)
-        training = self.judge(model, batches[:PROBE], apart=True)
+        training = self.judge(model, batches, apart=True)
         model.load_state_dict(state)
         model.eval()
-        evaluation = self.judge(model, batches[:PROBE])
+        evaluation = self.judge(model, batches)
         self.capture.train(model)
         return {"train": training, "eval": evaluation}
 
@@ -446,6 +460,14 @@ class Exam:
         values = {"true": self.judge(model, true), "shuffled": self.judge(model, dealt)}
         self.capture.train(model)
         return values
+
+
+def _enough(late: list[Batch], first: list[Batch]) -> list[Batch]:
+    """PROBE late batches, and more while they hold fewer than ROWS rows, early ones at last."""
+    newest = {b.step for b in late}
+    batches = [*late, *(b for b in first if b.step not in newest)]
+    rows = [b.args[0].shape[0] for b in batches]
+    return [b for i, b in enumerate(batches) if i < PROBE or sum(rows[:i]) < ROWS]
 
 
 def another(x: Tensor) -> Tensor:

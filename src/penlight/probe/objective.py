@@ -34,6 +34,7 @@ from penlight.probe.guard import Patches
 from penlight.probe.handwritten import LIBRARY, library_form, recognise
 from penlight.probe.pairs import Pairs
 from penlight.probe.passes import Part, Passes
+from penlight.probe.schedule import JUDGED
 from penlight.probe.shares import Shares
 from penlight.probe.state import State, measurable, user_line
 from penlight.signals.predictions import (
@@ -345,7 +346,7 @@ class Objectives:
             site.passing = Passes(step=self.state.step, loose=len(last[1]) if last else 0)
         passing = site.passing
         self.pairs.judged(site.fact.site, x, y)
-        if not self.state.room() or (x.device.type != "cpu" and passing.samples > 65536):
+        if not self.state.room(-JUDGED) or (x.device.type != "cpu" and passing.samples > 65536):
             return
         value = per_target(loss, name, x, y, given)
         if value is None:

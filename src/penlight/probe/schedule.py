@@ -21,7 +21,8 @@ RETRY = 8  # steps until a look is tried again that there is no room for, at lea
 RETRIES = 64  # ... and so often in a doubling of the step number
 OCTAVES = 5  # doublings of the run's length that the rest of the budget is spread over
 LATER = 0.25  # of the first look, for the next: it sets up what stays (0.02 to 0.07 on small nets)
-EXAM = 0.5  # seconds of the allowance kept for the experiments after the training
+EXAM = 0.5  # seconds of the allowance kept for the experiments after the training ...
+JUDGED = 0.1  # ... of which evaluations borrow: they cost little, and the last ones tell most
 LIGHT_EVERY = 10  # the optimiser boundary, steps (notes/performance.md: under 0.4% on an MLP) ...
 LIGHT_PER_OCTAVE = 128  # ... until it is this often in a doubling: what a long run may fill a disk
 

@@ -65,7 +65,7 @@ class State:
         self.armed = self.light = self.ledger.looking = False
 
     def room(self, seconds: float = 0.0) -> bool:
-        """Whether the budget still allows an extra of about that many seconds."""
+        """Whether the budget still allows an extra of that many seconds; below 0: a debt."""
         return self.governor.room(self.ledger.cost) > seconds
 
 
