@@ -223,7 +223,7 @@ def test_looks_end_when_the_budget_is_spent_and_come_back(
 
 def test_sentinels_are_rare_without_room_and_nothing_is_due_in_between() -> None:
     governor = Governor()
-    governor.next_full = governor.next_light = 10**6
+    governor.next_full = governor.next_light = governor.next_glimpse = 10**6
     seen = [step for step in range(200) if governor.sentinel(step, watchful=False)]
     assert seen == list(range(0, 200, SPARSE))
     assert governor.due == seen[-1] + SPARSE

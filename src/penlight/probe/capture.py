@@ -122,7 +122,7 @@ class Capture:
 
     def hold(self, loss: Any) -> bool:
         """A loss of Keras' begins: the newest pass is its own, not that of torch's loss inside."""
-        if not self.state.armed:
+        if not self.state.keeping:
             return False
         self._held, self._pending = self._pending, None
         self.reduction = keras.reduction(loss)

@@ -111,13 +111,13 @@ class Exam:
         yield "shuffled", self._shuffled(end, late)
         yield "memory", self._memory(begin, end)
         yield "conventions", replays.conventions(self, begin)
-        yield "forgotten", replays.forgotten(self, end, begin, late)
-        yield "fresh", replays.fresh(self, begin, end, late, 0.2 * self.left())
         whole = self.left()
         batches = self._standardised()
         rates = self._rates(begin, self.capture.first, (0.35 if batches else 0.45) * whole)
         yield "rates", rates
         yield "scaled", self._scaled(begin, batches, 0.3 * self.left())
+        yield "forgotten", replays.forgotten(self, end, begin, late)
+        yield "fresh", replays.fresh(self, begin, end, late, 0.2 * self.left())
         yield "rates_end", self._rates(end, late, 0.6 * self.left(), LATE_FACTORS)
         yield from self._halves(begin, rates)
 

@@ -184,6 +184,7 @@ class Forward:
             self.given = given.detach() if given is not None else None
             self.leaks.mark(tensor, root.module is None or root.module.training)
             self.rows.trained(root, args)
+        if state.keeping:
             if self.pairs is not None:
                 self.pairs.trained(args, tensor)
             if self.capture is not None:

@@ -108,7 +108,8 @@ class Objectives:
         def watched(*args: Any, **kwargs: Any) -> Any:
             if torch.compiler.is_compiling():
                 return original(*args, **kwargs)
-            if not (state.armed or self.open):
+            # No property here: torch.compile would take its frame for one to compile.
+            if not (state.armed or state.glimpse or self.open):
                 result = original(*args, **kwargs)
                 if not getattr(result, "requires_grad", False):
                     observe(name, args, kwargs, result)
@@ -140,6 +141,8 @@ class Objectives:
             self._close()
         self.named = self.named or training
         if training and not self.state.armed:
+            if self.state.glimpse:
+                self._keep(name, x, y, given, result)
             return
         if not training and torch.is_grad_enabled():
             return  # neither training nor evaluation: a metric, or a term without gradient
@@ -147,13 +150,16 @@ class Objectives:
         site.fact = replace(site.fact, calls=site.fact.calls + 1)
         if training:
             self._count(site.fact.site)
-            self.capture.objective(name, x, y, given, result)
-            self.pairs.learnt(x, y)
+            self._keep(name, x, y, given, result)
             if self.state.room():
                 self.shares.look(site.fact, self.forward.given, x.detach(), y, given)
                 self._training(site, name, x.detach(), y.detach(), result.detach(), given)
         else:
             self._evaluation(site, name, x.detach(), y.detach(), result.detach(), given)
+
+    def _keep(self, name: str, x: Tensor, y: Tensor, given: dict[str, Any], loss: Tensor) -> None:
+        self.capture.objective(name, x, y, given, loss)
+        self.pairs.learnt(x, y)
 
     def _count(self, place: str) -> None:
         """One more training loss at a place; a model in evaluation mode is being judged."""

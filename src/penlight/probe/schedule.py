@@ -4,7 +4,8 @@ Two levels. A *full* look hooks every module and walks the graph; a *light* look
 weights and updates at the optimiser's boundary. Between looks the loss and the cheap sentinels are
 kept, and where even those would cost too much, on most steps the loss alone. The governor measures
 its own cost, so the share of time spent stays under `budget` once the one-second `allowance` is
-used up.
+used up. A *glimpse* keeps the rows of a step and reads nothing: it is so cheap that what the
+training looked like late is known in any run.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ IDLE = 0.4  # share of the budget for what is done between looks
 SPARSE = 32  # steps from one sentinel to the next once that is used up
 RETRY = 8  # steps until a look is tried again that there is no room for, at least, ...
 RETRIES = 64  # ... and so often in a doubling of the step number
+GLIMPSE_EVERY = 8  # steps from one glimpse to the next after the dense looks ...
+GLIMPSES = 16  # ... until there are so many in a doubling
 OCTAVES = 5  # doublings of the run's length that the rest of the budget is spread over
 LATER = 0.25  # of the first look, for the next: it sets up what stays (0.02 to 0.07 on small nets)
 EXAM = 0.5  # seconds of the allowance kept for the experiments after the training ...
@@ -42,6 +45,7 @@ class Governor:
     next_full: int = 0
     next_light: int = 0
     next_sentinel: int = 0
+    next_glimpse: int = DENSE
     full_cost: float = 0.0  # of the dearest recent full look, decaying
 
     def __post_init__(self) -> None:
@@ -80,6 +84,13 @@ class Governor:
         self.next_light = step + (often if room else max(RETRY, step // RETRIES))
         return room
 
+    def glimpse(self, step: int, spent: float) -> bool:
+        """Whether to keep the rows of `step`."""
+        if step < self.next_glimpse:
+            return False
+        self.next_glimpse = step + max(GLIMPSE_EVERY, step // GLIMPSES)
+        return self.room(spent, keep=EXAM - JUDGED) > 0.0
+
     def watchful(self, idle: float) -> bool:
         """Whether what is done between looks may go on: the sentinels of every step, and the
         module hooks, which see evaluation passes begin. `idle`: seconds spent on it so far."""
@@ -96,7 +107,7 @@ class Governor:
     @property
     def due(self) -> int:
         """The next step at which there is something to decide."""
-        return min(self.next_full, self.next_light, self.next_sentinel)
+        return min(self.next_full, self.next_light, self.next_sentinel, self.next_glimpse)
 
     def paid(self, seconds: float) -> None:
         """Report what one full look has cost."""

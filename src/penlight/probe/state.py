@@ -34,6 +34,7 @@ class State:
     models: Models
     step: int = 0  # iterations finished: steps of the optimiser that has stepped most
     armed: bool = True  # this step gets a full look
+    glimpse: bool = False  # this step's rows are kept
     light: bool = True  # gradients and updates are read at this step's end
     backwards: int = 0
     batches: int = 0  # training forward passes of the root since the start
@@ -60,9 +61,14 @@ class State:
             self.blind.add(what)
             self.write(f.Blind(what=what, why=why))
 
+    @property
+    def keeping(self) -> bool:
+        """Whether the rows of this step are kept."""
+        return self.armed or self.glimpse
+
     def rest(self) -> None:
         """No more looks until the next step boundary decides anew."""
-        self.armed = self.light = self.ledger.looking = False
+        self.armed = self.light = self.glimpse = self.ledger.looking = False
 
     def room(self, seconds: float = 0.0) -> bool:
         """Whether the budget still allows an extra of that many seconds; below 0: a debt."""

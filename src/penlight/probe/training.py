@@ -392,18 +392,19 @@ class Training:
         governor = state.governor
         if state.armed:
             governor.paid(spent - self.window_start)
-        elif not state.light:
+        elif not (state.light or state.glimpse):
             state.idle += spent - self.window_start
         self.window_start = spent
         state.armed = governor.full(state.step, spent) or self.changed
         self.changed = False
         state.light = governor.light(state.step, spent) or state.armed
-        state.ledger.looking = state.light
+        state.glimpse = governor.glimpse(state.step, spent)
+        state.ledger.looking = state.light or state.glimpse
         watchful = governor.watchful(state.idle)
         sentinel = governor.sentinel(state.step, watchful or self.odd)
-        self.coast.on = not (sentinel or state.light)
+        self.coast.on = not (sentinel or state.light or state.glimpse)
         self.odd = False
-        if state.armed or watchful:
+        if state.keeping or watchful:
             self.forward.on()
         else:
             self.forward.off()
