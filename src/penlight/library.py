@@ -241,7 +241,7 @@ class Cure:
         from penlight.report.fix import print_fix
 
         text = io.StringIO()
-        print_fix(self.found, Console(file=text, width=80, no_color=True))
+        print_fix(self.found, Console(file=text, width=80, color_system=None, force_jupyter=False))
         return text.getvalue()
 
     def _repr_pretty_(self, printer: Any, _: bool) -> None:

@@ -145,7 +145,9 @@ def no_hooks_left() -> Iterator[None]:
 def watched(bare: list[Any], examine: bool = False, **options: Any) -> Run:
     """Run under the probe, hold the results against the bare ones, give the record."""
     sink = MemorySink()
+    alerted = options.pop("on_alert", None)
     probe = Probe(options.pop("around", lambda s: s)(sink), budget=1.0, **options)
+    probe.on_alert += [alerted] if alerted else []
     probe.start()
     try:
         seen = eventful()

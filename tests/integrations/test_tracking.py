@@ -11,7 +11,7 @@ import pytest
 
 from penlight.integrations.histories import read
 
-pytest.importorskip("torch")
+torch = pytest.importorskip("torch")
 
 
 def needs(name: str) -> None:
@@ -35,6 +35,48 @@ def test_tensorboard_and_unchanged_results(task: Any, process: Any) -> None:
     assert list(written.values["penlight/findings"].values()) == [1.0]
     assert list(written.values["penlight/critical"].values()) == [1.0]
     assert "penlight/text_summary" in written.other
+
+
+def spoilt(task: Any, process: Any) -> Any:
+    """The example with a NaN after some steps, and another half of it to come."""
+    text = (task.examples / "trackers.py").read_text()
+    line = "loss = F.cross_entropy(model(x), y)"
+    assert line in text
+    script = process.folder / "spoilt.py"
+    script.write_text(text.replace(line, f'{line} * (1 if step < 60 else float("nan"))'))
+    return script
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+def test_a_nan_is_told_to_the_tracker_at_once(task: Any, process: Any, quiet: bool) -> None:
+    needs("tensorboard")
+    words = ["run", "--track", *(["--quiet"] if quiet else [])]
+    done = process.penlight(*words, spoilt(task, process), "tensorboard")
+    assert done.returncode == 0, done.stderr
+    alerts = read(process.folder / "board").other
+    assert "penlight/alerts/text_summary" in alerts
+    assert ("a NaN or infinity appeared" in done.stderr) != quiet
+
+
+def test_a_framework_s_session_tells_it_too(task: Any) -> None:
+    from penlight.integrations.session import Session
+
+    told: list[tuple[str, int]] = []
+    session = Session(alert=lambda text, step: told.append((text, step)))
+    session.start("spoilt")
+    model = task.network(False)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    x, y = task.points(0)
+    for step in range(20):
+        optimizer.zero_grad()
+        loss = torch.nn.functional.cross_entropy(model(x), y)
+        (loss * (float("nan") if step == 9 else 1.0)).backward()
+        optimizer.step()
+        assert bool(told) == (step >= 9)
+    session.finish()
+    ((text, step),) = told
+    assert "a NaN or infinity appeared" in text
+    assert step in (9, 10)
 
 
 def test_wandb_offline(task: Any, process: Any) -> None:
@@ -65,6 +107,16 @@ def test_mlflow(task: Any, process: Any) -> None:
     assert float(values["findings"][1]) == 1.0
     assert (run / "tags" / "penlight.causes").read_text() == "double-softmax"
     assert "double-softmax" in (run / "artifacts" / "penlight" / "report.html").read_text()
+
+
+def test_a_nan_is_a_tag_of_mlflow(task: Any, process: Any) -> None:
+    needs("mlflow")
+    store = process.folder / "store"
+    process.env |= {"MLFLOW_TRACKING_URI": store.as_uri(), "MLFLOW_ALLOW_FILE_STORE": "true"}
+    done = process.penlight("run", "--track", spoilt(task, process), "mlflow")
+    assert done.returncode == 0, done.stderr
+    (tag,) = store.glob("0/*/tags/penlight.alert")
+    assert "step 6" in tag.read_text()
 
 
 def test_without_a_tracker_nothing_is_written(task: Any, process: Any) -> None:

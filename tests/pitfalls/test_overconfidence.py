@@ -44,6 +44,7 @@ def test_surer_than_right():
         {"t": 0.5, "sure": 0.6},  # smoothing: too little confidence
         {"paired_t": 3.0},  # chance
         {"rows": 120},
+        {"right": 0.4},  # nothing was learnt: that is the finding
     ],
 )
 def test_calibrated(changes):

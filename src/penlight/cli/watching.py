@@ -135,8 +135,8 @@ def watch(
     def begun(probe: Probe) -> None:
         for start in starters:
             start(probe)
-        if speaks:
-            progress.start(probe)
+        if speaks or probe.on_alert:
+            progress.start(probe, shows=speaks)
 
     def over() -> None:
         progress.stop()
@@ -178,7 +178,7 @@ def shown(path: Path) -> str:
 
 
 class _Progress:
-    """The line that shows how the training goes, kept up to date from its own steps.
+    """What is told while the training goes on, from its own steps: a line, and alerts.
 
     A thread would do without a hook, but a script that forks is warned about threads.
     """
@@ -190,15 +190,17 @@ class _Progress:
         self._next = 0.0
         self._off: Callable[[], None] = lambda: None
 
-    def start(self, probe: Probe) -> None:
-        """Show the progress of a probe from now on."""
+    def start(self, probe: Probe, *, shows: bool = True) -> None:
+        """Follow a probe from now on; without `shows` only for others who listen to alerts."""
         from torch.compiler import is_compiling
         from torch.optim.optimizer import register_optimizer_step_post_hook
 
         from penlight.report.progress import Progress
 
         progress = Progress(self._stream)
-        alerts = Alerts(self._folder, progress.alert)
+        alerts = Alerts(self._folder, probe.alert)
+        if shows:
+            probe.on_alert.append(progress.alert)
 
         def stepped(*_: object) -> None:
             if is_compiling():
@@ -208,11 +210,11 @@ class _Progress:
                 self._next = now + REDRAW
                 with suppress(Exception):  # a status line must not cost anybody a training
                     pulse = probe.pulse
-                    progress.update(pulse)
+                    if shows:
+                        progress.update(pulse)
                     alerts.poll(pulse.seconds)
 
         handle = register_optimizer_step_post_hook(stepped)
-        probe.on_alert = progress.alert
 
         def off() -> None:
             handle.remove()

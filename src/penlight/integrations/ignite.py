@@ -13,7 +13,7 @@ from typing import Any
 from penlight.core.finding import Diagnosis
 from penlight.errors import MissingPackageError
 from penlight.integrations.session import Session, harmless, summary
-from penlight.integrations.trackers import Trackers
+from penlight.integrations.trackers import Trackers, alert
 
 try:
     from ignite.engine import Events
@@ -33,7 +33,7 @@ class PenlightHandler:
     """
 
     def __init__(self, budget: float = 0.01, folder: str | Path | None = None) -> None:
-        self._session = Session(budget, folder)
+        self._session = Session(budget, folder, alert)
 
     @property
     def diagnosis(self) -> Diagnosis | None:

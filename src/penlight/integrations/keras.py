@@ -11,7 +11,7 @@ from typing import Any
 from penlight.core.finding import Diagnosis
 from penlight.errors import MissingPackageError, PenlightError
 from penlight.integrations.session import Session, harmless
-from penlight.integrations.trackers import Trackers
+from penlight.integrations.trackers import Trackers, alert
 
 try:
     import keras
@@ -41,7 +41,7 @@ class PenlightCallback(keras.callbacks.Callback):
                 f"Keras runs on {backend} here, and Penlight watches its torch backend: set "
                 'os.environ["KERAS_BACKEND"] = "torch" before the first import of keras.'
             )
-        self._session = Session(budget, folder)
+        self._session = Session(budget, folder, alert)
 
     @property
     def diagnosis(self) -> Diagnosis | None:

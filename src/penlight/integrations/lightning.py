@@ -44,9 +44,9 @@ class PenlightCallback(*_bases()):  # type: ignore[misc]
 
     def __init__(self, budget: float = 0.01, folder: str | Path | None = None) -> None:
         super().__init__()
-        self._session = Session(budget, folder)
         self._loggers: Sequence[Any] = ()  # of the trainer, while it fits
         self._trackers = Trackers(self._find)
+        self._session = Session(budget, folder, self._trackers.alert)
 
     @property
     def diagnosis(self) -> Diagnosis | None:
@@ -109,6 +109,9 @@ class _Metrics(Tracker):
 
     def scalars(self, values: Any, step: int) -> None:
         self.logger.log_metrics(dict(values), step=step)
+
+    def alert(self, text: str, step: int) -> None:
+        """Numbers are all that it takes: Penlight's own log has told the sentence."""
 
     def verdict(self, diagnosis: Diagnosis, run: Any, step: int) -> None:
         self.scalars(summary(diagnosis), step)

@@ -218,7 +218,7 @@ def verdict(run: Run, rules: Rules) -> str:
     root = convicted.findings[0]
     card = catalogue().get(root.pitfall)
     text = io.StringIO()
-    console = Console(file=text, width=WIDTH, no_color=True)
+    console = Console(file=text, width=WIDTH, color_system=None, force_jupyter=False)
     print_causes(convicted, run, console, pictures=False)
     return f"{sentence(card.title if card else root.says)}\n\n{text.getvalue().rstrip()}"
 

@@ -92,13 +92,20 @@ class Session:
     Args:
         budget: share of the training's time that watching may take, beyond one second.
         folder: where to keep the run, as in `penlight run --dir`; None: in memory only.
+        alert: takes a sentence that cannot wait for the end, with the step, as a tracker does.
     """
 
     _running: ClassVar[Session | None] = None
 
-    def __init__(self, budget: float = 0.01, folder: str | Path | None = None) -> None:
+    def __init__(
+        self,
+        budget: float = 0.01,
+        folder: str | Path | None = None,
+        alert: Callable[[str, int], None] | None = None,
+    ) -> None:
         self.budget = budget
         self.folder = folder
+        self.alert = alert
         self.kept = ""  # the run's folder, once there is one
         self.run: Run | None = None
         self._gauge: Gauge | None = None
@@ -124,7 +131,13 @@ class Session:
         self._probe = Probe(self._sink(name), script=name, mode="watch", budget=self.budget)
         if self.kept:
             self._probe.sink.listen(self._gauge)
+        self._probe.on_alert.append(self._alerted)
         self._probe.start()
+
+    def _alerted(self, text: str) -> None:
+        log.warning("penlight: %s", text)
+        if self.alert is not None and self._probe is not None:
+            self.alert(text, self._probe.pulse.step)
 
     def metrics(self) -> dict[str, float]:
         """What is new since the last time: see `Gauge.metrics`."""

@@ -12,7 +12,7 @@ from typing import Any
 from penlight.core.finding import Diagnosis
 from penlight.errors import MissingPackageError
 from penlight.integrations.session import Session, harmless
-from penlight.integrations.trackers import Trackers
+from penlight.integrations.trackers import Trackers, alert
 
 try:
     from skorch.callbacks import Callback
@@ -44,7 +44,7 @@ class PenlightCallback(Callback):
 
     def initialize(self) -> PenlightCallback:
         # skorch takes every attribute without a trailing underscore for a parameter.
-        self.session_ = Session(self.budget, self.folder)
+        self.session_ = Session(self.budget, self.folder, alert)
         return self
 
     @property

@@ -38,6 +38,10 @@ class Tracker(ABC):
         """Write numbers by name."""
 
     @abstractmethod
+    def alert(self, text: str, step: int) -> None:
+        """Tell what cannot wait for the end, where the tracker shows it at once."""
+
+    @abstractmethod
     def verdict(self, diagnosis: Diagnosis, run: Run, step: int) -> None:
         """Write the findings: their number, and the report in the form that suits the tracker."""
 
@@ -51,6 +55,10 @@ class TensorBoard(Tracker):
     def scalars(self, values: Mapping[str, float], step: int) -> None:
         for name, value in values.items():
             self.writer.add_scalar(name, value, step)
+
+    def alert(self, text: str, step: int) -> None:
+        self.writer.add_text("penlight/alerts", text, step)
+        self.writer.flush()
 
     def verdict(self, diagnosis: Diagnosis, run: Run, step: int) -> None:
         closed = getattr(self.writer, "all_writers", self.writer) is None
@@ -70,6 +78,9 @@ class WandB(Tracker):
 
     def scalars(self, values: Mapping[str, float], step: int) -> None:
         self.run.log(dict(values), commit=False)
+
+    def alert(self, text: str, step: int) -> None:
+        self.run.alert("penlight", text, level="ERROR")
 
     def verdict(self, diagnosis: Diagnosis, run: Run, step: int) -> None:
         self.scalars(summary(diagnosis), step)
@@ -93,6 +104,9 @@ class MLflow(Tracker):
         rows = [kind(FOREIGN.sub("_", name), x, now, step) for name, x in values.items()]
         self.client.log_batch(self.run_id, metrics=rows)
 
+    def alert(self, text: str, step: int) -> None:
+        self.client.set_tag(self.run_id, "penlight.alert", text)
+
     def verdict(self, diagnosis: Diagnosis, run: Run, step: int) -> None:
         self.scalars(summary(diagnosis), step)
         causes = ", ".join(x.pitfall for x in diagnosis.causes)
@@ -108,6 +122,10 @@ class Trackio(Tracker):
 
     def scalars(self, values: Mapping[str, float], step: int) -> None:
         self.run.log(dict(values), step=step)
+
+    def alert(self, text: str, step: int) -> None:
+        trackio = sys.modules["trackio"]
+        self.run.alert("penlight", text, level=trackio.AlertLevel.ERROR, step=step)
 
     def verdict(self, diagnosis: Diagnosis, run: Run, step: int) -> None:
         report = sys.modules["trackio"].Markdown(f"```\n{as_text(diagnosis, run)}\n```")
@@ -146,6 +164,10 @@ class Trackers:
         if values:
             self._each(lambda each: each.scalars(values, step))
 
+    def alert(self, text: str, step: int) -> None:
+        """Tell all of them at once."""
+        self._each(lambda each: each.alert(text, step))
+
     def verdict(self, diagnosis: Diagnosis, run: Run, step: int) -> None:
         """Write the findings to all of them."""
         self._each(lambda each: each.verdict(diagnosis, run, step))
@@ -165,6 +187,11 @@ class Trackers:
             except Exception as error:  # a tracker's trouble must not end a training
                 self._broken.add(name)
                 log.warning("penlight: nothing more goes to %s: %s", name, error)
+
+
+def alert(text: str, step: int) -> None:
+    """Tell all trackers that are active now; a function, so that who holds it can be pickled."""
+    Trackers().alert(text, step)
 
 
 class Search:

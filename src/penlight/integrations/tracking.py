@@ -37,6 +37,7 @@ class Tracking:
         self._probe = probe
         probe.sink.listen(self._gauge)
         probe.on_step = self._stepped
+        probe.on_alert.append(self._alert)
 
     def finish(self) -> None:
         """The script is over, and its trackers may still be open: write the findings."""
@@ -58,6 +59,11 @@ class Tracking:
         with suppress(Exception):  # the private part of a tracker: without it, no findings there
             self._before_closing()
         self._next = perf_counter() + max(EVERY, (perf_counter() - now) / SHARE)
+
+    def _alert(self, text: str) -> None:
+        """What the report says only at the end may end the training before."""
+        if self._probe is not None and os.getpid() == self._pid:
+            self._trackers.alert(text, self._probe.pulse.step)
 
     def _before_closing(self) -> None:
         """A run of W&B or Trackio takes nothing more once the script has finished it."""

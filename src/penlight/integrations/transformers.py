@@ -38,8 +38,8 @@ class PenlightCallback(TrainerCallback):
     """
 
     def __init__(self, budget: float = 0.01, folder: str | Path | None = None) -> None:
-        self._session = Session(budget, folder)
         self._trackers = Trackers()
+        self._session = Session(budget, folder, self._trackers.alert)
 
     @property
     def diagnosis(self) -> Diagnosis | None:

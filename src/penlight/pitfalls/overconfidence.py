@@ -87,6 +87,9 @@ class Overconfidence(Pitfall):
         why="share of the errors of guessing that the answers avoid: below, the answers are the "
         "trouble, as in the overfitted sound form of TYP-augment-before-split (0.24)",
     )
+    some: float = limit(
+        0.1, why="the same: below it the model has learnt next to nothing, and that is the finding"
+    )
     costly: float = limit(
         1.0,
         why="of the loss of a guess by class frequency: from there on the stated probabilities are "
@@ -175,6 +178,8 @@ print("RESULT " + json.dumps({"metric": "test loss", "value": test_loss}))
         if v["t"] < self.hot or v["paired_t"] < self.t or v["rows"] < self.rows:
             return
         gap, skill = v["sure"] - v["right"], (v["right"] - v["guess"]) / (1 - v["guess"] + 1e-9)
+        if skill < self.some:
+            return
         costly = v["loss"] > self.costly * v["entropy"] and skill > self.good
         alarm = costly and gap > self.gap
         yield self.finding(

@@ -67,7 +67,6 @@ class Probe:
         stop_after: int | None = None,
         models: Sequence[Any] = (),
         optimizers: Sequence[Any] = (),
-        on_alert: Callable[[str], None] | None = None,
     ) -> None:
         self.sink = Careful(sink, self._record_lost)
         self.script = script
@@ -77,7 +76,7 @@ class Probe:
         self.stop_after = stop_after
         self.models = models
         self.optimizers = optimizers
-        self.on_alert = on_alert
+        self.on_alert: list[Callable[[str], None]] = []  # told at once what cannot wait
         self.on_step: Callable[[], None] | None = None  # called after each optimiser step
         self.parts: Parts | None = None
         self._started = perf_counter()
@@ -217,10 +216,10 @@ class Probe:
             raise Enough
 
     def alert(self, text: str) -> None:
-        """Hand a sentence to whoever shows the progress."""
-        if self.on_alert is not None:
+        """Hand a sentence to all who listen."""
+        for tell in self.on_alert:
             try:
-                self.on_alert(text)
+                tell(text)
             except Exception as error:
                 self._ledger.fail("alerts", error)
 

@@ -32,7 +32,7 @@ class Progression:
     """
 
     def __init__(self, stream: TextIO) -> None:
-        self._console = Console(file=stream)
+        self._console = Console(file=stream, force_jupyter=False)
         self._bar: Progress | None = None
         self._text = ""
         if self._console.is_terminal:

@@ -64,7 +64,8 @@ def print_causes(
 def as_text(diagnosis: Diagnosis, run: Run, *, folder: str = "", width: int = 80) -> str:
     """The same report without colour, `width` characters wide."""
     text = io.StringIO()
-    console = Console(file=text, width=width, no_color=True)
+    # In a notebook rich would display each line instead of writing it.
+    console = Console(file=text, width=width, color_system=None, force_jupyter=False)
     print_diagnosis(diagnosis, run, console, folder=folder)
     return text.getvalue()
 
