@@ -138,6 +138,17 @@ def test_trackio(task: Any, process: Any) -> None:
     assert [row["penlight/findings"] for row in rows if "penlight/findings" in row] == [1.0]
 
 
+def test_a_nan_is_an_alert_of_trackio(task: Any, process: Any) -> None:
+    needs("trackio")
+    process.env["TRACKIO_DIR"] = str(process.folder / "own")
+    done = process.penlight("run", "--track", spoilt(task, process), "trackio")
+    assert done.returncode == 0, done.stderr
+    with sqlite3.connect(next((process.folder / "own").glob("*.db"))) as base:
+        ((title, text, level),) = base.execute("select title, text, level from alerts")
+    assert (title, level) == ("penlight", "error")
+    assert "a NaN or infinity appeared" in text
+
+
 def test_a_command_cannot_be_tracked_and_the_way_out_is_said(process: Any) -> None:
     done = process.penlight("run", "--track", "--", "python", "train.py")
     assert done.returncode == 2
