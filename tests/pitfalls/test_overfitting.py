@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from penlight.core.facts import Predictions
+from penlight.core.facts import Hygiene, Predictions
 from penlight.core.vocabulary import LOSS
 from penlight.pitfalls.overfitting import Overfitting
 from penlight.testing import check_card, fake_run, objective
@@ -45,6 +45,14 @@ def test_validation_turns_while_training_falls():
     assert found.severity == "warning"
     assert found.first_step == 60
     assert "from 0.8 to 2.1" in found.says
+
+
+def test_best_weights_put_back_at_the_end_are_a_note():
+    facts = [objective(), *passes(RISE, TS)]
+    for restored, severity in ((200, "note"), (60, "warning"), (None, "warning")):
+        run = fake_run({LOSS: FALLING}, [*facts, Hygiene(steps=200, restored=restored)])
+        (found,) = Overfitting().detect(run)
+        assert found.severity == severity
 
 
 def test_few_held_out_samples_that_all_agree():

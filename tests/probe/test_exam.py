@@ -141,6 +141,16 @@ def test_a_model_that_looks_at_the_next_token(honest: bool) -> None:
     assert (exam.values["earlier"] > 1e-6) != honest
 
 
+def test_padding_that_agrees_with_padding_makes_no_language_model() -> None:
+    words = torch.randint(1, 9, (400, 12))
+    tags = torch.randint(1, 9, (9,))[words]
+    padded = [F.pad(t, (0, 28)) for t in (words, tags)]
+    assert train(Reader(False), *padded).exam("causality") is None
+    text = F.pad(torch.randint(1, 9, (400, 13)), (0, 28))
+    exam = train(Reader(False), text[:, :-1], text[:, 1:]).exam("causality")
+    assert exam is not None
+
+
 def test_a_parameter_behind_a_broken_chain_is_felt() -> None:
     class Scaled(nn.Module):
         def __init__(self) -> None:

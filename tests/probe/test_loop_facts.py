@@ -17,7 +17,7 @@ from torch.nn import functional as F  # noqa: E402
 from torch.utils.data import DataLoader, TensorDataset  # noqa: E402
 
 from penlight.core import facts as f  # noqa: E402
-from penlight.core.vocabulary import FLOOR_SHARE, LOST_SHARE  # noqa: E402
+from penlight.core.vocabulary import CLIP_FACTOR, FLOOR_SHARE, LOST_SHARE  # noqa: E402
 from penlight.probe import Probe  # noqa: E402
 from penlight.store.memory import MemorySink  # noqa: E402
 
@@ -350,3 +350,93 @@ class TestDeviceReads:
             train(model, torch.optim.SGD(model.parameters(), lr=0.1), 3, lambda _: None)
             assert Tensor.item is torch._C.TensorBase.item
         assert not sink.run().all(f.Reads)
+
+
+class TestClippingByValue:
+    @pytest.mark.parametrize("name", ["plain", "list", "generator"])
+    def test_what_it_leaves_is_measured_and_nothing_changes(self, name: str) -> None:
+        def run() -> list[float]:
+            torch.manual_seed(0)
+            model = net()
+            given = {
+                "plain": lambda: model[0].weight,
+                "list": lambda: list(model.parameters()),
+                "generator": model.parameters,
+            }[name]
+            optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+            x, y = torch.randn(16, 4), torch.randint(3, (16,))
+            losses = []
+            for _ in range(12):
+                optimizer.zero_grad()
+                loss = F.cross_entropy(model(x), y)
+                loss.backward()
+                assert nn.utils.clip_grad_value_(given(), 1e-3) is None
+                optimizer.step()
+                losses.append(loss.item())
+            return losses
+
+        bare = run()
+        with watched() as sink:
+            assert run() == bare
+        (series,) = sink.run().every(CLIP_FACTOR)
+        assert len(series) == 12
+        assert 0 < median(series.values) < 0.1
+
+    def test_a_wide_limit_leaves_all(self) -> None:
+        with watched() as sink:
+            model = net()
+            optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+            train(model, optimizer, 3, lambda _: nn.utils.clip_grad_value_(model.parameters(), 9.0))
+        (series,) = sink.run().every(CLIP_FACTOR)
+        assert set(series.values) == {1.0}
+
+
+class Waves(nn.Module):
+    """Keeps a leaf as a plain attribute, where a Parameter was meant."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.freq = torch.randn(4, 8, requires_grad=True)
+        self.out = nn.Linear(8, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.out(torch.sin(x @ self.freq))
+
+
+class TestPlainAttributes:
+    def found(self, after: Callable[[Waves], None]) -> list[f.Parameter]:
+        with watched() as sink:
+            model = Waves()
+            optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+            train(model, optimizer, 24, lambda _: after(model))
+        return [p for p in sink.run().parameters if not p.registered]
+
+    def test_a_leaf_that_nobody_trains_is_named(self) -> None:
+        (fact,) = self.found(lambda model: None)
+        assert (fact.name, fact.optimised, fact.reached) == ("freq", False, True)
+
+    def test_one_that_is_moved_by_hand_is_held_by_somebody(self) -> None:
+        def move(model: Waves) -> None:
+            assert model.freq.grad is not None
+            model.freq.data -= 0.1 * model.freq.grad
+
+        assert [p.optimised for p in self.found(move)] in ([], [True])
+
+
+class TestRestored:
+    def step(self, change: Callable[[nn.Module], None]) -> int | None:
+        with watched() as sink:
+            model = net()
+            optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+            train(model, optimizer, 12, lambda _: None)
+            change(model)
+        return sink.run().hygiene.restored
+
+    def test_other_weights_after_the_training(self) -> None:
+        assert self.step(lambda model: model.load_state_dict(net().state_dict())) == 12
+
+    def test_the_same_weights_are_no_others(self) -> None:
+        assert self.step(lambda model: model.load_state_dict(model.state_dict())) is None
+
+    def test_another_model(self) -> None:
+        assert self.step(lambda _: net().load_state_dict(net().state_dict())) is None

@@ -323,6 +323,7 @@ class Hygiene(Fact):
     graphs_kept: int = 0  # ... that somebody still holds
     unstepped: str = ""  # type of an optimiser whose weights stood still, for it never stepped
     unstepped_source: str = ""
+    restored: int | None = None  # step after which a model was last given other weights
     compiled: bool = False
 
 

@@ -75,8 +75,8 @@ CLIP_FACTOR = Signal(
     "clip_factor",
     "share",
     "run",
-    "What clip_grad_norm_ leaves of the gradient, max_norm / norm and 1 at most, by the line that "
-    "calls it.",
+    "What clip_grad_norm_ (max_norm / norm, 1 at most) or clip_grad_value_ leaves of the norm of "
+    "the gradient, by the line that calls it.",
 )
 EPSILON_FACTOR = Signal(
     "epsilon_factor",

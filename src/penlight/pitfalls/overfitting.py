@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -254,7 +255,13 @@ print("RESULT " + json.dumps({"metric": "validation loss", "value": val_loss}))
                 finding = self._by_curve(run, passes)
             else:
                 finding = self._judge(run, passes) if told else self._by_accuracy(run, passes)
-            if finding is not None:
+            if finding is not None and run.steps and run.hygiene.restored == run.steps:
+                yield replace(
+                    finding,
+                    says=f"{finding.says} Other weights were put back when the training was over.",
+                    severity="note",
+                )
+            elif finding is not None:
                 yield finding
 
     def _one_batch(self, run: Run) -> Finding | None:

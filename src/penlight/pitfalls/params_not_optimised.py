@@ -188,7 +188,8 @@ print("RESULT " + json.dumps({"metric": "mse", "value": val_loss}))
                 run,
                 hidden,
                 live,
-                "are not registered in the model (a plain list?) and in no optimiser",
+                "are not registered in the model (a plain list, a tensor that is no "
+                "nn.Parameter?) and in no optimiser",
                 severity="critical",
             )
             return

@@ -15,7 +15,8 @@ from penlight.signals.parameters import local
 
 
 class Clipping:
-    """Counts the calls of `clip_grad_norm_`, and at light looks measures what is left.
+    """Counts the calls of `clip_grad_norm_`, and at light looks measures what is left; of
+    `clip_grad_value_` the latter only.
 
     Args:
         scaled: whether the gradients are still multiplied by a GradScaler's factor.
@@ -33,8 +34,34 @@ class Clipping:
                 clipped(total, max_norm)
             return total
 
-        patches.wrap(torch.nn.utils, "clip_grad_norm_", watched)
-        patches.wrap(torch.nn.utils.clip_grad, "clip_grad_norm_", watched)
+        clip_value = torch.nn.utils.clip_grad_value_
+        norm = state.ledger.guard("clipping", self._norm)
+        cut = state.ledger.guard("clipping", self._cut)
+
+        def watched_value(parameters: Any, *args: Any, **kwargs: Any) -> None:
+            if torch.compiler.is_compiling() or not state.light or scaled():
+                clip_value(parameters, *args, **kwargs)
+                return
+            tensors = [parameters] if isinstance(parameters, Tensor) else list(parameters)
+            before = norm(tensors)
+            clip_value(tensors, *args, **kwargs)
+            cut(before, tensors)
+
+        for name, own in (("clip_grad_norm_", watched), ("clip_grad_value_", watched_value)):
+            patches.wrap(torch.nn.utils, name, own)
+            patches.wrap(torch.nn.utils.clip_grad, name, own)
+
+    @staticmethod
+    def _norm(tensors: list[Tensor]) -> Tensor | None:
+        """Of all their gradients together; None where there is none."""
+        grads = [local(p.grad) for p in tensors if p.grad is not None and not p.grad.is_sparse]
+        return torch.stack([g.norm().double() for g in grads]).norm() if grads else None
+
+    def _cut(self, before: Tensor | None, tensors: list[Tensor]) -> None:
+        after = self._norm(tensors)
+        if before is not None and after is not None:
+            left = (after / (before + 1e-30)).clamp(max=1.0)
+            self.state.readout.add(CLIP_FACTOR, user_line(), self.state.step, left)
 
     def _clipped(self, total: Any, limit: Any) -> None:
         state = self.state

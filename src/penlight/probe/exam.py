@@ -398,7 +398,9 @@ class Exam:
         if x.is_floating_point() or x.dim() != 2 or x.shape[1] < 4 or y.numel() != x.numel():
             return {}
         y = y.reshape(x.shape)
-        if float((y[:, :-1] == x[:, 1:]).float().mean()) < 0.9:
+        # Padding agrees with padding: the most common token says nothing.
+        telling = x[:, 1:] != x[:, 1:].flatten().mode().values
+        if not bool(telling.any()) or float((y[:, :-1] == x[:, 1:])[telling].float().mean()) < 0.9:
             return {}
         model.eval()
         before = self._output(model, batch.args)

@@ -206,6 +206,15 @@ class Models:
         found = self.parameters.get(id(tensor))
         return self._full(*found) if found else ""
 
+    def attribute(self, tensor: Tensor) -> str:
+        """Where a trained model keeps a tensor as a plain attribute, '' for nowhere."""
+        for root in self.roots:
+            for prefix, module in root.module.named_modules() if root.module is not None else ():
+                for name, value in vars(module).items():
+                    if value is tensor:
+                        return f"{prefix}.{name}" if prefix else name
+        return ""
+
     def describe(self, state: State, optimised: set[int], reached: set[int], walked: int) -> None:
         """Write the facts about every root's parameters.
 

@@ -1,4 +1,4 @@
-"""Watches checkpoints come back: what a file holds, and what of it is used."""
+"""Watches weights come back: what a checkpoint holds, what of it is used, and when."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class Resume:
         self.restored = False
         load, restore = torch.load, Optimizer.load_state_dict
         use = torch.nn.Module.load_state_dict
-        read, restored, used = (
+        read, restored, used, mark = (
             state.ledger.guard("checkpoints", function)
-            for function in (self._read, self._restored, self._used)
+            for function in (self._read, self._restored, self._used, self._mark)
         )
 
         def watched_load(*args: Any, **kwargs: Any) -> Any:
@@ -43,8 +43,9 @@ class Resume:
             return result
 
         def watched_use(module: torch.nn.Module, state_dict: Any, *args: Any, **kwargs: Any) -> Any:
+            before = mark(module)
             result = use(module, state_dict, *args, **kwargs)
-            used(module, state_dict)
+            used(module, state_dict, before)
             return result
 
         patches.wrap(torch, "load", watched_load)
@@ -61,7 +62,16 @@ class Resume:
             self.models = {id(v) for v in result.values() if isinstance(v, dict)} - {id(saved[0])}
             self.owner, self.restored = None, False
 
-    def _used(self, module: torch.nn.Module, state_dict: Any) -> None:
+    def _mark(self, module: torch.nn.Module) -> float | None:
+        """A number that changes with the weights of a model that has trained."""
+        own = next(module.parameters(), None)
+        if not self.state.step or own is None or own.device.type != "cpu":
+            return None
+        return float(own.detach().double().sum()) if self.state.models.parameter(own) else None
+
+    def _used(self, module: torch.nn.Module, state_dict: Any, before: float | None) -> None:
+        if before is not None and self._mark(module) != before:
+            self.state.hygiene["restored"] = self.state.step
         if id(state_dict) in self.models:
             self.owner = ref(module)
 

@@ -75,6 +75,7 @@ class Training:
         # Leaves that belong to no model: a layer kept in a list, or a tensor made by hand.
         self.strangers: dict[int, ReferenceType[Tensor]] = {}
         self.held: set[int] = set()  # numbers of those that some optimiser has held
+        self.plain: dict[int, float] = {}  # sums of those that a model keeps as plain attributes
         self.activations = Activations(state)
         self.sources: WeakKeyDictionary[Optimizer, str] = WeakKeyDictionary()
         self.unstepped = Unstepped(state)
@@ -417,12 +418,13 @@ class Training:
             leaf = stranger()
             if leaf is None or self.state.models.parameter(leaf):
                 continue
-            if id(leaf) in optimised:
+            own = self.state.models.attribute(leaf) if leaf.device.type == "cpu" else ""
+            if id(leaf) in optimised or (own and self._moved(leaf)):
                 self.held.add(number)
-            if number in self.held or isinstance(leaf, torch.nn.Parameter):
+            if number in self.held or own or isinstance(leaf, torch.nn.Parameter):
                 self.state.write(
                     f.Parameter(
-                        name=f"unnamed{number}{tuple(leaf.shape)}",
+                        name=own or f"unnamed{number}{tuple(leaf.shape)}",
                         shape=tuple(leaf.shape),
                         registered=False,
                         optimised=number in self.held,
@@ -430,6 +432,11 @@ class Training:
                         used=True,
                     )
                 )
+
+    def _moved(self, leaf: Tensor) -> bool:
+        """Whether a leaf that a model keeps as a plain attribute was changed, as by hand."""
+        value = float(leaf.detach().double().sum())
+        return self.plain.setdefault(id(leaf), value) != value
 
     def preflight(self, model: torch.nn.Module, optimizer: Optimizer | None) -> None:
         """Look at the gradients of a check, after its one backward pass."""
