@@ -21,6 +21,10 @@ from penlight.probe.sink import Careful, Sink
 if TYPE_CHECKING:
     from penlight.probe.parts import Parts
 
+# Seconds of our own start that count against the allowance. It takes 0.2 to 0.3 on a quick machine;
+# where it takes a second, before the training begins, the training would not be looked at at all.
+START = 0.2
+
 
 class Enough(BaseException):
     """Raised out of an optimiser step in check mode: enough has been seen."""
@@ -109,9 +113,11 @@ class Probe:
         except Exception as error:  # an unknown torch must not cost the user the run
             self._ledger.fail("start", error)
             self._patches.undo()
-        self._ledger.cost += thread_time() - imported
+        spent = thread_time() - imported
+        self._ledger.cost += spent
         if self.parts is not None:
             self.parts.training.window_start = self._ledger.cost  # no part of the first look
+            self.parts.state.governor.allowance += max(0.0, spent - START)
         self._started = start
 
     def keep_samples(self) -> None:
