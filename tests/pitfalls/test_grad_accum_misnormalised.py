@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from penlight.core.facts import Accumulation, Hygiene
+from penlight.core.facts import Accumulation, Hygiene, Targets
 from penlight.core.vocabulary import BACKWARDS, LOSS, OBJECTIVE_LOSS
 from penlight.pitfalls.grad_accum_misnormalised import GradAccumMisnormalised
 from penlight.testing import check_card, fake_run, objective
@@ -31,6 +31,15 @@ def test_not_divided_and_lost():
     (found,) = said()
     assert found.severity == "critical"
     assert "acts like 0.8" in found.says
+
+
+def test_a_loss_that_stands_at_a_guess_is_lost_though_it_began_a_hair_above():
+    targets = Targets(objective=objective().site, samples=1000, integral=True, classes=(100,) * 10)
+    at_chance = [2.33, *([2.29, 2.31, 2.30] * 13)]
+    (found,) = said(targets, own=at_chance)
+    assert "gets nowhere" in found.says
+    assert not said(own=at_chance), "nobody knows what a guess costs"
+    assert not said(targets, own=[2.33, *([1.2, 1.25, 1.3] * 13)])
 
 
 def test_harmless():

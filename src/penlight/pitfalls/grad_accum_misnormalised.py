@@ -12,6 +12,7 @@ from penlight.core.finding import Evidence, Finding, Prescription
 from penlight.core.pitfall import Demo, Pitfall, limit
 from penlight.core.run import Run
 from penlight.core.vocabulary import BACKWARDS, LOSS, OBJECTIVE_LOSS
+from penlight.pitfalls._curves import progress
 
 
 class GradAccumMisnormalised(Pitfall):
@@ -70,11 +71,19 @@ class GradAccumMisnormalised(Pitfall):
         1.0,
         why="a run whose loss ends no lower than it began has not learnt, as in wrong-reduction",
     )
+    learnt: float = limit(
+        0.1,
+        why="share of what there is to learn: one that stands at a guess has not learnt either, "
+        "though its last loss may lie a hair below its first",
+    )
     uneven: float = limit(
         0.25,
         why="share of the weight that lies on other targets than in the mean over all: with "
         "lengths of 8, 32, 128 and 432 it is 0.47 and the gradient is off by 26% "
         "(shared/catalogue.md); epochs that end with a smaller batch stay below 0.1",
+    )
+    looks: float = limit(
+        3, why="steps looked at: how losses are added up is a matter of code, the same in each"
     )
     steps: float = limit(8, why="steps of unequal batches that are no accident of one epoch's end")
     prescriptions = (
@@ -138,8 +147,9 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
         objectives = {o.site: o for o in run.objectives}
         for fact in run.all(Accumulation):
             objective = objectives.get(fact.objective)
-            if objective is not None and fact.steps >= self.steps:
+            if objective is not None and fact.steps >= self.looks:
                 yield from self._undivided(run, objective, fact)
+            if objective is not None and fact.steps >= self.steps:
                 yield from self._uneven(objective, fact)
 
     def _undivided(self, run: Run, objective: Objective, fact: Accumulation) -> Iterator[Finding]:
@@ -150,10 +160,12 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
         plain = all(o.type == "SGD" for o in run.optimizers)
         if not plain or objective.reduction != "mean":
             return
-        kept, ends = _kept(run, objective), _ends_at(run)
+        kept, ends, seen = _kept(run, objective), _ends_at(run), progress(run, objective)
         if kept is None or not self.divided < kept < 1 / self.divided:
             return
-        if ends is None or ends < self.worse:
+        if ends is None:
+            return
+        if ends < self.worse and (seen is None or seen.learnt is None or seen.learnt > self.learnt):
             return
         k, rate = fact.batches, run.optimizers[0].lr
         end = f"{ends:.2g} times the first" if math.isfinite(ends) else "not a number"
