@@ -357,7 +357,7 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
                     value=fit,
                     limit=self.memorised,
                 ),
-                confidence=0.8,  # of unseen programs two in three of these were another fault (docs/accuracy.md)
+                confidence=0.8,  # held-out rows fail for other reasons, too: docs/accuracy.md
                 first_step=passes[0].step,
             )
         return None
