@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -31,7 +32,8 @@ def executed(folder: Path, monkeypatch: pytest.MonkeyPatch, *cells: str) -> list
         notebook, timeout=200, kernel_name="python3", allow_errors=True,
         resources={"metadata": {"path": str(folder)}},
     )  # fmt: skip
-    asyncio.run(client.async_execute())
+    with ThreadPoolExecutor(1) as thread:  # Playwright keeps a loop in this one
+        thread.submit(asyncio.run, client.async_execute()).result()
     return list(notebook.cells)
 
 

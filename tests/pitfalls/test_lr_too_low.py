@@ -16,6 +16,8 @@ def run(
     losses: list[float],
     *,
     tenfold: float = 2.2,
+    hundredfold: float = 1.5,
+    rate: float = 1e-5,
     size: float = 2e-5,
     travel: float = 0.004,
     lr: dict[int, float] | None = None,
@@ -24,7 +26,8 @@ def run(
     registered: bool = True,
 ) -> Run:
     goal = objective()
-    values = {"start": 2.3, "x1": 2.29, "x0.1": 2.299, "x10": tenfold, "x100": 1.5, "steps": 30}
+    values = {"start": 2.3, "x1": 2.29, "x0.1": 2.299, "x10": tenfold}
+    values |= {"x100": hundredfold, "steps": 30}
     facts: list[Fact] = [
         goal,
         Targets(objective=goal.site, samples=1000, integral=True, classes=(100,) * 10),
@@ -37,9 +40,9 @@ def run(
         (OBJECTIVE_LOSS, goal.site): losses,
         (UPDATE_RATIO, "w"): [size] * 200,
         (TRAVEL, "w"): [travel * i / 200 for i in range(201)],
-        LR: lr or {0: 1e-5},
+        LR: lr or {0: rate},
     }
-    return fake_run(series, facts, lr=1e-5)
+    return fake_run(series, facts, lr=rate)
 
 
 def test_a_crawling_run_that_ten_times_the_rate_would_speed_up() -> None:
@@ -56,6 +59,13 @@ def test_less_sure_where_nothing_could_be_replayed() -> None:
 
 def test_silent_when_a_higher_rate_does_not_help() -> None:
     assert list(LrTooLow().detect(run(SLOW, tenfold=2.29))) == []
+
+
+def test_a_replay_none_of_whose_rates_was_a_usual_one_says_nothing() -> None:
+    (found,) = LrTooLow().detect(run(SLOW, tenfold=2.29, hundredfold=2.29, size=2e-6))
+    assert found.severity == "warning"
+    usual = run(SLOW, tenfold=2.29, hundredfold=2.29, size=2e-6, rate=0.1)
+    assert list(LrTooLow().detect(usual)) == [], "the gradient is small, not the rate"
 
 
 def test_silent_on_a_run_that_learns() -> None:
