@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import io
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -236,13 +235,10 @@ class Cure:
         return self.found.to_json()
 
     def __str__(self) -> str:
-        from rich.console import Console
-
         from penlight.report.fix import print_fix
+        from penlight.report.sheet import plain
 
-        text = io.StringIO()
-        print_fix(self.found, Console(file=text, width=80, color_system=None, force_jupyter=False))
-        return text.getvalue()
+        return plain(lambda console: print_fix(self.found, console))
 
     def _repr_pretty_(self, printer: Any, _: bool) -> None:
         printer.text(str(self))

@@ -108,11 +108,10 @@ class TestEveryDemo:
         assert diagnose(sick.run) == before, "detectors are pure"
 
         cause, *symptoms = [[x.pitfall, x.severity, x.role] for x in before.alarms]
-        row = [cause, *sorted(symptoms)]
         golden = CONFUSION / f"{pitfall.name}.json"
         if os.environ.get("PENLIGHT_GOLDEN"):
             golden.parent.mkdir(exist_ok=True)
-            golden.write_text(json.dumps(row, indent=1) + "\n")
+            golden.write_text(json.dumps([cause, *sorted(symptoms)], indent=1) + "\n")
         known = json.loads(golden.read_text())
         assert cause == known[0]
         for name, _, role in symptoms:

@@ -12,7 +12,6 @@ pytest loads this file in every session, so what costs time is imported by the t
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Collection, Generator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -205,10 +204,9 @@ def judge(run: Run, rules: Rules, *, trace: bool = True) -> None:
 
 def verdict(run: Run, rules: Rules) -> str:
     """What is wrong, where, by what evidence and what to change; '' when nothing fails."""
-    from rich.console import Console
-
     from penlight.catalogue import catalogue
     from penlight.diagnosis import diagnose
+    from penlight.report.sheet import plain
     from penlight.report.terminal import print_causes
     from penlight.report.words import sentence
 
@@ -217,10 +215,8 @@ def verdict(run: Run, rules: Rules) -> str:
         return ""
     root = convicted.findings[0]
     card = catalogue().get(root.pitfall)
-    text = io.StringIO()
-    console = Console(file=text, width=WIDTH, color_system=None, force_jupyter=False)
-    print_causes(convicted, run, console, pictures=False)
-    return f"{sentence(card.title if card else root.says)}\n\n{text.getvalue().rstrip()}"
+    text = plain(lambda console: print_causes(convicted, run, console, pictures=False), WIDTH)
+    return f"{sentence(card.title if card else root.says)}\n\n{text.rstrip()}"
 
 
 def _rules(config: pytest.Config) -> Rules:

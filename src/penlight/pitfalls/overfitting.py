@@ -255,14 +255,12 @@ print("RESULT " + json.dumps({"metric": "validation loss", "value": val_loss}))
                 finding = self._by_curve(run, passes)
             else:
                 finding = self._judge(run, passes) if told else self._by_accuracy(run, passes)
-            if finding is not None and run.steps and run.hygiene.restored == run.steps:
-                yield replace(
-                    finding,
-                    says=f"{finding.says} Other weights were put back when the training was over.",
-                    severity="note",
-                )
-            elif finding is not None:
-                yield finding
+            if finding is None:
+                continue
+            if run.steps and run.hygiene.restored == run.steps:
+                says = f"{finding.says} Other weights were put back when the training was over."
+                finding = replace(finding, says=says, severity="note")
+            yield finding
 
     def _one_batch(self, run: Run) -> Finding | None:
         """Each step has begun the loader anew, and held-out rows pay for it."""

@@ -11,6 +11,7 @@ from torch import Tensor
 from penlight.core.vocabulary import CLIP_FACTOR
 from penlight.probe.guard import Patches
 from penlight.probe.state import State, user_line
+from penlight.signals import tensors as measure
 from penlight.signals.parameters import local
 
 
@@ -55,7 +56,7 @@ class Clipping:
     def _norm(tensors: list[Tensor]) -> Tensor | None:
         """Of all their gradients together; None where there is none."""
         grads = [local(p.grad) for p in tensors if p.grad is not None and not p.grad.is_sparse]
-        return torch.stack([g.norm().double() for g in grads]).norm() if grads else None
+        return measure.norm(measure.norms(grads)) if grads else None
 
     def _cut(self, before: Tensor | None, tensors: list[Tensor]) -> None:
         after = self._norm(tensors)

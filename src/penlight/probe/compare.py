@@ -20,7 +20,7 @@ from penlight.core import facts as f
 from penlight.probe.forward import Forward
 from penlight.probe.guard import Patches
 from penlight.probe.passes import Passes
-from penlight.probe.schedule import JUDGED
+from penlight.probe.schedule import SPARED
 from penlight.probe.state import State, measurable, user_line
 from penlight.signals.predictions import MANY, ROWS, Tally, count_classes
 
@@ -95,7 +95,7 @@ class Comparisons:
 
     def _compare(self, sides: tuple[Any, ...]) -> None:
         output = self.output
-        if output is None or len(sides) != 2 or not self.state.room(-JUDGED):
+        if output is None or len(sides) != 2 or not self.state.room(keep=SPARED):
             return
         a, b = sides
         if not (isinstance(a, Tensor) and isinstance(b, Tensor)) or a.numel() != b.numel():

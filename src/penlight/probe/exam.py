@@ -180,8 +180,7 @@ class Exam:
                 self.train(arm, optimizer, batches, steps, math.inf)
             else:
                 share, most = seconds / len(factors), PATIENCE * self.left() / len(factors)
-                done = self.train(arm, optimizer, batches, STEPS, share - judging, most - judging)
-                steps = done
+                steps = self.train(arm, optimizer, batches, STEPS, share - judging, most - judging)
                 if steps < FEWEST:
                     return {}
             values[f"x{factor:g}"] = self.judge(arm, probes)

@@ -209,7 +209,8 @@ class Models:
     def attribute(self, tensor: Tensor) -> str:
         """Where a trained model keeps a tensor as a plain attribute, '' for nowhere."""
         for root in self.roots:
-            for prefix, module in root.module.named_modules() if root.module is not None else ():
+            model = root.module
+            for prefix, module in keras.named_modules(model) if model is not None else ():
                 for name, value in vars(module).items():
                     if value is tensor:
                         return f"{prefix}.{name}" if prefix else name

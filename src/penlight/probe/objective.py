@@ -34,7 +34,7 @@ from penlight.probe.guard import Patches
 from penlight.probe.handwritten import LIBRARY, library_form, recognise
 from penlight.probe.pairs import Pairs
 from penlight.probe.passes import Part, Passes
-from penlight.probe.schedule import JUDGED
+from penlight.probe.schedule import SPARED
 from penlight.probe.shares import Shares
 from penlight.probe.state import State, measurable, user_line
 from penlight.signals.predictions import (
@@ -140,9 +140,10 @@ class Objectives:
         if training and self.open:
             self._close()
         self.named = self.named or training
+        if training and self.state.keeping:
+            self.capture.objective(name, x, y, given, result)
+            self.pairs.learnt(x, y)
         if training and not self.state.armed:
-            if self.state.glimpse:
-                self._keep(name, x, y, given, result)
             return
         if not training and torch.is_grad_enabled():
             return  # neither training nor evaluation: a metric, or a term without gradient
@@ -150,16 +151,11 @@ class Objectives:
         site.fact = replace(site.fact, calls=site.fact.calls + 1)
         if training:
             self._count(site.fact.site)
-            self._keep(name, x, y, given, result)
             if self.state.room():
                 self.shares.look(site.fact, self.forward.given, x.detach(), y, given)
                 self._training(site, name, x.detach(), y.detach(), result.detach(), given)
         else:
             self._evaluation(site, name, x.detach(), y.detach(), result.detach(), given)
-
-    def _keep(self, name: str, x: Tensor, y: Tensor, given: dict[str, Any], loss: Tensor) -> None:
-        self.capture.objective(name, x, y, given, loss)
-        self.pairs.learnt(x, y)
 
     def _count(self, place: str) -> None:
         """One more training loss at a place; a model in evaluation mode is being judged."""
@@ -352,7 +348,7 @@ class Objectives:
             site.passing = Passes(step=self.state.step, loose=len(last[1]) if last else 0)
         passing = site.passing
         self.pairs.judged(site.fact.site, x, y)
-        if not self.state.room(-JUDGED) or (x.device.type != "cpu" and passing.samples > 65536):
+        if not self.state.room(keep=SPARED) or (x.device.type != "cpu" and passing.samples > 65536):
             return
         value = per_target(loss, name, x, y, given)
         if value is None:

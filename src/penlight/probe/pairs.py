@@ -140,7 +140,7 @@ class Pairs:
         self._trained = None
 
     def _room(self) -> bool:
-        return self.state.governor.room(self.state.ledger.cost, keep=RESERVE) > 0
+        return self.state.room(keep=RESERVE)
 
     def _piece(self, pending: tuple[Tensor, int] | None, output: Tensor, y: Tensor) -> Piece | None:
         if pending is None or not self._room():

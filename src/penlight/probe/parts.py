@@ -34,7 +34,7 @@ from penlight.probe.offenders import Offenders
 from penlight.probe.readout import Readout
 from penlight.probe.resume import Resume
 from penlight.probe.routers import Routers
-from penlight.probe.schedule import EXAM, JUDGED, Governor
+from penlight.probe.schedule import SPARED, Governor
 from penlight.probe.schedulers import Schedulers
 from penlight.probe.shards import Shards
 from penlight.probe.sharing import shared, together
@@ -160,14 +160,15 @@ class Parts:
         """Light at the first module as last seen."""
         return self.state.readout.last.get(OUTPUT_GRAD.name)
 
+    def _left(self) -> float:
+        """Seconds that the experiments may take."""
+        return max(self.state.governor.room(self.state.ledger.cost, keep=0.0), SPARED)
+
     def _inspect(self) -> None:
-        left = self.state.governor.room(self.state.ledger.cost, keep=0.0)
-        Inspection(self.state, self.objectives.pairs, 0.3 * max(left, EXAM - JUDGED)).run()
+        Inspection(self.state, self.objectives.pairs, 0.3 * self._left()).run()
 
     def _exam(self) -> None:
-        left = self.state.governor.room(self.state.ledger.cost, keep=0.0)
-        reached = self.training.reached
-        exam = Exam(self.state, self.objectives.capture, reached, max(left, EXAM - JUDGED))
+        exam = Exam(self.state, self.objectives.capture, self.training.reached, self._left())
         # A model that prints in its forward pass is not to print what the script never ran.
         with contextlib.redirect_stdout(io.StringIO()), untouched(self.objectives.capture.model):
             exam.run()

@@ -26,6 +26,7 @@ OCTAVES = 5  # doublings of the run's length that the rest of the budget is spre
 LATER = 0.25  # of the first look, for the next: it sets up what stays (0.02 to 0.07 on small nets)
 EXAM = 0.5  # seconds of the allowance kept for the experiments after the training ...
 JUDGED = 0.1  # ... of which evaluations borrow: they cost little, and the last ones tell most
+SPARED = EXAM - JUDGED  # what they leave
 LIGHT_EVERY = 10  # the optimiser boundary, steps (notes/performance.md: under 0.4% on an MLP) ...
 LIGHT_PER_OCTAVE = 128  # ... until it is this often in a doubling: what a long run may fill a disk
 
@@ -89,7 +90,7 @@ class Governor:
         if step < self.next_glimpse:
             return False
         self.next_glimpse = step + max(GLIMPSE_EVERY, step // GLIMPSES)
-        return self.room(spent, keep=EXAM - JUDGED) > 0.0
+        return self.room(spent, keep=SPARED) > 0.0
 
     def watchful(self, idle: float) -> bool:
         """Whether what is done between looks may go on: the sentinels of every step, and the

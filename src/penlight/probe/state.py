@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from penlight.core import facts as f
 from penlight.probe.guard import Ledger
 from penlight.probe.readout import Readout
-from penlight.probe.schedule import Governor
+from penlight.probe.schedule import EXAM, Governor
 from penlight.probe.sink import Sink
 
 if TYPE_CHECKING:
@@ -70,9 +70,9 @@ class State:
         """No more looks until the next step boundary decides anew."""
         self.armed = self.light = self.glimpse = self.ledger.looking = False
 
-    def room(self, seconds: float = 0.0) -> bool:
-        """Whether the budget still allows an extra of that many seconds; below 0: a debt."""
-        return self.governor.room(self.ledger.cost) > seconds
+    def room(self, keep: float = EXAM) -> bool:
+        """Whether the budget still allows an extra, with `keep` seconds left to experiments."""
+        return self.governor.room(self.ledger.cost, keep) > 0
 
 
 def user_frame(depth: int = 1) -> FrameType | None:

@@ -207,7 +207,8 @@ class Training:
         if loss.numel() == 1 and not loss.is_complex() and len(state.losses) < LOSSES:
             state.losses.append(self.nonfinites.loss(loss))
             if len(state.losses) == PATIENCE:  # a loop that steps in a way of its own
-                state.armed, state.ledger.looking = False, state.light
+                state.armed = state.glimpse = False
+                state.ledger.looking = state.light
         for root in self.forward.training:
             root.trained = True
         self.forward.training.clear()
@@ -393,7 +394,7 @@ class Training:
         governor = state.governor
         if state.armed:
             governor.paid(spent - self.window_start)
-        elif not (state.light or state.glimpse):
+        elif not state.ledger.looking:
             state.idle += spent - self.window_start
         self.window_start = spent
         state.armed = governor.full(state.step, spent) or self.changed
@@ -403,7 +404,7 @@ class Training:
         state.ledger.looking = state.light or state.glimpse
         watchful = governor.watchful(state.idle)
         sentinel = governor.sentinel(state.step, watchful or self.odd)
-        self.coast.on = not (sentinel or state.light or state.glimpse)
+        self.coast.on = not (sentinel or state.ledger.looking)
         self.odd = False
         if state.keeping or watchful:
             self.forward.on()

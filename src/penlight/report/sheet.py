@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import io
+from collections.abc import Callable, Sequence
 
 from rich.console import Console
 from rich.text import Text
@@ -12,6 +13,13 @@ from penlight.report import words as w
 WIDEST = 100  # longer lines are hard to read
 NARROW = 60  # below this, a label stands in front of its text instead of in a column
 LABEL = 10
+
+
+def plain(draw: Callable[[Console], None], width: int = 80) -> str:
+    """What `draw` prints, as text without colour; in a notebook, too, where rich would show it."""
+    text = io.StringIO()
+    draw(Console(file=text, width=width, color_system=None, force_jupyter=False))
+    return text.getvalue()
 
 
 class Sheet:

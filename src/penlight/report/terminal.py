@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import shlex
 from collections.abc import Sequence
 
@@ -14,7 +13,7 @@ from penlight.core.run import Run
 from penlight.page import reasons
 from penlight.report import beam, told
 from penlight.report import words as w
-from penlight.report.sheet import Sheet
+from penlight.report.sheet import Sheet, plain
 
 COLOURS = {"critical": "red", "warning": "yellow", "note": "cyan"}
 FULL = 3  # causes told in full; further ones in brief
@@ -63,11 +62,7 @@ def print_causes(
 
 def as_text(diagnosis: Diagnosis, run: Run, *, folder: str = "", width: int = 80) -> str:
     """The same report without colour, `width` characters wide."""
-    text = io.StringIO()
-    # In a notebook rich would display each line instead of writing it.
-    console = Console(file=text, width=width, color_system=None, force_jupyter=False)
-    print_diagnosis(diagnosis, run, console, folder=folder)
-    return text.getvalue()
+    return plain(lambda console: print_diagnosis(diagnosis, run, console, folder=folder), width)
 
 
 # -- the parts ------------------------------------------------------------------------------

@@ -316,11 +316,11 @@ class Search:
         """
         best = self.best
         assert best is not None
-        if all(t.joint.key == best.joint.key for t in self.ranked):
+        other = self._next_to(best)
+        if other is None:
             if any(p.new_rate for p in best.joint.parts):
                 self._finish(self._rates(best.joint, self._scene_of(best.joint, best.arm)))
-            return next((t for t in self.ranked if t.joint.key != best.joint.key), None)
-        other = next(t for t in self.ranked if t.joint.key != best.joint.key)
+            return self._next_to(best)
         rest = [
             p for p in other.joint.parts
             if not any(p == q or p.replaces(q) for q in best.joint.parts)
@@ -332,6 +332,9 @@ class Search:
             if not found.arm.failed and found.gain > best.gain - CLOSE:
                 return found
         return other
+
+    def _next_to(self, best: Tried) -> Tried | None:
+        return next((t for t in self.ranked if t.joint.key != best.joint.key), None)
 
     # -- trying -------------------------------------------------------------------------------
 
