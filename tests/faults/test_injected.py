@@ -179,7 +179,7 @@ def test_a_fault_in_any_function_of_ours_is_contained_and_told_once(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(OURS[name], "__code__", out_of_memory.__code__)
-    monkeypatch.setattr(parts, "EXAM", 0.05)
+    monkeypatch.setattr(parts, "SPARED", 0.05)
     run = watched(bare, examine=".exam." in name or ".capture." in name)
     faults, lines = run.all(Fault), told(capsys)
     assert len(lines) == len(faults)
