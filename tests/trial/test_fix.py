@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from textwrap import dedent
 
@@ -11,6 +12,8 @@ import pytest
 from penlight.catalogue import pitfall
 from penlight.errors import PenlightError
 from penlight.launch.target import Target
+from penlight.trial import fix as fix_module
+from penlight.trial.arms import Local, Pool
 from penlight.trial.fix import Options, fix
 from penlight.trial.result import Fix
 
@@ -167,3 +170,22 @@ def test_a_module_from_elsewhere_cannot_be_edited(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(PenlightError, match="is not a file below"):
         fix(Target("module", "json.tool"), ())
+
+
+def test_interrupted_before_anyone_knows_of_the_arms_it_ends_them_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C in the moment when their process is there, and nothing yet that ends it."""
+    made = []
+
+    def interrupted(options: Options, scratch: Path, modules: Sequence[str]) -> Pool:
+        made.append(Local(scratch, 1, modules))
+        signal.raise_signal(signal.SIGINT)
+        return made[0]
+
+    monkeypatch.setattr(fix_module, "_pool", interrupted)
+    (tmp_path / "train.py").write_text("import torch\n")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        fix(Target("path", "train.py"), ())
+    assert made[0]._zygote._process.returncode is not None

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
 import shutil
-import signal
-import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from penlight.errors import PenlightError
 from penlight.store.folder import default_root
+from penlight.trial.interrupts import held
 
 UNDO = "undo"
 MANIFEST = "manifest.json"
@@ -43,7 +41,7 @@ def apply(root: Path, texts: Mapping[str, tuple[str, str]], store: Path | None =
                 "written: run penlight fix again.",
                 1,
             )
-    with _held() as came:
+    with held() as came:
         folder = _backup_folder(store or default_root())
         done: list[str] = []
         try:
@@ -61,23 +59,6 @@ def apply(root: Path, texts: Mapping[str, tuple[str, str]], store: Path | None =
         if came:
             _take_back(root, texts, done, folder)
     return folder
-
-
-@contextlib.contextmanager
-def _held() -> Iterator[list[int]]:
-    """What would end us waits until the end of the block, and is in the list by then."""
-    came: list[int] = []
-    before = {}
-    if threading.current_thread() is threading.main_thread():  # no other one is interrupted
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            before[number] = signal.signal(number, lambda number, _: came.append(number))
-    try:
-        yield came
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        for first in came[:1]:
-            signal.raise_signal(first)
 
 
 def _back_up(folder: Path, root: Path, texts: Mapping[str, tuple[str, str]]) -> None:

@@ -23,6 +23,7 @@ from penlight.trial.arms import Arm, Local, OnRay, Pool, cores, slow_modules
 from penlight.trial.bench import Bench, Listener, Quiet
 from penlight.trial.confirm import Proof, proofs
 from penlight.trial.decide import MOST
+from penlight.trial.interrupts import held
 from penlight.trial.mirror import Trees, mirror
 from penlight.trial.outcome import (
     NAMES,
@@ -98,13 +99,16 @@ def fix(
     job, trees, script = _job(target, args)
     root = Path(job.folder)
     with ExitStack() as stack:
-        scratch = Path(os.path.realpath(tempfile.mkdtemp(prefix="penlight-fix-")))
-        stack.callback(shutil.rmtree, scratch, ignore_errors=True)
+        with held():
+            scratch = Path(os.path.realpath(tempfile.mkdtemp(prefix="penlight-fix-")))
+            stack.callback(shutil.rmtree, scratch, ignore_errors=True)
         listener.phase("copying the project")
         (scratch / SNAPSHOT).mkdir()
         mirror(trees, scratch / SNAPSHOT, [root])
-        pool = _pool(options, scratch, slow_modules((root / script).read_text("utf-8", "replace")))
-        stack.callback(pool.close)
+        modules = slow_modules((root / script).read_text("utf-8", "replace"))
+        with held():  # a process that nobody knows of would go on
+            pool = _pool(options, scratch, modules)
+            stack.callback(pool.close)
         seconds = None if options.minutes is None else 60 * options.minutes
         bench = Bench(pool, job, listener, options.budget, seconds)
         listener.phase("running the script as it is")
