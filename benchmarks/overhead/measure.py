@@ -1,14 +1,14 @@
 """What watching costs: Penlight and its peers against the bare training, on three small models.
 
-    ./do bench overhead/measure               into benchmarks/overhead/RESULTS.md (hours)
+    ./do bench overhead/measure               into benchmarks/overhead/RESULTS.md (an hour)
     ./do bench overhead/measure --compiled    by torch.compile, into RESULTS-compiled.md
     ./do bench overhead/measure --quick       tiny models and few steps: does it run at all?
 
-Every run is a process of its own, since hooks of one tool would slow down the next. A round runs
-each variant once, in random order, and `bare` twice: the second one, `bare again`, shows what the
-machine does to two equal things. The measure is process CPU time of the training with everything
-that the tool does until it is done; ratios are taken within a round and their median is given with
-a bootstrap 95% interval. `late` is the second half of the steps alone: what a long run pays, when
+Every variant is a process of its own, since hooks of one tool would slow down the next. They take
+turns on one core, a fortieth of the training each and in random order, so what the machine does
+meanwhile happens to all of them; the clocks of a process stand still while others have their turn.
+`bare again` shows what is left of the machine's moods: what happens to two equal things. The
+measure is process CPU time. `late` is the second half of the steps alone: what a long run pays when
 one-off work at the start (Penlight's allowance of one second) is over. A compiled model is compiled
 with the tool on it, before the clock starts. A peer that is not installed is left out with a note.
 """
@@ -18,7 +18,6 @@ from __future__ import annotations
 import argparse
 import datetime as dt
 import importlib.util
-import json
 import os
 import platform
 import random
@@ -28,7 +27,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +53,8 @@ SAYS = {
     "lightning": "Lightning's grad_norm(model, 2) before each optimiser step, read as numbers",
 }
 STEPS = {"mlp": 1500, "resnet": 400, "transformer": 200}
-QUICK = {"mlp": 12, "resnet": 6, "transformer": 6}
+QUICK = {"mlp": 80, "resnet": 40, "transformer": 40}
+TURNS = 40
 
 
 # -- the trainings --------------------------------------------------------------------------
@@ -181,13 +181,38 @@ def watched(variant: str, model: Any, optimizer: Any) -> Iterator[Callable[[Any]
         yield lambda _: None
 
 
-def one(name: str, variant: str, quick: bool, compiled: bool) -> dict[str, float]:
-    """One training; CPU seconds of the whole and of the second half of the steps."""
+class Turns:
+    """Clocks that stand while other processes have their turn: a budget is a share of the time."""
+
+    def __init__(self) -> None:
+        self._real, self._lost, self._since = time.perf_counter, 0.0, 0.0
+        time.perf_counter = time.monotonic = self._now
+
+    def _now(self) -> float:
+        return (self._since or self._real()) - self._lost
+
+    def wait(self) -> str:
+        """The next line of the standard input; empty when there is none to come."""
+        self._since = self._real()
+        line = sys.stdin.readline().strip()
+        self._lost += self._real() - self._since
+        self._since = 0.0
+        return line
+
+
+def work(name: str, variant: str, quick: bool, compiled: bool) -> None:
+    """One training, a turn at a time: for each number of steps read, the CPU seconds they took.
+
+    The first number is of putting the tool on, the last one, at the end of the input, of taking it
+    off. Before them comes a line that says that the process is ready.
+    """
     import torch
     from torch.nn import functional as F
 
+    turns = Turns()
     torch.set_num_threads(1)
-    steps = (QUICK if quick else STEPS)[name]
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # all of them on the same core
     model, optimizer, deal = workload(name, quick)
 
     def step() -> Any:
@@ -202,20 +227,28 @@ def one(name: str, variant: str, quick: bool, compiled: bool) -> dict[str, float
         for _ in range(3):
             step()
 
+    def tell(seconds: float) -> None:
+        print(f"MEASURED {seconds}", flush=True)
+
     if compiled:
         model = torch.compile(model)
     else:
         warm_up()
+    tell(0.0)  # ready
+    turns.wait()
+    begin = time.process_time()
     with watched(variant, model, optimizer) as after:
+        spent = time.process_time() - begin
         if compiled:
             warm_up()
+        tell(spent)
+        while steps := turns.wait():
+            begin = time.process_time()
+            for _ in range(int(steps)):
+                after(step())
+            tell(time.process_time() - begin)
         begin = time.process_time()
-        for i in range(steps):
-            if i == steps // 2:
-                half = time.process_time()
-            after(step())
-        end = time.process_time()
-    return {"whole": time.process_time() - begin, "late": end - half}
+    tell(time.process_time() - begin)
 
 
 # -- the table ------------------------------------------------------------------------------
@@ -228,48 +261,92 @@ def missing(variants: list[str]) -> list[str]:
     return [v for v in others if importlib.util.find_spec(NEEDS.get(v, v)) is None]
 
 
-def run(name: str, variant: str, options: list[str]) -> dict[str, float] | None:
-    """`one` in a process of its own; None when the tool fails."""
-    command = [sys.executable, __file__, "--one", name, variant, *options]
-    env = {**os.environ, "OMP_NUM_THREADS": "1", "WANDB_SILENT": "true"}
-    done = subprocess.run(command, capture_output=True, text=True, env=env, check=False)
-    lines = [x for x in done.stdout.splitlines() if x.startswith("MEASURED ")]
-    if not lines:
-        print(f"{name} {variant}: {done.stderr.strip().splitlines()[-1:]}", file=sys.stderr)
+class Worker:
+    """`work` in a process of its own."""
+
+    def __init__(self, name: str, variant: str, options: list[str]) -> None:
+        self.title = f"{name} {variant}"
+        self._complaint = tempfile.TemporaryFile("w+")  # noqa: SIM115  # lives as long as the process
+        self._process = subprocess.Popen(
+            [sys.executable, __file__, "--one", name, variant, *options],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._complaint, text=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1", "WANDB_SILENT": "true"},
+        )  # fmt: skip
+        self._answer()  # ready: nothing of its start runs in another's turn
+
+    def turn(self, steps: int | None) -> float | None:
+        """CPU seconds of so many steps, or of the end; None where the tool fails."""
+        assert self._process.stdin is not None
+        with suppress(BrokenPipeError):
+            if steps is None:
+                self._process.stdin.close()
+            else:
+                self._process.stdin.write(f"{steps}\n")
+                self._process.stdin.flush()
+        return self._answer()
+
+    def _answer(self) -> float | None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            if line.startswith("MEASURED "):
+                return float(line.removeprefix("MEASURED "))
+        self._complaint.seek(0)
+        print(f"{self.title}: {self._complaint.read().splitlines()[-1:]}", file=sys.stderr)
         return None
-    result: dict[str, float] = json.loads(lines[-1].removeprefix("MEASURED "))
-    return result
+
+    def close(self) -> None:
+        """Wait for its end."""
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+        self._process.wait()
+        self._complaint.close()
 
 
-def interval(ratios: list[float]) -> str:
-    """Median with a bootstrap 95% interval."""
+def side_by_side(
+    name: str, variants: list[str], options: list[str], quick: bool, dice: random.Random
+) -> dict[str, list[float]]:
+    """CPU seconds of each turn by variant: putting it on, the steps, taking it off."""
+    each = (QUICK if quick else STEPS)[name] // TURNS
+    workers = {variant: Worker(name, variant, options) for variant in variants}
+    spent: dict[str, list[float]] = {variant: [] for variant in variants}
+    for steps in (0, *[each] * TURNS, None):
+        for variant in dice.sample(list(spent), len(spent)):
+            seconds = workers[variant].turn(steps)
+            if seconds is None:
+                del spent[variant]
+            else:
+                spent[variant].append(seconds)
+    for worker in workers.values():
+        worker.close()
+    return spent
+
+
+def ratio(ours: list[float], bare: list[float]) -> str:
+    """Of the sums, with a 95% interval by bootstrap over the turns."""
     dice = random.Random(0)
-    medians = sorted(statistics.median(dice.choices(ratios, k=len(ratios))) for _ in range(2000))
-    low, high = medians[50], medians[-51]
-    return f"{statistics.median(ratios):.3f} [{low:.3f}, {high:.3f}]"
+    pairs = list(zip(ours, bare, strict=True))
+
+    def of(sample: list[tuple[float, float]]) -> float:
+        return sum(a for a, _ in sample) / sum(b for _, b in sample)
+
+    found = sorted(of(dice.choices(pairs, k=len(pairs))) for _ in range(2000))
+    return f"{of(pairs):.3f} [{found[50]:.3f}, {found[-51]:.3f}]"
 
 
-def table(found: dict[str, list[dict[str, dict[str, float]]]], variants: list[str]) -> list[str]:
-    """Rows of Markdown, a line for each variant."""
-    names = list(found)
-    lines = [
-        "| variant | " + " | ".join(f"{n}, whole | {n}, late" for n in names) + " |",
-        "|---" * (1 + 2 * len(names)) + "|",
-    ]
+def table(name: str, found: list[dict[str, list[float]]], variants: list[str]) -> list[str]:
+    """Lines of Markdown about one training, a row for each variant."""
+    lines = ["", f"## {name}", "", "| variant | all steps | late | once |", "|---|---|---|---|"]
     for variant in variants:
+        rounds = [r for r in found if variant in r]
         cells = []
-        for name in names:
-            for part in ("whole", "late"):
-                pairs = [
-                    (r[variant][part], r["bare"][part])
-                    for r in found[name]
-                    if variant in r and "bare" in r
-                ]
-                if variant == "bare":
-                    text = f"{statistics.median(a for a, _ in pairs):.2f} s" if pairs else "-"
-                else:
-                    text = interval([a / b for a, b in pairs]) if pairs else "-"
-                cells.append(text)
+        for first in (1, 1 + TURNS // 2):
+            ours, bare = ([s for r in rounds for s in r[v][first:-1]] for v in (variant, "bare"))
+            if variant == "bare":
+                cells.append(f"{sum(bare) / max(len(rounds), 1):.1f} s")
+            else:
+                cells.append(ratio(ours, bare) if ours else "-")
+        once = [r[variant][0] + r[variant][-1] for r in rounds]
+        cells.append(f"{statistics.mean(once):.1f} s" if once else "-")
         lines.append(f"| {variant} | " + " | ".join(cells) + " |")
     return lines
 
@@ -277,8 +354,8 @@ def table(found: dict[str, list[dict[str, dict[str, float]]]], variants: list[st
 def main() -> None:
     """Measure and write the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="tiny models, 2 rounds")
-    parser.add_argument("--rounds", type=int, help="12 unless told; 2 with --quick")
+    parser.add_argument("--quick", action="store_true", help="tiny models, few steps")
+    parser.add_argument("--rounds", type=int, help="1 unless told")
     parser.add_argument("--only", nargs="*", default=list(STEPS), choices=list(STEPS))
     parser.add_argument("--variants", nargs="*", default=list(VARIANTS), choices=list(VARIANTS))
     parser.add_argument("--out", type=Path, help="where the table goes; stdout with --quick")
@@ -286,24 +363,18 @@ def main() -> None:
     parser.add_argument("--compiled", action="store_true", help="the models by torch.compile")
     args = parser.parse_args()
     if args.one:
-        print("MEASURED " + json.dumps(one(*args.one, args.quick, args.compiled)))
+        work(*args.one, args.quick, args.compiled)
         return
     options = ["--quick"] * args.quick + ["--compiled"] * args.compiled
     absent = missing(args.variants)
     args.variants = [variant for variant in args.variants if variant not in absent]
-    rounds = args.rounds or (2 if args.quick else 12)
-    found: dict[str, list[dict[str, dict[str, float]]]] = {name: [] for name in args.only}
+    rounds = args.rounds or 1
+    found: dict[str, list[dict[str, list[float]]]] = {name: [] for name in args.only}
     dice = random.Random(1)
     for number in range(rounds):
-        jobs = [(name, variant) for name in args.only for variant in args.variants]
-        dice.shuffle(jobs)
         for name in args.only:
-            found[name].append({})
-        for name, variant in jobs:
-            measured = run(name, variant, options)
-            if measured is not None:
-                found[name][-1][variant] = measured
-        print(f"round {number + 1} of {rounds}", file=sys.stderr)
+            found[name].append(side_by_side(name, args.variants, options, args.quick, dice))
+            print(f"round {number + 1} of {rounds}: {name}", file=sys.stderr)
     import torch
 
     where = (
@@ -318,9 +389,10 @@ def main() -> None:
         f"Command: `python benchmarks/overhead/measure.py {' '.join(sys.argv[1:])}`",
         "",
         ("Models compiled by torch.compile. " if args.compiled else "")
-        + "Ratio of process CPU time to bare, median of the rounds with a 95% interval.",
-        "",
-        *table(found, args.variants),
+        + f"All variants run side by side on one core, in {TURNS} turns each. Ratio of process CPU "
+        "time to bare with a 95% interval over the turns; once: seconds for the tool's import, for "
+        "putting it on and for its last words.",
+        *(line for name in args.only for line in table(name, found[name], args.variants)),
         "",
         *(f"- {name}: {what}" for name, what in SAYS.items() if name in args.variants),
         *(f"- {name}: left out, it is not installed here" for name in absent),
