@@ -11,13 +11,13 @@ from penlight.pitfalls.dropout_norm_misuse import DropoutNormMisuse
 from penlight.testing import check_card, fake_run, objective
 
 
-def said(graph, function="mse_loss", p=0.3, *facts):
+def said(graph, function="mse_loss", p=0.3, *facts, **fields):
     drop = Module(name="drop", type="Dropout", settings={"p": p}, source="net.py:9")
     ops = tuple(
         replace(op, module="drop") if op.name in ("Mul", "NativeDropout") else op
         for op in graph.ops
     )
-    run = fake_run(facts=[objective(function), drop, replace(graph, ops=ops), *facts])
+    run = fake_run(facts=[objective(function, **fields), drop, replace(graph, ops=ops), *facts])
     return list(DropoutNormMisuse().detect(run))
 
 
@@ -32,6 +32,19 @@ def test_on_the_outputs_of_a_regression(net, op):
     assert found.exact
     assert "30% too small" in found.says
     assert found.source == "net.py:9"
+
+
+def test_after_the_activation_of_an_output(net):
+    chain = ("Mul", "Relu", "fc2[64,3]", "Relu", "fc1[8,64]")
+    assert said(net("MseLoss", *chain), input_shape=(32, 1))
+    assert said(net("NllLoss", "LogSoftmax", *chain), "cross_entropy")
+
+
+def test_under_a_loss_written_by_hand(net):
+    chain = ("Mul", "fc2[64,1]", "Relu", "fc1[8,64]")
+    (found,) = said(net("Mean", "Pow", "Sub", *chain), by_hand=True)
+    assert "comes after the last layer" in found.says
+    assert not said(net("Mean", "Pow", "Sub", *chain[1:]), by_hand=True)
 
 
 def test_on_the_logits(net):
@@ -59,5 +72,5 @@ def test_a_rate_of_next_to_nothing(net):
     assert not said(net("MseLoss", "Mul", "fc2[64,1]"), p=0.0)
 
 
-def test_activation_between_layer_and_dropout_is_another_matter(net):
-    assert not said(net("MseLoss", "Mul", "Relu", "fc2[64,1]"))
+def test_features_behind_an_activation_are_another_matter(net):
+    assert not said(net("MseLoss", "Mul", "Relu", "fc2[64,10]"))

@@ -75,12 +75,33 @@ def test_handwritten_with_weight_penalty():
     assert said(graph)
 
 
+def test_handwritten_likelihood():
+    """0.5 * logvar + 0.5 * (target - mean) ** 2 / logvar.exp(), with a target of shape (32,)."""
+    graph = Graph(
+        ops=(
+            Op("Mean", (), (1,)),
+            Op("Add", (32, 32), (2, 3)),
+            Op("Mul", (32, 1), (4,)),
+            Op("Div", (32, 32), (5, 6)),
+            Op("Addmm", (32, 1), (9,)),
+            Op("Pow", (32, 32), (7,)),
+            Op("Exp", (32, 1), (4,)),
+            Op("Sub", (32, 32), (8,)),
+            Op("Addmm", (32, 1), (9,)),
+            Op("AccumulateGrad", (1,), (), "out.bias"),
+        )
+    )
+    (found,) = said(graph)
+    assert "(32, 1)" in found.says
+
+
 def test_handwritten_and_right(net):
     for chain in (
         ("Mean", "Pow", "Sub", "out[64,1]"),
         ("Mean", "Pow", "Sub(32)", "Squeeze(32)", "out[64,1]"),
         ("Mean", "Exp", "Pow", "Sub(32,32)", "out[64,1]"),  # a kernel
         ("Mean", "Mul(32,32)", "out[64,1]"),  # pairs, but no error
+        ("Mean", "Abs", "Sub(32,32)", "Unsqueeze(32,1)", "Squeeze(32)", "out[64,1]"),  # energy
         ("Mean", "Pow", "Sub(32,7)", "out[64,1]"),  # quantile levels
     ):
         assert not said(net(*chain)), chain

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from penlight.core.facts import Module
-from penlight.core.vocabulary import DEPENDENCE, LOSS, OUTPUT_STD
+from penlight.core.facts import Exam, Graph, Inputs, Module, Op, Targets
+from penlight.core.vocabulary import DEPENDENCE, LOSS, OBJECTIVE_LOSS, OUTPUT_STD
 from penlight.pitfalls.representation_collapse import RepresentationCollapse
 from penlight.testing import check_card, fake_run, objective
 
@@ -109,3 +109,69 @@ def test_views_that_are_only_pulled_together(watched):
 )
 def test_views_that_are_kept_apart(watched, loss):
     assert not trained(watched, loss)
+
+
+REBUILT = objective("mse_loss", input_shape=(50, 64), target_shape=(50, 64))
+
+
+def rebuilt(shuffled, whole=16.0, own=1.04, steps=400, target=REBUILT, largest=1.8):
+    facts = (
+        target,
+        Targets(objective=target.site, samples=500, min=-0.8, max=1.8),
+        Inputs(root="vae", shape=(50, 64), samples=500, features=64, min=-0.8, max=largest),
+        Exam(name="shuffled", values={"true": 0.52, "shuffled": shuffled}),
+    )
+    series = {LOSS: [whole] * steps, (OBJECTIVE_LOSS, target.site): [own] * 30}
+    return list(RepresentationCollapse().detect(fake_run(series, facts)))
+
+
+def test_a_code_that_says_nothing():
+    (found,) = rebuilt(0.521)
+    assert "every input the same reconstruction" in found.says
+    assert "15 beside 1.04" in found.says
+    assert "reduction='sum'" in found.prescriptions[0].says
+
+
+def test_terms_of_a_summed_error():
+    summed = objective("mse_loss", input_shape=(50, 64), target_shape=(50, 64), reduction="sum")
+    (found,) = rebuilt(0.521, whole=80.0, target=summed)  # 64 x 1.04, and 13 of another term
+    assert "13.4 beside 66.6" in found.says
+    assert not rebuilt(0.521, whole=66.6, target=summed)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"shuffled": 0.58},  # another input gives a worse reconstruction
+        {"shuffled": float("nan")},
+        {"whole": 1.04},  # a plain autoencoder: something else keeps it from learning
+        {"steps": 100},  # it has hardly begun
+        {"largest": 40.0},  # what it is to predict is not what it is fed
+        {"target": objective("mse_loss", input_shape=(50, 1), target_shape=(50, 1))},
+    ],
+)
+def test_a_code_in_use(changes):
+    assert not rebuilt(**{"shuffled": 0.521, **changes})
+
+
+def test_a_variance_that_is_the_same_for_all():
+    """Of a Gaussian's two heads one may forget its input: the noise is the same everywhere."""
+    graph = Graph(
+        ops=(
+            Op("Mean", (), (1,)),
+            Op("Div", (32, 1), (2, 4)),
+            Op("Pow", (32, 1), (3,)),
+            Op("Sub", (32, 1), (5,)),
+            Op("Exp", (32, 1), (6,)),
+            Op("Addmm", (32, 1), (7,), module="mean"),
+            Op("Addmm", (32, 1), (7,), module="encoder.2"),
+            Op("Tanh", (32, 8), (8,)),
+            Op("Addmm", (32, 8), (9,), module="body"),
+            Op("AccumulateGrad", (8, 8), (), "body.weight"),
+        )
+    )
+    module = Module(name="encoder.2", type="Linear", root="encoder")
+    series = {LOSS: BETTER, (DEPENDENCE, "encoder.2"): GONE, (DEPENDENCE, "mean"): [0.9] * 200}
+    assert not list(RepresentationCollapse().detect(fake_run(series, [module, graph])))
+    series[(DEPENDENCE, "mean")] = GONE
+    assert list(RepresentationCollapse().detect(fake_run(series, [module, graph])))

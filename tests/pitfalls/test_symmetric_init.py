@@ -8,7 +8,7 @@ import pytest
 
 from penlight.core.facts import Graph, Module, Parameter, Targets
 from penlight.core.run import Run
-from penlight.core.vocabulary import LOSS
+from penlight.core.vocabulary import GRAD_NORM, LOSS
 from penlight.pitfalls.symmetric_init import SymmetricInit
 from penlight.testing import check_card, fake_run, objective
 
@@ -96,3 +96,34 @@ def test_copes_with_an_empty_run() -> None:
 
 def test_card_is_complete() -> None:
     assert not check_card(SymmetricInit())
+
+
+def factors(**changes: object) -> list[Parameter]:
+    fields = {"shape": (50, 8), "module_type": "Embedding", "reached": True, **changes}
+    return [Parameter(f"{name}.weight", module=name, **fields) for name in ("user", "item")]  # type: ignore[arg-type]
+
+
+def held(facts: list[Parameter], user: list[float], item: list[float]) -> list[str]:
+    series = {LOSS: STUCK, (GRAD_NORM, "user.weight"): user, (GRAD_NORM, "item.weight"): item}
+    return [found.says for found in SymmetricInit().detect(fake_run(series, facts))]
+
+
+def test_two_factors_of_zero() -> None:
+    (said,) = held(factors(), [0.0] * 20, [0.0] * 20)
+    assert "user.weight and item.weight start at zero and stay there" in said
+
+
+@pytest.mark.parametrize(
+    ("changes", "user", "item"),
+    [
+        ({}, [0.0] * 20, [0.0] * 3 + [0.1] * 17),  # LoRA: one of the two is random
+        ({"std": 0.1}, [0.0] * 20, [0.0] * 20),  # dead, but not for being zero
+        ({"reached": False}, [0.0] * 20, [0.0] * 20),  # never used
+        ({"shape": (50,)}, [0.0] * 20, [0.0] * 20),  # biases behind dead units
+        ({}, [0.0] * 3, [0.0] * 3),  # too few looks
+    ],
+)
+def test_no_factors_of_zero(
+    changes: dict[str, object], user: list[float], item: list[float]
+) -> None:
+    assert held(factors(**changes), user, item) == []

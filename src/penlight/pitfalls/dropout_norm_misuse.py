@@ -10,8 +10,10 @@ from penlight.core.pitfall import Demo, Pitfall, limit
 from penlight.core.run import Run
 from penlight.pitfalls._graph import SHAPE, SOFTMAX, Wiring, wirings
 
-# What may stand between the last dropout and the loss without being a layer.
+# What may stand between the last dropout and the loss without being a layer, and before it.
 THROUGH = SHAPE | SOFTMAX | {"LogSoftmax", "Sigmoid"}
+BENT = SHAPE | {"Relu", "LeakyRelu", "Elu", "Gelu", "Silu", "Tanh", "Sigmoid"}
+ERROR = SHAPE | {"Mean", "Sum", "Pow", "Square", "Abs", "Sub"}  # of a loss written by hand
 DROPPING = ("Mul", "NativeDropout", "FusedDropout", "Dropout")
 SQUARED = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
 
@@ -136,14 +138,17 @@ print("RESULT " + json.dumps({"metric": "mse / var(y)", "value": value}))
 
     def _last_dropout(self, run: Run, wiring: Wiring, objective: Objective) -> Module | None:
         """The dropout module between the last layer and a loss function, if it was active."""
-        for made in wiring.made_by(objective.function):
+        handwritten = [wiring.below(0, through=ERROR)] if objective.by_hand else []
+        for made in handwritten or wiring.made_by(objective.function):
             node: int | None = made
             while node is not None:
                 module = run.module(wiring.ops[node].module) if wiring.ops[node].module else None
                 if module is not None and module.type == "Dropout":
                     active = wiring.names[node] in DROPPING
                     strong = float(module.settings.get("p", 0.0)) >= self.least
-                    below = wiring.below(node)
+                    # Many values behind an activation may be features that are compared.
+                    answer = objective.function not in SQUARED or objective.input_shape[1:] == (1,)
+                    below = wiring.below(node, through=BENT if answer else SHAPE)
                     layer = below is not None and wiring.is_layer(below)
                     return module if active and strong and layer else None
                 node = wiring.below(node) if wiring.names[node] in THROUGH else None

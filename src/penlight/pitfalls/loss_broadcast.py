@@ -12,8 +12,10 @@ from penlight.core.vocabulary import EXPLAINED
 from penlight.pitfalls._graph import SHAPE, Wiring, wirings
 
 # From the difference of prediction and target to one number, without a second opinion.
-ERROR = SHAPE | {"Mean", "Sum", "Pow", "Abs", "Square", "Sqrt", "Mul", "Div"}
-SCALAR = ERROR | {"Add"}
+# What a handwritten error is made of. A kernel, say, takes the exponential of all differences.
+ERROR = SHAPE | {
+    "Mean", "Sum", "Add", "Sub", "Rsub", "Mul", "Div", "Neg", "Pow", "Square", "Sqrt", "Abs",
+}  # fmt: skip
 
 
 class LossBroadcast(Pitfall):
@@ -130,22 +132,24 @@ print("RESULT " + json.dumps({"metric": "mse", "value": error}))
 
     @staticmethod
     def _handwritten(wiring: Wiring) -> tuple[int, ...] | None:
-        """Shape of the predictions if a handwritten error compares all with all."""
-        i: int | None = 0
-        while i is not None and wiring.names[i] != "Sub":
-            data = set(wiring.data(i))
-            shape = wiring.ops[i].shape
-            # Penalties on the weights are added when the error is one number already.
-            allowed = SCALAR if shape == () else ERROR
-            if wiring.names[i] not in allowed:
-                return None
-            data = {j for j in data if not _penalty(wiring, j)}
-            i = data.pop() if len(data) == 1 else None
-        if i is None or len(wiring.ops[i].inputs) != 1:
-            return None
-        wide, narrow = wiring.ops[i].shape, wiring.ops[wiring.ops[i].inputs[0]].shape
-        n = wide[0] if len(wide) == 2 else 0
-        return narrow if n > 1 and wide == (n, n) and narrow in ((n, 1), (n,)) else None
+        """Shape of the predictions if a handwritten error compares all with all.
+
+        Distances that go on to an exponential, a maximum or a matrix product are meant, and so are
+        those of a prediction that was given its second axis on purpose.
+        """
+        queue = [0]
+        for i in queue:
+            op = wiring.ops[i]
+            if wiring.names[i] == "Sub" and len(op.inputs) == 1:
+                wide, narrow = op.shape, wiring.ops[op.inputs[0]].shape
+                n = wide[0] if len(wide) == 2 else 0
+                meant = wiring.names[op.inputs[0]] == "Unsqueeze"
+                if n > 1 and wide == (n, n) and narrow in ((n, 1), (n,)) and not meant:
+                    return narrow
+            if wiring.names[i] in ERROR:
+                found = (j for j in wiring.data(i) if j not in queue)
+                queue += [j for j in found if not _penalty(wiring, j)]
+        return None
 
     def _finding(
         self, run: Run, objective: Objective, x: tuple[int, ...], y: tuple[int, ...]

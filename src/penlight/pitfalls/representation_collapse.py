@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
 
-from penlight.core.facts import Module, Objective
+from penlight.core.facts import Exam, Graph, Inputs, Module, Objective, Targets
 from penlight.core.finding import Evidence, Finding, Prescription
 from penlight.core.pitfall import Demo, Pitfall, limit
 from penlight.core.run import Run, Series
-from penlight.core.vocabulary import DEPENDENCE, LOSS, OUTPUT_STD
+from penlight.core.vocabulary import DEPENDENCE, LOSS, OBJECTIVE_LOSS, OUTPUT_STD
+from penlight.pitfalls._graph import wirings
+
+WITHIN = 0.2  # of the targets' range: the batches looked at need not be the same
 
 
 class RepresentationCollapse(Pitfall):
@@ -22,33 +26,51 @@ class RepresentationCollapse(Pitfall):
     ## What happens
     A loss that asks two views of one thing to agree has a solution without any knowledge: give
     everything the same embedding. Where nothing pushes different things apart, or stops the target
-    from running towards its follower, gradient descent finds it.
+    from running towards its follower, gradient descent finds it. A variational autoencoder does the
+    like when the KL term outweighs the reconstruction: a code that says nothing costs no KL, and
+    the decoder gives the average sample to everything (posterior collapse).
 
     ## Symptoms
     - The loss reaches its lowest value, -1 for a cosine, within a few hundred steps.
+    - All reconstructions look alike, and the KL term is close to zero.
     - The embeddings hardly depend on the input.
     - A probe on top of them is near chance.
 
     ## Causes
     - No negatives, no stop-gradient (`z.detach()`) and no target network.
     - A predictor head left out; too strong weight decay; a temperature that is far off.
+    - A reconstruction error that is averaged over pixels beside a KL term that is summed.
 
     ## When not to worry
     A loss that also keeps the embeddings apart, or that compares with a target without gradient,
     may pull as it likes: the spread stays. A supervised network draws each class together at the
-    end; that is no collapse, and Penlight does not look at it. Nor does it look at the collapse of
-    a variational autoencoder's posterior, or at embeddings that keep some, but few directions.
+    end; that is no collapse, and Penlight does not look at it. Nor does it look at embeddings that
+    keep some, but few directions, or at a posterior of which some dimensions are unused.
 
     ## References
     - X. Chen and K. He, Exploring Simple Siamese Representation Learning, CVPR 2021.
     - L. Jing et al., Understanding dimensional collapse, ICLR 2022.
     - Q. Garrido et al., RankMe, ICML 2023.
+    - S. Bowman et al., Generating Sentences from a Continuous Space, CoNLL 2016: a code unused.
     """
 
     family = "objective"
     stands_alone = True
-    needs = (Module, Objective, DEPENDENCE, LOSS, OUTPUT_STD)
-    caused_by = ("nonfinite-loss", "exploding-gradient", "lr-too-high", "dying-relu")
+    needs = (
+        Graph,
+        Module,
+        Objective,
+        Inputs,
+        Targets,
+        Exam,
+        DEPENDENCE,
+        LOSS,
+        OBJECTIVE_LOSS,
+        OUTPUT_STD,
+    )
+    caused_by = (
+        "nonfinite-loss", "exploding-gradient", "lr-too-high", "dying-relu", "loss-broadcast",
+    )  # fmt: skip
     looks_like = {
         "forward-collapse": (
             "A collapsed forward pass gives like outputs from the start, and the loss stays high."
@@ -71,6 +93,27 @@ class RepresentationCollapse(Pitfall):
     )
     fall: float = limit(5.0, why="times lower than at its best: 11 in the demo, 1.3 in its cure")
     looks: float = limit(20, why="looks at the layer: the end is the median of the last five")
+    unsaid: float = limit(
+        0.02,
+        why="share by which a reconstruction from another sample's input is worse: 0.002 and less "
+        "in six forms of a VAE whose KL term had won, 0.13 to 5.8 in five that reconstruct",
+    )
+    beside: float = limit(
+        0.01, why="of the reconstruction error at first: a loss with less beside it has one term"
+    )
+    trained: float = limit(200, why="steps: a decoder begins with the average sample, and goes on")
+    _weigh = (
+        Prescription(
+            "Put both terms on one scale: sum the reconstruction error over the features as well "
+            "(`reduction='sum'`, divided by the batch size), as the KL term is.",
+            "A mean over 784 pixels beside a sum is a weight of 784 on the KL term.",
+        ),
+        Prescription(
+            "Or weigh the KL term: multiply it by a small number, or let that number rise "
+            "from 0 to 1 over the first epochs.",
+            "The decoder then learns to use the code before the code has a price.",
+        ),
+    )
     prescriptions = (
         Prescription(
             "Stop the gradient at the target: compare head(z1) with z2.detach(), and the other way "
@@ -138,12 +181,15 @@ print("RESULT " + json.dumps({"metric": "accuracy of the nearest neighbour", "va
     )
 
     def detect(self, run: Run) -> Iterator[Finding]:
+        yield from self._unused_code(run)
         loss = run.series(LOSS).finite
         if len(loss) < 50 or not all(self._shrinks(run, o) for o in run.objectives):
             return
         before = self.between if run.objectives else self.before
         if not float(np.median(loss.tail(0.1))) < float(np.median(loss.head(0.1))):
             return
+        if any(float(np.median(s.values[-5:])) > self.after for s in self._heads(run)):
+            return  # one of several heads may well say the same of all, as that of a variance
         for site, series in self._ends(run):
             best = float(series.head(0.5).max())
             now = float(np.median(series.values[-5:]))
@@ -169,6 +215,57 @@ print("RESULT " + json.dumps({"metric": "accuracy of the nearest neighbour", "va
             )
             return
 
+    def _heads(self, run: Run) -> Iterator[Series]:
+        """Dependence of the layers whose outputs go into the loss."""
+        names = {
+            wiring.place(i)
+            for wiring in wirings(run)
+            for i in wiring.layers
+            if wiring.head.intersection(wiring.users[i])
+        }
+        for name in names:
+            if len(run.series(DEPENDENCE, name)) >= self.looks:
+                yield run.series(DEPENDENCE, name).finite
+
+    def _unused_code(self, run: Run) -> Iterator[Finding]:
+        """An autoencoder that reconstructs the average, for the sake of the loss's other term."""
+        objective = run.objective
+        if objective is None or not _rebuilds(run, objective):
+            return
+        rest, own = _terms(run, objective)
+        dealt = run.exam("shuffled")
+        if dealt is None or not rest > self.beside * own or run.steps < self.trained:
+            return
+        true, other = float(dealt.values["true"]), float(dealt.values["shuffled"])
+        if not 0 < other <= (1 + self.unsaid) * true:  # False for NaN
+            return
+        yield self.finding(
+            "The model gives every input the same reconstruction: with another sample's input the "
+            f"error is {other:.3g}, with its own {true:.3g}. The loss has a second term "
+            f"({rest:.3g} beside {own:.3g} at the first step), and a code that says nothing is "
+            "the cheapest way to lower it.",
+            Evidence(
+                "shuffled",
+                f"with the inputs dealt to other targets the error changed from {true:.4g} to "
+                f"{other:.4g}",
+                where=objective.site,
+                value=other / true - 1,
+                limit=self.unsaid,
+            ),
+            Evidence(
+                "objective_loss",
+                f"the first loss is {rest + own:.3g}, of which {own:.3g} is the reconstruction",
+                where=objective.site,
+                value=rest,
+                limit=self.beside * own,
+            ),
+            severity="critical",
+            confidence=0.88,
+            where=objective.site,
+            source=objective.source,
+            prescriptions=self._weigh,
+        )
+
     def _shrinks(self, run: Run, objective: Objective) -> bool:
         """Whether a loss compares two outputs, and these come together for all samples."""
         spread = run.series(OUTPUT_STD, objective.site).finite
@@ -185,3 +282,31 @@ print("RESULT " + json.dumps({"metric": "accuracy of the nearest neighbour", "va
                 last[module.root] = module.name
         for site in last.values():
             yield site, run.series(DEPENDENCE, site).finite
+
+
+def _rebuilds(run: Run, objective: Objective) -> bool:
+    """Whether the targets are what the model was fed, to judge by their shape and their range."""
+    targets = run.targets(objective)
+    if targets is None or objective.target_shape != objective.input_shape:
+        return False
+    width = math.prod(objective.target_shape[1:])
+    reach = WITHIN * (targets.max - targets.min)
+    return width > 1 and any(
+        math.prod(fed.shape[1:]) == width
+        and abs(fed.min - targets.min) <= reach
+        and abs(fed.max - targets.max) <= reach
+        for fed in run.inputs
+    )
+
+
+def _terms(run: Run, objective: Objective) -> tuple[float, float]:
+    """The first loss without its reconstruction, and the reconstruction, as they stand in it."""
+    first, own = run.series(LOSS).finite, run.series(OBJECTIVE_LOSS, objective.site).finite
+    if not first or not own or first.steps[0] != own.steps[0]:
+        return 0.0, 0.0
+    whole, each = float(first.values[0]), float(own.values[0])
+    sizes = [1.0]
+    if objective.reduction != "mean":  # summed over all, or divided by the rows afterwards
+        sizes = [float(math.prod(objective.target_shape[i:])) for i in (0, 1)]
+    found = [(whole - each * size, each * size) for size in sizes]
+    return min((f for f in found if f[0] >= 0), default=(0.0, whole))

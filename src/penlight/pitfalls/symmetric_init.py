@@ -8,6 +8,7 @@ from penlight.core.facts import Graph, Module, Parameter
 from penlight.core.finding import Evidence, Finding, Prescription
 from penlight.core.pitfall import Demo, Pitfall, limit
 from penlight.core.run import Run
+from penlight.core.vocabulary import GRAD_NORM
 from penlight.pitfalls._curves import verdict
 from penlight.pitfalls._graph import wirings
 
@@ -31,6 +32,7 @@ class SymmetricInit(Pitfall):
     ## Causes
     - `nn.init.constant_(weight, c)`, `nn.init.zeros_(weight)` or `ones_` on hidden layers.
     - An initialiser meant for the last layer that is applied to all.
+    - Both of two factors at zero, as the embeddings of users and of items that are multiplied.
 
     ## When not to worry
     Zeros are fine in the last layer alone, in the last layer of a residual branch, and in one of
@@ -41,7 +43,7 @@ class SymmetricInit(Pitfall):
     """
 
     family = "signal propagation"
-    needs = (Parameter, Graph, Module)
+    needs = (Parameter, Graph, Module, GRAD_NORM)
     looks_like = {
         "dying-relu": "Dead units have different weights and an output of 0 for every sample.",
         "underfitting-capacity": (
@@ -53,6 +55,9 @@ class SymmetricInit(Pitfall):
         1e-5,
         why="spread of a tensor filled with one value, as a share of it: rounding in float32 sums "
         "leaves under 1e-6, random initialisations have 0.3 and more",
+    )
+    looks: float = limit(
+        5, why="looks at a gradient of exactly zero: a branch may be unused for a step or two"
     )
     prescriptions = (
         Prescription(
@@ -128,6 +133,7 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             if layer.equal_rows and layer.units > 1 and self._one_value(behind)
         ]
         if not twins:
+            yield from self._zeros(run)
             return
         exact = all(self._kept_equal(run, layer) for layer, _ in twins)
         if not exact and verdict(run) not in ("ruined", "poor"):
@@ -159,6 +165,39 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             exact=exact,
             where=layer.module or layer.name,
             source=layer.source,
+            first_step=0,
+        )
+
+    def _zeros(self, run: Run) -> Iterator[Finding]:
+        """Matrices that start at zero and get no gradient: each is multiplied by another one."""
+        stuck = [
+            p
+            for p in run.parameters
+            if len(p.shape) > 1 and p.mean == p.std == 0 and p.optimised and p.reached
+            and len(norms := run.series(GRAD_NORM, p.name).finite) >= self.looks
+            and not norms.values.any()
+        ]  # fmt: skip
+        if len(stuck) < 2:
+            return
+        names = ", ".join(p.name for p in stuck[:-1]) + f" and {stuck[-1].name}"
+        looks = min(len(run.series(GRAD_NORM, p.name)) for p in stuck)
+        yield self.finding(
+            f"{names} start at zero and stay there: each one's gradient is multiplied by the "
+            "other, which is zero.",
+            *(
+                Evidence(
+                    "grad_norm",
+                    f"the gradient of {p.name} was exactly zero at all {looks} looks",
+                    where=p.name,
+                    value=0.0,
+                )
+                for p in stuck[:2]
+            ),
+            severity="critical",
+            confidence=0.97,
+            exact=True,
+            where=stuck[0].module or stuck[0].name,
+            source=stuck[0].source,
             first_step=0,
         )
 
