@@ -45,6 +45,26 @@ def test_nothing_learnt_yet_is_a_note():
     assert found.severity == "note"
 
 
+def test_a_mask_of_background_alone():
+    """Of wide targets only the first columns are kept, so the loss of a guess is not known."""
+    site = "binary_cross_entropy_with_logits@train.py:1"
+    mask = objective(
+        "binary_cross_entropy_with_logits",
+        input_shape=(20, 1, 24, 24), target_shape=(20, 1, 24, 24), target_dtype="float32",
+    )  # fmt: skip
+    facts = [
+        mask,
+        Targets(objective=site, samples=11520, integral=True, max=1.0, mean=(0.0,) * 64),
+        Predictions(
+            phase="eval", objective=site, step=100, samples=57600,
+            labels=(56600, 1000), predicted=(57600, 0), correct=(56600, 0),
+        ),
+    ]  # fmt: skip
+    for loss, severity in ((0.05, "warning"), (0.087, "note")):  # the entropy is 0.0876
+        (found,) = ClassImbalanceCollapse().detect(fake_run({LOSS: [loss] * 100}, facts))
+        assert found.severity == severity
+
+
 def test_balanced_classes_have_other_causes():
     assert not said((500, 500), (1000, 0), (500, 0), loss=0.5)
 

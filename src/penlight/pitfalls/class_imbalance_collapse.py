@@ -231,6 +231,8 @@ print("RESULT " + json.dumps({"metric": "balanced accuracy", "value": sum(recall
     def _collapsed(self, run: Run, counts: Counts, top: int, share: float) -> Finding:
         seen = progress(run)
         learnt = seen.learnt if seen is not None else None
+        if seen is not None and seen.chance is None:
+            learnt = 1 - seen.end / _entropy(counts)  # of masks only the first pixels are known
         informed = learnt is not None and learnt >= self.informed
         rare = counts.total - int(counts.labels[top])
         found = int(counts.correct.sum() - counts.correct[top])
@@ -287,6 +289,12 @@ print("RESULT " + json.dumps({"metric": "balanced accuracy", "value": sum(recall
             confidence=0.85,
             first_step=counts.first,
         )
+
+
+def _entropy(counts: Counts) -> float:
+    """Loss in nats of naming each class with its share."""
+    shares = counts.labels[counts.labels > 0] / counts.total
+    return float(-(shares * np.log(shares)).sum())
 
 
 def _counts(seen: Sequence[Predictions], held_out: bool) -> Counts:
