@@ -32,6 +32,7 @@ def loss_fn(pred, target):
 
 for step in range(3):
     optimizer.zero_grad()
+    scale = model(x) / 2
     {loss}
     loss.backward()
     optimizer.step()
@@ -42,6 +43,7 @@ STYLES = {
     "target": ("loss = F.mse_loss(model(x)[:, 0], y.unsqueeze(1))", "y.unsqueeze(1)", "y"),
     "by hand": ("out = model(x)\n    loss = torch.mean((y - out) ** 2)", "(y - out)", "(y - out.squeeze(-1))"),
     "error": ("error = model(x) - y\n    loss = error.pow(2).mean()", "model(x) - y", "model(x).squeeze(-1) - y"),
+    "likelihood": ("out = model(x)\n    loss = (0.5 * scale + (y - out) ** 2 / scale.exp()).mean()", "(y - out)", "(y.unsqueeze(-1) - out)"),
     "own function": ("loss = loss_fn(model(x), y)", "(pred - target)", "(pred.squeeze(-1) - target)"),
 }  # fmt: skip
 

@@ -66,7 +66,7 @@ def _in_call(scene: Scene, objective: Objective) -> Iterator[Change]:
 
 def _in_difference(scene: Scene) -> Change:
     """In a loss written by hand: where the error is taken."""
-    shape = _predicted_shape(scene)
+    shape, alone = _predicted(scene)
     found: dict[int, tuple[Source, cst.BinaryOperation]] = {}
     for source, part in loss_parts(scene):
         for node in [part, *source.all(cst.BinaryOperation, part)]:
@@ -80,17 +80,27 @@ def _in_difference(scene: Scene) -> Change:
     source, node = next(iter(found.values()))
     predicted_left = predicts(scene, source, node.left)
     wide = len(shape) == 2  # else it is the target that has one dimension more
+    if wide and not alone:
+        return widened(source, node.right if predicted_left else node.left)
     return squeezed(source, node.left if predicted_left is wide else node.right, -1)
 
 
-def _predicted_shape(scene: Scene) -> Shape:
-    """The shape of the predictions that a difference of all with all is made of."""
+def _predicted(scene: Scene) -> tuple[Shape, bool]:
+    """The shape of the predictions that a difference of all with all is made of.
+
+    And whether they are the only output there: with a variance of the same shape, say, it is the
+    target that has to fit them both.
+    """
     for wiring in wirings(scene.run):
         for i in sorted(wiring.head):
             if wiring.names[i] in ("Sub", "Rsub") and wiring.ops[i].inputs:
                 wide, narrow = wiring.ops[i].shape, wiring.ops[wiring.ops[i].inputs[0]].shape
                 if len(wide) == 2 and wide[0] == wide[1] and wide != narrow:
-                    return narrow
+                    others = (wiring.ops[j] for j in wiring.head if j != i)
+                    shapes = [
+                        wiring.ops[k].shape for op in others if op.shape == wide for k in op.inputs
+                    ]
+                    return narrow, narrow not in shapes
     raise Refused("No difference that is broadcast was seen in the loss.", BY_HAND)
 
 
@@ -105,3 +115,10 @@ def squeezed(source: Source, node: cst.BaseExpression, dim: int) -> Change:
     text = source.code(node)
     whole = isinstance(node, ATOMS) and not isinstance(node, cst.Tuple)
     return source.replace(node, f"{text if whole else f'({text})'}.squeeze({dim})")
+
+
+def widened(source: Source, node: cst.BaseExpression) -> Change:
+    """The change that gives an expression a last dimension of size 1."""
+    text = source.code(node)
+    whole = isinstance(node, ATOMS) and not isinstance(node, cst.Tuple)
+    return source.replace(node, f"{text if whole else f'({text})'}.unsqueeze(-1)")
