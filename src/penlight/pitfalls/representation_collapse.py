@@ -107,6 +107,7 @@ class RepresentationCollapse(Pitfall):
             "Put both terms on one scale: sum the reconstruction error over the features as well "
             "(`reduction='sum'`, divided by the batch size), as the KL term is.",
             "A mean over 784 pixels beside a sum is a weight of 784 on the KL term.",
+            edits=("sum-features",),
         ),
         Prescription(
             "Or weigh the KL term: multiply it by a small number, or let that number rise "

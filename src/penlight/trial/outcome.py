@@ -35,7 +35,15 @@ NAMES = {
 }
 # Edits that change the unit of a printed error, and those that change what a printed loss means.
 SCALES = {"standardise-targets"}
-LOSSES = {"loss", "mean-loss", "penalty", "class-weights", "recode-labels", "output-activation"}
+LOSSES = {
+    "loss",
+    "mean-loss",
+    "sum-features",
+    "penalty",
+    "class-weights",
+    "recode-labels",
+    "output-activation",
+}
 MOVED = 0.1  # log-ratio from which a measure shows a change by itself
 WORST = {"error": 1.0, "missing": CAP, "unexplained": CAP}
 
