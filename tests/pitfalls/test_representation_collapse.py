@@ -129,7 +129,7 @@ def test_a_code_that_says_nothing():
     (found,) = rebuilt(0.521)
     assert "every input the same reconstruction" in found.says
     assert "15 beside 1.04" in found.says
-    assert "reduction='sum'" in found.prescriptions[0].says
+    assert "reduction='sum'" in found.prescriptions[0].do
 
 
 def test_terms_of_a_summed_error():

@@ -18,7 +18,7 @@ WITHIN = 0.2  # of the targets' range: the batches looked at need not be the sam
 
 
 class RepresentationCollapse(Pitfall):
-    """All embeddings point the same way, and the loss is perfect.
+    """Every input gets the same representation, since the loss is lowest that way.
 
     A clerk who puts every document into the same drawer: each is filed at once next to its like,
     and none is ever found again.
@@ -254,11 +254,10 @@ print("RESULT " + json.dumps({"metric": "accuracy of the nearest neighbour", "va
                 limit=self.unsaid,
             ),
             Evidence(
-                "objective_loss",
+                "loss",
                 f"the first loss is {rest + own:.3g}, of which {own:.3g} is the reconstruction",
                 where=objective.site,
-                value=rest,
-                limit=self.beside * own,
+                steps=(0, 0),
             ),
             severity="critical",
             confidence=0.88,
