@@ -7,8 +7,9 @@ from penlight.pitfalls.causal_leak import CausalLeak
 from penlight.testing import check_card, fake_run
 
 
-def said(earlier, *facts):
-    exam = Exam(name="causality", values={"earlier": earlier, "own": 0.7, "length": 16})
+def said(earlier, *facts, **values):
+    values = {"earlier": earlier, "own": 0.7, "length": 16, **values}
+    exam = Exam(name="causality", values=values)
     return list(CausalLeak().detect(fake_run(facts=[exam, *facts])))
 
 
@@ -35,3 +36,16 @@ def test_a_masked_model():
 def test_a_model_that_is_random_in_evaluation_proves_nothing():
     assert not said(0.04, coupling(0.02))
     assert not said(0.04, Hygiene(eval_functional_dropout=3))
+
+
+def test_targets_that_are_not_shifted():
+    (found,) = said(0.0, coupling(0.0), following=0.2, copied=1.0)
+    assert "learns to copy its input" in found.says
+    assert "tokens[:, 1:]" in found.prescriptions[0].do
+
+
+def test_who_may_give_back_the_input():
+    assert not said(0.3, coupling(0.0), following=0.2, copied=1.0)  # an autoencoder sees it all
+    assert not said(0.0, coupling(0.0), following=0.2, copied=0.85)  # masked tokens
+    assert not said(0.0, coupling(0.0), following=0.97, copied=1.0)  # the same token throughout
+    assert not said(0.0, coupling(0.0), following=0.2, copied=1.0, own=0.0)  # it shifts by itself

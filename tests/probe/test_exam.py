@@ -14,8 +14,16 @@ from penlight.core.run import Run  # noqa: E402
 from penlight.probe import Probe  # noqa: E402
 from penlight.store.memory import MemorySink  # noqa: E402
 
+Compare = Callable[[Tensor, Tensor], Tensor]
 
-def train(net: nn.Module, x: Tensor, y: Tensor, lr: float = 0.05, steps: int = 40) -> Run:
+
+def flat(output: Tensor, y: Tensor) -> Tensor:
+    return F.cross_entropy(output.reshape(-1, output.shape[-1]), y.reshape(-1))
+
+
+def train(
+    net: nn.Module, x: Tensor, y: Tensor, lr: float = 0.05, steps: int = 40, compare: Compare = flat
+) -> Run:
     """Train on random batches of (x, y) under a probe with time for everything."""
     sink = MemorySink()
     probe = Probe(sink, budget=10.0)
@@ -24,8 +32,7 @@ def train(net: nn.Module, x: Tensor, y: Tensor, lr: float = 0.05, steps: int = 4
     for _ in range(steps):
         rows = torch.randint(len(x), (32,))
         optimizer.zero_grad()
-        output = net(x[rows])
-        loss = F.cross_entropy(output.reshape(-1, output.shape[-1]), y[rows].reshape(-1))
+        loss = compare(net(x[rows]), y[rows])
         loss.backward()
         optimizer.step()
     probe.finish(0)
@@ -139,6 +146,51 @@ def test_a_model_that_looks_at_the_next_token(honest: bool) -> None:
     exam = train(Reader(honest), text[:, :-1], text[:, 1:]).exam("causality")
     assert exam is not None
     assert (exam.values["earlier"] > 1e-6) != honest
+
+
+COMPARED: dict[str, tuple[slice, Compare]] = {
+    "classes second": (slice(1, None), lambda o, y: F.cross_entropy(o.transpose(1, 2), y)),
+    "permuted": (slice(1, None), lambda o, y: F.cross_entropy(o.permute(0, 2, 1), y)),
+    "shifted": (slice(None), lambda o, y: flat(o[:, :-1], y[:, 1:])),
+    "shifted, classes second": (
+        slice(None), lambda o, y: F.cross_entropy(o[:, :-1].transpose(1, 2), y[:, 1:])
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("style", COMPARED)
+@pytest.mark.parametrize("honest", [True, False])
+def test_however_the_tokens_are_compared(style: str, honest: bool) -> None:
+    part, compare = COMPARED[style]
+    text = torch.randint(9, (400, 13))
+    x = text if part.start is None else text[:, :-1]
+    run = train(Reader(honest), x, text[:, part], compare=compare)
+    exam = run.exam("causality")
+    assert exam is not None
+    assert exam.values["following"] > 0.99
+    assert (exam.values["earlier"] > 1e-6) != honest
+    assert run.exam("rates") is not None
+
+
+def test_the_last_step_of_a_sequence() -> None:
+    series = torch.randn(300, 10, 6)
+    run = train(
+        nn.Sequential(nn.Linear(6, 16), nn.Tanh(), nn.Linear(16, 3)),
+        series, series[:, -1, :3].argmax(1), compare=lambda o, y: F.cross_entropy(o[:, -1], y),
+    )  # fmt: skip
+    dealt = run.exam("shuffled")
+    assert dealt is not None
+    assert dealt.values["shuffled"] > dealt.values["true"]
+
+
+def test_a_model_that_is_asked_for_what_it_reads() -> None:
+    text = torch.randint(9, (400, 12))
+    for compare in (flat, lambda o, y: flat(o[:, :-1], y[:, :-1])):
+        exam = train(Reader(True), text, text, compare=compare).exam("causality")
+        assert exam is not None
+        assert exam.values["copied"] == 1.0
+    assert exam.values["following"] < 0.3
+    assert exam.values["earlier"] < 1e-6 < exam.values["own"]
 
 
 def test_padding_that_agrees_with_padding_makes_no_language_model() -> None:

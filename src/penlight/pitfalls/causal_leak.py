@@ -19,7 +19,8 @@ class CausalLeak(Pitfall):
     ## What happens
     Each position is trained to name the token that follows. If the output at a position depends
     on later inputs, the answer is among them, and copying it is far easier than predicting. In
-    generation there are no later tokens, and the model has nothing to copy from.
+    generation there are no later tokens, and the model has nothing to copy from. The same happens
+    without any leak where the targets are not shifted: then the answer is the token just read.
 
     ## Symptoms
     - A loss far below what the data allows, often close to zero, in training and in validation.
@@ -30,10 +31,13 @@ class CausalLeak(Pitfall):
     - No causal mask, a mask that is off by one, transposed or inverted, or one that lets holes.
     - A bidirectional LSTM, or a convolution padded on both sides.
     - Normalisation or pooling over the time dimension.
+    - Targets that are the inputs themselves: `loss(model(x), x)` without a shift by one.
 
     ## When not to worry
     Encoders, taggers and masked language models look both ways on purpose: only models whose
-    targets are their own inputs shifted by one are tested. With a prefix that may be seen
+    targets are their own inputs shifted by one are tested. An autoencoder gives back its input on
+    purpose, too, and looks at all of it for that: only models that see no later token are told.
+    With a prefix that may be seen
     whole, the leak inside the prefix is meant if its positions are left out of the loss.
 
     ## References
@@ -54,6 +58,22 @@ class CausalLeak(Pitfall):
         1e-5,
         why="float32 rounding moves an output by some 1e-7 of its scale; a causal model's earlier "
         "outputs moved by exactly 0 in every experiment, an off-by-one mask moved them by 0.1",
+    )
+    next: float = limit(
+        0.9, why="share of targets that are the next token: 1 for a language model, shifted by one"
+    )
+    copied: float = limit(
+        0.99,
+        why="share of targets that are the token at their own place; masked language models that "
+        "are asked for every token have 0.85, next tokens of digits' codes 0.2",
+    )
+    _shift = (
+        Prescription(
+            "Shift the targets by one: `loss(logits[:, :-1], tokens[:, 1:])`, with the class "
+            "dimension where the loss expects it.",
+            "The answer to each token is then the one that follows.",
+            "the model shifts them itself, as those of transformers do when they get `labels`",
+        ),
     )
     prescriptions = (
         Prescription(
@@ -139,9 +159,12 @@ print("RESULT " + json.dumps({"metric": "loss in generation", "value": val_loss}
         if exam is None or not self._repeatable(run):
             return
         earlier, own = (float(exam.values.get(k, 0.0)) for k in ("earlier", "own"))
+        length = int(exam.values.get("length", 0))
+        if float(exam.values.get("following", 1.0)) < self.next:
+            yield from self._copies(exam, earlier, own)
+            return
         if earlier <= self.share:
             return
-        length = int(exam.values.get("length", 0))
         yield self.finding(
             f"Changing the last of {length} tokens changes the predictions before it, by up to "
             f"{earlier:.2g} of the largest output: the model sees what it has to predict.",
@@ -156,6 +179,34 @@ print("RESULT " + json.dumps({"metric": "loss in generation", "value": val_loss}
             confidence=0.99,
             exact=True,
             first_step=0,
+        )
+
+    def _copies(self, exam: Exam, earlier: float, own: float) -> Iterator[Finding]:
+        """A model without any view of the future is asked for what it has just been shown."""
+        copied = float(exam.values.get("copied", 0.0))
+        if copied < self.copied or not earlier <= self.share < own:
+            return
+        yield self.finding(
+            "The target of each token is that token itself, which the model is shown: it learns to "
+            "copy its input, not to predict what follows.",
+            Evidence(
+                "causality",
+                f"{copied:.1%} of the targets are the input at the same place",
+                steps=(exam.step, exam.step),
+                value=copied,
+                limit=self.copied,
+            ),
+            Evidence(
+                "causality",
+                f"the last token moves the last output by {own:.2g} of the largest, and none "
+                "before it: the model is one that reads from left to right",
+                value=earlier,
+                limit=self.share,
+            ),
+            confidence=0.97,
+            exact=True,
+            first_step=0,
+            prescriptions=self._shift,
         )
 
     def _repeatable(self, run: Run) -> bool:

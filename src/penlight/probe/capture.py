@@ -1,9 +1,9 @@
 """Keeps a few training batches and the model's first state, so that steps can be replayed.
 
 A step can be replayed when the model was called with plain tensors and the loss came from one
-call of a known loss function on its output, reshaped at most; of a Keras model, when it came from
-any loss of Keras'. Whether it really can is checked by value. Only small models are kept;
-everything is a copy.
+call of a known loss function on its output, reshaped or cut as `FORMS` has it; of a Keras model,
+when it came from any loss of Keras'. Whether it really can is checked by value. Only small models
+are kept; everything is a copy.
 """
 
 from __future__ import annotations
@@ -29,6 +29,14 @@ MODEL_BYTES = 32 << 20  # largest model that is copied
 BATCH_BYTES = 32 << 20  # of the batches kept, together
 FIRST = 24  # batches kept from the start
 LAST = 12  # newest batches kept
+# What a script may do to an output before the loss sees it, reshaping aside: (N, T, C) each.
+FORMS: dict[str, Callable[[Tensor], Tensor]] = {
+    "whole": lambda output: output,
+    "classes second": lambda output: output.transpose(1, -1),
+    "without the last": lambda output: output[:, :-1],
+    "without the last, classes second": lambda output: output[:, :-1].transpose(1, -1),
+    "last": lambda output: output[:, -1],
+}
 
 
 @dataclass
@@ -43,6 +51,7 @@ class Batch:
     shape: tuple[int, ...]  # the output's shape as the loss saw it
     loss: float
     function: Callable[..., Any] | None = None  # the loss itself, where the name is just its kind
+    form: str = "whole"  # what was done to the model's output before, one of FORMS
 
     @property
     def size(self) -> int:
@@ -67,6 +76,7 @@ class Capture:
         self.modes: dict[str, bool] = {}
         self.optimizer: tuple[Callable[..., Any], list[dict[str, Any]]] | None = None
         self.off = False
+        self.form = "whole"  # of the newest output that went into a loss
         self._source: nn.Module | None = None  # the script's own model
         self._pending: tuple[Root, tuple[Tensor, ...], Tensor] | None = None
         self._held: tuple[Root, tuple[Tensor, ...], Tensor] | None = None
@@ -113,12 +123,20 @@ class Capture:
         if self.off or pending is None or loss.numel() != 1:
             return
         _, args, output = pending
-        if x.numel() != output.numel() or not torch.equal(
-            output.detach().reshape(x.shape), x.detach()
-        ):
+        form = self._form(output, x.detach())
+        if form is None:
             return
         extra = {k: v for k, v in given.items() if k not in ("input", "target")}
-        self._keep(args, name, y, extra, tuple(x.shape), float(loss.detach()))
+        self._keep(args, name, y, extra, tuple(x.shape), float(loss.detach()), form=form)
+
+    def _form(self, output: Tensor, x: Tensor) -> str | None:
+        """What made a loss's input of the model's output; None: something else."""
+        for name in dict.fromkeys((self.form, *FORMS)):
+            made = FORMS[name](output) if name == "whole" or output.dim() > 2 else output[:0]
+            if made.numel() == x.numel() and torch.equal(made.reshape(x.shape), x):
+                self.form = name
+                return name
+        return None
 
     def hold(self, loss: Any) -> bool:
         """A loss of Keras' begins: the newest pass is its own, not that of torch's loss inside."""
@@ -157,6 +175,7 @@ class Capture:
         shape: tuple[int, ...],
         loss: float,
         function: Callable[..., Any] | None = None,
+        form: str = "whole",
     ) -> None:
         size = sum(t.numel() * t.element_size() for t in (*args, y))
         if size > BATCH_BYTES // 8:
@@ -170,6 +189,7 @@ class Capture:
             shape,
             loss,
             function,
+            form,
         )
         if len(self.first) < FIRST and self._bytes + size < BATCH_BYTES:
             self.first.append(batch)
@@ -228,6 +248,7 @@ class Capture:
             output = output[0]
         elif isinstance(output, dict):
             output = next(iter(output.values()))
+        output = FORMS[batch.form](output)
         if output.shape != batch.shape:  # a view has lost Keras' mask
             output = output.reshape(batch.shape)
         return self.compare(output, batch)

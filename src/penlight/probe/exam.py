@@ -15,7 +15,9 @@ Exams, by name, and their values:
     coupling    share of the output of other samples that moves when one sample is changed
     reach       share of the output that moves when the first step of each sequence is another
                 sample's ("first"), and when all others are ("rest"); "length"
-    causality   for next-token targets: share of earlier outputs that move when the last token does
+    causality   for targets that are the input's own tokens: share of earlier outputs that move when
+                the last token does, and of targets that are the next token ("following") or the
+                same ("copied")
     modes       loss on the probe batches in training and in evaluation mode
     memory      for a recurrent model: gradient of its output at each time step of the input, as a
                 share of the largest, from the first state ("start") and the last ("end"), and
@@ -53,6 +55,7 @@ QUICK = {"foreach": True}
 CUT = 16  # parameters without gradient that are moved
 PROBE = 8  # batches the arms are judged on
 ROWS = 64  # and as many more as hold these together, where two modes are compared
+ALIKE = 0.9  # share of targets that are tokens of the input
 LARGE = 3.0  # size of the largest input feature, 1 when standardised, or its inverse
 
 
@@ -391,15 +394,22 @@ class Exam:
             return float(self.capture.loss(model, batch))
 
     def _causality(self, model: nn.Module) -> dict[str, Any]:
-        """For a model that predicts the next token: does it look at it?"""
+        """For a model that predicts the next token, or is shown it: does it look ahead?"""
         batch = self.capture.first[0]
         x, y = batch.args[0], batch.target
-        if x.is_floating_point() or x.dim() != 2 or x.shape[1] < 4 or y.numel() != x.numel():
+        if x.is_floating_point() or x.dim() != 2 or x.shape[1] < 4:
             return {}
-        y = y.reshape(x.shape)
+        if y.numel() not in (x.numel(), x[:, 1:].numel()):  # the last one has no successor
+            return {}
+        y = y.reshape(x.shape[0], -1)
         # Padding agrees with padding: the most common token says nothing.
         telling = x[:, 1:] != x[:, 1:].flatten().mode().values
-        if not bool(telling.any()) or float((y[:, :-1] == x[:, 1:])[telling].float().mean()) < 0.9:
+        known = telling[:, : y.shape[1] - 1]
+        if not bool(known.any()):
+            return {}
+        following = float((y[:, : telling.shape[1]] == x[:, 1:])[telling].float().mean())
+        copied = float((y[:, 1:] == x[:, 1 : y.shape[1]])[known].float().mean())
+        if following < ALIKE and copied < ALIKE:
             return {}
         model.eval()
         before = self._output(model, batch.args)
@@ -416,6 +426,8 @@ class Exam:
             "earlier": float(moved[:, :-1].max()) / scale,
             "own": float(moved[:, -1].max()) / scale,
             "length": int(x.shape[1]),
+            "following": following,
+            "copied": copied,
         }
 
     def _memory(self, begin: nn.Module, end: nn.Module) -> dict[str, Any]:
