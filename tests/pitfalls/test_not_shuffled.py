@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from penlight.core.facts import Optimizer, Predictions, Targets
-from penlight.core.vocabulary import ACCURACY, BACKWARDS
+from penlight.core.vocabulary import ACCURACY, BACKWARDS, LOSS
 from penlight.pitfalls.not_shuffled import NotShuffled
 from penlight.testing import check_card, fake_run, objective
 
@@ -40,6 +40,16 @@ def test_classes_lost_when_tested():
 def test_without_harm():
     (found,) = said(MIXED)
     assert found.severity == "note"
+
+
+def test_a_run_that_fails_on_them():
+    """The accuracy was looked at too seldom to see the saw; little was learnt all the same."""
+    for loss, severity in ((1.5, "warning"), (0.2, "note")):  # the entropy of five classes is 1.61
+        targets = Targets(objective=SITE, classes=(100,) * 5, sorted_share=1.0)
+        series = {LOSS: [loss] * 80, (ACCURACY, SITE): MIXED[:4], BACKWARDS: {0: 1.0}}
+        facts = [objective(input_shape=(32, 5)), targets]
+        (found,) = NotShuffled().detect(fake_run(series, facts))
+        assert found.severity == severity
 
 
 def test_shuffled():

@@ -61,6 +61,8 @@ class AdamEpsilonDominates(Pitfall):
         "loss-task-mismatch",
         "lr-too-high",
         "init-loss-off",
+        "no-information-from-input",
+        "rnn-long-range",
         "input-scale",
     )
     looks_like = {

@@ -69,7 +69,9 @@ class NoInformationFromInput(Pitfall):
         32, why="samples: when 32 in a row are identical in all features, chance is no explanation"
     )
     moved: float = limit(
-        1e-7, why="of the outputs' scale: float32 cannot show a smaller change of an output"
+        1e-6,
+        why="of the outputs' scale: float32 rounds to 1e-7, and sums of it had moved outputs by "
+        "6e-7 where an LSTM had 115 steps of padding to forget in",
     )
     alive: float = limit(
         1e-3, why="share of a layer's output power that differs between samples: thousands of "
@@ -235,7 +237,10 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
                 limit=self.moved,
             ),
             confidence=0.95,
+            where=forgetful.name if forgetful is not None else "",
+            source=forgetful.source if forgetful is not None else "",
             first_step=0,
+            prescriptions=self.prescriptions[-1:] if forgetful is not None else None,
         )
 
     def _forgotten(self, run: Run) -> Module | None:

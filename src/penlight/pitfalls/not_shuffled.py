@@ -11,7 +11,8 @@ from penlight.core.facts import Objective, Optimizer, Predictions, Targets
 from penlight.core.finding import Evidence, Finding, Prescription
 from penlight.core.pitfall import Demo, Pitfall, limit
 from penlight.core.run import Run
-from penlight.core.vocabulary import ACCURACY, BACKWARDS
+from penlight.core.vocabulary import ACCURACY, BACKWARDS, LOSS, OBJECTIVE_LOSS
+from penlight.pitfalls._curves import FINE, fails, progress
 from penlight.pitfalls._evaluations import held_out_passes
 
 
@@ -47,7 +48,9 @@ class NotShuffled(Pitfall):
 
     family = "data"
     stands_alone = True
-    needs = (Targets, Objective, Predictions, Optimizer, ACCURACY, BACKWARDS)
+    needs = (
+        Targets, Objective, Predictions, Optimizer, ACCURACY, BACKWARDS, LOSS, OBJECTIVE_LOSS,
+    )  # fmt: skip
     looks_like = {
         "catastrophic-forgetting": (
             "Old data that never come back are forgotten for good, in mixed batches as well."
@@ -140,8 +143,10 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
         pure = targets.sorted_share
         if pure < self.share or pure < self.excess * by_chance:
             return
-        harm = self._harm(run, objective)
-        where = objective.site
+        harm, where = self._harm(run, objective), objective.site
+        curve = progress(run)
+        learnt = curve.learnt if curve is not None else None
+        failed = learnt is not None and not harm and bool(fails(run))
         evidence = [
             Evidence(
                 "targets",
@@ -154,12 +159,23 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             ),
             *harm,
         ]
+        if failed and learnt is not None:
+            evidence.append(
+                Evidence(
+                    "loss",
+                    f"{max(learnt, 0.0):.0%} of what there is to learn was learnt on the "
+                    "training batches",
+                    where=where,
+                    value=learnt,
+                    limit=FINE,
+                )
+            )
         yield self.finding(
             f"{pure:.0%} of the training batches hold one class only: the data are not shuffled"
             + (", and the model forgets each class while it learns the next." if harm else "."),
             *evidence,
-            severity="critical" if harm else "note",
-            confidence=0.93 if harm else 0.6,
+            severity="critical" if harm else "warning" if failed else "note",
+            confidence=0.93 if harm else 0.85 if failed else 0.6,
             where=where,
             source=objective.source,
             first_step=0,
