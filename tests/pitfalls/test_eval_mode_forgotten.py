@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from penlight.core.facts import Hygiene, Module, Optimizer, Parameter, Predictions
 from penlight.pitfalls.eval_mode_forgotten import EvalModeForgotten
 from penlight.testing import check_card, fake_run
@@ -62,7 +64,11 @@ def test_never_back_to_training():
     (found,) = said(seen, norm)
     assert "model.train()" in found.says
     assert not said(seen, norm, Parameter(name="a", requires_grad=False))
+    assert said(seen, Module(name="net.bn", type="BatchNorm1d", root="net"))  # named within it
     other = Module(name="drop", type="Dropout")
     assert not said(seen, norm, other)  # only a part is in evaluation mode
+    many = [Module(name=f"bn{i}", type="BatchNorm1d") for i in range(20)]
+    first = tuple(m.name for m in many[:8])
+    assert said(replace(seen, train_modules=first), *many)
     always = Hygiene(eval_forwards=9, train_eval_mode=100, train_forwards=100, train_modules=("b",))
     assert not said(always)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from penlight.core.facts import Hygiene, Module, Optimizer, Parameter, Predictions
 from penlight.core.finding import Evidence, Finding, Prescription
 from penlight.core.pitfall import Demo, Pitfall, limit
 from penlight.core.run import Run
+
+NAMED = 8  # modules at most whose mode the probe names
 
 
 class EvalModeForgotten(Pitfall):
@@ -136,7 +139,7 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
     )
 
     def detect(self, run: Run) -> Iterator[Finding]:
-        seen = run.hygiene
+        seen = _named(run, run.hygiene)
         if seen.eval_forwards >= self.least:
             # Dropout switched back on by itself in a model that is in evaluation mode is Monte
             # Carlo dropout: then its modules are named too.
@@ -215,8 +218,9 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
         if any(not p.requires_grad for p in run.parameters):
             return False  # a part is frozen on purpose, and its batch norm with it
         kinds = ("Dropout", "BatchNorm")
-        noisy = {m.name for m in run.modules if any(k in m.type for k in kinds)}
-        return len(run.optimizers) == 1 and noisy <= set(seen.train_modules)
+        noisy = [m for m in run.modules if any(k in m.type for k in kinds)]
+        known = {m.name for m in noisy}.issubset(seen.train_modules)
+        return len(run.optimizers) == 1 and (known or len(seen.train_modules) == NAMED)
 
     def _trained_in_evaluation(self, seen: Hygiene) -> Finding:
         names = _list(seen.train_modules)
@@ -235,6 +239,16 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             exact=True,
             where=seen.train_modules[0],
         )
+
+
+def _named(run: Run, seen: Hygiene) -> Hygiene:
+    """The same, with modules by the names that the run has for them, not those within a model."""
+    full = {m.name.removeprefix(f"{m.root}."): m.name for m in run.modules}
+    return replace(
+        seen,
+        eval_modules=tuple(full.get(n, n) for n in seen.eval_modules),
+        train_modules=tuple(full.get(n, n) for n in seen.train_modules),
+    )
 
 
 def _list(names: tuple[str, ...]) -> str:
