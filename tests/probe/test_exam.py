@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from time import thread_time
 
 import pytest
 
@@ -201,6 +202,35 @@ def test_padding_that_agrees_with_padding_makes_no_language_model() -> None:
     text = F.pad(torch.randint(1, 9, (400, 13)), (0, 28))
     exam = train(Reader(False), text[:, :-1], text[:, 1:]).exam("causality")
     assert exam is not None
+
+
+def test_a_slow_model_is_not_run_beyond_the_time_for_it() -> None:
+    class Slow(nn.Module):
+        passes = 0
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = mlp()
+
+        def forward(self, x: Tensor) -> Tensor:
+            Slow.passes += 1
+            end = thread_time() + 0.1
+            while thread_time() < end:
+                torch.ones(100).sum()
+            return self.net(x)
+
+    sink = MemorySink()
+    probe = Probe(sink, budget=0.01)
+    probe.start()
+    net, (x, y) = Slow(), table()
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    for _ in range(10):
+        optimizer.zero_grad()
+        F.cross_entropy(net(x), y).backward()
+        optimizer.step()
+    trained = Slow.passes
+    probe.finish(0)
+    assert Slow.passes - trained <= 14  # 1.2 seconds, and the one that was under way
 
 
 def test_a_parameter_behind_a_broken_chain_is_felt() -> None:

@@ -8,9 +8,11 @@ are kept; everything is a copy.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from time import thread_time
 from typing import Any
 
 import torch
@@ -38,6 +40,10 @@ FORMS: dict[str, Callable[[Tensor], Tensor]] = {
     "without the last, classes second": lambda output: output[:, :-1].transpose(1, -1),
     "last": lambda output: output[:, -1],
 }
+
+
+class OutOfTimeError(Exception):
+    """The experiments have had the time that they may take."""
 
 
 @dataclass
@@ -77,6 +83,7 @@ class Capture:
         self.modes: dict[str, bool] = {}
         self.optimizer: tuple[Callable[..., Any], list[dict[str, Any]]] | None = None
         self.off = False
+        self.deadline = math.inf  # of this thread's time: no pass begins after it
         self.form = "whole"  # of the newest output that went into a loss
         self._source: nn.Module | None = None  # the script's own model
         self._pending: tuple[Root, tuple[Tensor, ...], Tensor] | None = None
@@ -236,7 +243,10 @@ class Capture:
 
         Raises:
             UnrepeatableError: it does not run a second time on its own.
+            OutOfTimeError: it is too late to begin.
         """
+        if thread_time() > self.deadline:
+            raise OutOfTimeError
         try:
             return model(*args)
         except Exception as error:

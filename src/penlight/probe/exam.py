@@ -42,7 +42,7 @@ from torch import Tensor, nn
 
 from penlight.core import facts as f
 from penlight.probe import memory, replays
-from penlight.probe.capture import Batch, Capture, UnrepeatableError
+from penlight.probe.capture import Batch, Capture, OutOfTimeError, UnrepeatableError
 from penlight.probe.heldout import HeldOut, widened
 from penlight.probe.state import State
 
@@ -52,6 +52,7 @@ PATIENCE = 0.8  # share of all seconds left that may be spent on so few, where s
 FACTORS = (1.0, 0.1, 10.0, 100.0)
 LATE_FACTORS = FACTORS[:3]  # nobody asks for a hundredfold rate of a trained state
 QUICK = {"foreach": True}
+GRACE = 0.2  # seconds an experiment may run late, rather than be lost; then no pass begins any more
 CUT = 16  # parameters without gradient that are moved
 PROBE = 8  # batches the arms are judged on
 ROWS = 64  # and as many more as hold these together, where two modes are compared
@@ -73,6 +74,7 @@ class Exam:
         self.capture = capture
         self.reached = reached
         self.deadline = thread_time() + seconds
+        capture.deadline = self.deadline + GRACE
 
     def run(self) -> None:
         """Run all exams and write their facts; random state is put back."""
@@ -90,6 +92,8 @@ class Exam:
                 for name, values in self._exams(begin, end, late):
                     if values:
                         self.state.write(f.Exam(name=name, step=self.state.step, values=values))
+        except OutOfTimeError:
+            pass  # what was found until then is written
         except UnrepeatableError as error:
             self.state.blinded("replays", f"the model does not run again on its own ({error})")
         finally:
