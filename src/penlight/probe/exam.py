@@ -22,7 +22,8 @@ Exams, by name, and their values:
     memory      for a recurrent model: gradient of its output at each time step of the input, as a
                 share of the largest, from the first state ("start") and the last ("end"), and
                 whether the first tenth of the steps goes with the targets ("told")
-    shuffled    loss with the inputs dealt to other targets, beside the true one
+    shuffled    loss with the inputs dealt to other targets, beside the true one, and whether the
+                targets are the inputs themselves ("rebuilt")
     halves      one half of the rows is learnt from, at the better of x1 and x10, and the other
                 half asked; see `penlight.probe.heldout`
     wide        the same with narrow layers widened, and the model as it is ("own") beside it
@@ -476,7 +477,8 @@ class Exam:
         model.eval()
         values = {"true": self.judge(model, true), "shuffled": self.judge(model, dealt)}
         self.capture.train(model)
-        return values
+        rebuilt = [torch.equal(b.target.flatten(), b.args[0].flatten()) for b in true]
+        return {**values, "rebuilt": all(rebuilt)}
 
 
 def _enough(late: list[Batch], first: list[Batch]) -> list[Batch]:
