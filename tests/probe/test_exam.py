@@ -160,16 +160,15 @@ COMPARED: dict[str, tuple[slice, Compare]] = {
 
 
 @pytest.mark.parametrize("style", COMPARED)
-@pytest.mark.parametrize("honest", [True, False])
-def test_however_the_tokens_are_compared(style: str, honest: bool) -> None:
+def test_however_the_tokens_are_compared(style: str) -> None:
     part, compare = COMPARED[style]
     text = torch.randint(9, (400, 13))
     x = text if part.start is None else text[:, :-1]
-    run = train(Reader(honest), x, text[:, part], compare=compare)
+    run = train(Reader(False), x, text[:, part], compare=compare)
     exam = run.exam("causality")
     assert exam is not None
     assert exam.values["following"] > 0.99
-    assert (exam.values["earlier"] > 1e-6) != honest
+    assert exam.values["earlier"] > 1e-6
     assert run.exam("rates") is not None
 
 
