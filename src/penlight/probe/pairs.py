@@ -89,13 +89,16 @@ class Pairs:
         self.last = Shelf(newest=True)
         self.held_out: dict[str, Shelf] = {}  # by place
         self.alone = True  # nothing beside x was ever given to the model
+        self.inner = False  # a model is fed by another: what it gets are no rows of the data
         self._trained: tuple[Tensor, int] | None = None  # input, numbers in the output
         self._evaluated: tuple[Tensor, int] | None = None
 
     def trained(self, args: Any, output: Tensor) -> None:
         """A training forward pass of a looked-at step has ended."""
         self.alone = self.alone and len(args) == 1
-        self._trained = given(args, output)
+        x = first_tensor(args)
+        self.inner = self.inner or (x is not None and x.grad_fn is not None)
+        self._trained = None if self.inner else given(args, output)
 
     def evaluated(self, args: Any, output: Tensor, asked: tuple[int, int]) -> None:
         """A forward pass without gradient has ended.
@@ -103,7 +106,7 @@ class Pairs:
         Args:
             asked: rows of it that were looked for among those of training, and those found.
         """
-        self._evaluated = given(args, output)
+        self._evaluated = None if self.inner else given(args, output)
         count, found = asked
         if not count and self._evaluated is not None and self._room():
             x = self._evaluated[0]
