@@ -229,7 +229,7 @@ def test_a_slow_model_is_not_run_beyond_the_time_for_it() -> None:
         optimizer.step()
     trained = Slow.passes
     probe.finish(0)
-    assert Slow.passes - trained <= 14  # 1.2 seconds, and the one that was under way
+    assert Slow.passes - trained <= 15  # 1.3 seconds, and the one that was under way
 
 
 def test_a_parameter_behind_a_broken_chain_is_felt() -> None:

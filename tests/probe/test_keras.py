@@ -86,7 +86,7 @@ def watched(
 ) -> Run:
     """Fit under a probe with time enough."""
     sink = MemorySink()
-    probe = Probe(sink, budget=1.0)
+    probe = Probe(sink, budget=10.0)
     probe.start()
     model.compile(keras.optimizers.Adam(0.01), loss, metrics=["accuracy"])
     model.fit(x, y, 32, 3, verbose=0, **options)
@@ -116,7 +116,7 @@ def test_steps_are_replayed_on_copies(make: Callable[[], Any]) -> None:
 def test_a_small_rate_gains_in_proportion() -> None:
     model = branches()
     sink = MemorySink()
-    probe = Probe(sink, budget=2.0)
+    probe = Probe(sink, budget=10.0)
     probe.start()
     model.compile(keras.optimizers.SGD(1e-4), "sparse_categorical_crossentropy")
     model.fit(*table(), 32, 4, verbose=0)
@@ -132,7 +132,7 @@ def test_replays_tell_a_rate_that_is_too_low_from_one_that_is_right() -> None:
     for rate, found in ((3e-4, ["lr-too-low"]), (0.2, [])):
         model, sink = branches(), MemorySink()
         model.compile(keras.optimizers.SGD(rate), "sparse_categorical_crossentropy")
-        probe = Probe(sink, budget=2.0)
+        probe = Probe(sink, budget=10.0)
         probe.start()
         model.fit(x, y, 32, 12, verbose=0)
         probe.finish(0)
