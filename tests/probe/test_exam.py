@@ -189,8 +189,8 @@ def test_a_model_that_is_asked_for_what_it_reads() -> None:
         exam = train(Reader(True), text, text, compare=compare).exam("causality")
         assert exam is not None
         assert exam.values["copied"] == 1.0
-    assert exam.values["following"] < 0.3
-    assert exam.values["earlier"] < 1e-6 < exam.values["own"]
+        assert exam.values["following"] < 0.3
+        assert exam.values["earlier"] < 1e-6 < exam.values["own"]
 
 
 def test_padding_that_agrees_with_padding_makes_no_language_model() -> None:

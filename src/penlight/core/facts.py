@@ -294,6 +294,9 @@ class Predictions(Fact):
     modules_training: int = 0  # dropout / batch-norm modules in training mode meanwhile
 
 
+NAMED = 8  # modules at most that `Hygiene` names of a kind
+
+
 @dataclass(frozen=True, slots=True)
 class Hygiene(Fact):
     """Counts about the order of calls in the training loop; the last one written counts."""
@@ -309,7 +312,7 @@ class Hygiene(Fact):
     eval_gaps: int = 0  # gaps between training steps in which gradient-free passes happened
     eval_forwards: int = 0  # gradient-free forward passes of a trained model that were looked at
     eval_training_mode: int = 0  # ... with dropout or batch norm still in training mode
-    eval_modules: tuple[str, ...] = ()  # those modules
+    eval_modules: tuple[str, ...] = ()  # those modules, by their names within the model
     eval_functional_dropout: int = 0  # F.dropout(training=True) during a gradient-free pass
     train_eval_mode: int = 0  # training forwards whose dropout / batch norm was in eval mode
     train_forwards: int = 0

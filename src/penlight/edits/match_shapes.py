@@ -81,7 +81,7 @@ def _in_difference(scene: Scene) -> Change:
     predicted_left = predicts(scene, source, node.left)
     wide = len(shape) == 2  # else it is the target that has one dimension more
     if wide and not alone:
-        return widened(source, node.right if predicted_left else node.left)
+        return _call(source, node.right if predicted_left else node.left, "unsqueeze(-1)")
     return squeezed(source, node.left if predicted_left is wide else node.right, -1)
 
 
@@ -92,15 +92,12 @@ def _predicted(scene: Scene) -> tuple[Shape, bool]:
     target that has to fit them both.
     """
     for wiring in wirings(scene.run):
-        for i in sorted(wiring.head):
-            if wiring.names[i] in ("Sub", "Rsub") and wiring.ops[i].inputs:
-                wide, narrow = wiring.ops[i].shape, wiring.ops[wiring.ops[i].inputs[0]].shape
-                if len(wide) == 2 and wide[0] == wide[1] and wide != narrow:
-                    others = (wiring.ops[j] for j in wiring.head if j != i)
-                    shapes = [
-                        wiring.ops[k].shape for op in others if op.shape == wide for k in op.inputs
-                    ]
-                    return narrow, narrow not in shapes
+        i = wiring.all_with_all()
+        if i is not None:
+            wide, narrow = wiring.ops[i].shape, wiring.ops[wiring.ops[i].inputs[0]].shape
+            others = (wiring.ops[j] for j in wiring.head if j != i)
+            shapes = [wiring.ops[k].shape for op in others if op.shape == wide for k in op.inputs]
+            return narrow, narrow not in shapes
     raise Refused("No difference that is broadcast was seen in the loss.", BY_HAND)
 
 
@@ -112,13 +109,11 @@ def squeezed(source: Source, node: cst.BaseExpression, dim: int) -> Change:
         and node.func.attr.value == "unsqueeze"
     ):
         return source.replace(node, source.code(node.func.value))
-    text = source.code(node)
-    whole = isinstance(node, ATOMS) and not isinstance(node, cst.Tuple)
-    return source.replace(node, f"{text if whole else f'({text})'}.squeeze({dim})")
+    return _call(source, node, f"squeeze({dim})")
 
 
-def widened(source: Source, node: cst.BaseExpression) -> Change:
-    """The change that gives an expression a last dimension of size 1."""
+def _call(source: Source, node: cst.BaseExpression, method: str) -> Change:
+    """The change that calls a method of an expression."""
     text = source.code(node)
     whole = isinstance(node, ATOMS) and not isinstance(node, cst.Tuple)
-    return source.replace(node, f"{text if whole else f'({text})'}.unsqueeze(-1)")
+    return source.replace(node, f"{text if whole else f'({text})'}.{method}")

@@ -12,6 +12,7 @@ from penlight.edits.edit import Edit, Refused
 from penlight.edits.losses import loss_call
 from penlight.edits.scene import Scene
 from penlight.edits.source import Change, Source, argument
+from penlight.edits.values import set_argument
 
 BY_HAND = "Sum the reconstruction error as the KL term is summed: reduction='sum'."
 
@@ -42,20 +43,15 @@ class SumFeatures(Edit):
         found = loss_call(scene)
         source, call, made_in, options = found.source, found.call, found.options_in, found.options
         line = source.lines(call)[0]
-        set_before = argument(options, "reduction")
-        if set_before is not None and made_in.code(set_before.value).strip("'\"") != "mean":
+        before = argument(options, "reduction")
+        if before is not None and made_in.code(before.value).strip("'\"") != "mean":
             raise Refused(f"{source.file}:{line} is no mean any more.", BY_HAND)
         if found.input is None or found.target is None:
             raise Refused(f"{source.file}:{line} does not name what it compares.", BY_HAND)
-        if set_before is not None:
-            changes = [made_in.replace(set_before.value, '"sum"')]
-        else:
-            last = made_in.span(options)[1] - 1
-            comma = ", " if options.args else ""
-            changes = [made_in.insert(last, f'{comma}reduction="sum"')]
-        if self.rows == "mean":
-            changes += _divided(source, call, f"len({source.code(found.target.value)})")
-        return changes
+        changes = set_argument(scene, made_in, options, "reduction", '"sum"')
+        if self.rows == "sum":
+            return changes
+        return (*changes, *_divided(source, call, f"len({source.code(found.target.value)})"))
 
 
 def _divided(source: Source, call: cst.Call, by: str) -> list[Change]:

@@ -148,7 +148,7 @@ def chance_loss(run: Run, objective: Objective | None = None) -> float | None:
     if objective.function.startswith("binary_cross_entropy"):
         if not targets.integral or targets.min < 0 or targets.max > 1:
             return None
-        return float(np.mean([_entropy((p, 1 - p)) for p in targets.mean])) or None
+        return float(np.mean([entropy((p, 1 - p)) for p in targets.mean])) or None
     if objective.function == "mse_loss":
         return float(np.mean(np.square(targets.std))) or None
     tried = run.exam("halves") if objective.function in ABSOLUTE else None
@@ -257,10 +257,11 @@ def _classes(objective: Objective, targets: Targets) -> float | None:
     smooth = objective.label_smoothing
     shares = np.zeros(max(count, len(targets.classes)))
     shares[: len(targets.classes)] = np.array(targets.classes) / total
-    return _entropy((1 - smooth) * shares + smooth / len(shares)) or None
+    return entropy((1 - smooth) * shares + smooth / len(shares)) or None
 
 
-def _entropy(shares: Iterable[float]) -> float:
+def entropy(shares: Iterable[float]) -> float:
+    """Loss in nats of naming each class with its share."""
     return -sum(p * math.log(p) for p in shares if p > 0)
 
 
@@ -270,7 +271,7 @@ def _floor(objective: Objective | None) -> float:
         return 0.0
     count = objective.input_shape[1]
     off = objective.label_smoothing / count
-    return _entropy([1 - objective.label_smoothing + off, *[off] * (count - 1)])
+    return entropy([1 - objective.label_smoothing + off, *[off] * (count - 1)])
 
 
 def _loss_share(loss: float, chance: float | None, floor: float) -> float | None:

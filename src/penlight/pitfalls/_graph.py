@@ -31,6 +31,10 @@ AFFINE = frozenset((
     "UpsampleNearest2D", "UpsampleBilinear2D", "Repeat",
 )) | SHAPE | BATCH_NORM  # fmt: skip
 JOINS = frozenset(("Cat", "Stack"))  # what may bring raw data in beside the layers
+# What a handwritten error is made of. A kernel, say, takes the exponential of all differences.
+ERROR = SHAPE | {
+    "Mean", "Sum", "Add", "Sub", "Rsub", "Mul", "Div", "Neg", "Pow", "Square", "Sqrt", "Abs",
+}  # fmt: skip
 POOLS = frozenset(("MaxPool2DWithIndices", "MaxPool3DWithIndices", "AdaptiveMaxPool2D"))
 SOFTMAX = frozenset(("Softmax", "SafeSoftmax"))
 # What a weight may pass through on its way from the parameter into a layer.
@@ -169,6 +173,30 @@ class Wiring:
     def parameters(self) -> frozenset[str]:
         """Names of the parameters that the loss reaches."""
         return frozenset(op.parameter for op in self.ops if op.parameter)
+
+    def all_with_all(self) -> int | None:
+        """The difference of predictions (N, 1) or (N,) and raw data in a handwritten error (N, N).
+
+        Distances that go on to an exponential, a maximum or a matrix product are meant, and so are
+        those of a prediction that was given its second axis on purpose.
+        """
+        queue = [0] if self.ops else []
+        for i in queue:
+            op = self.ops[i]
+            if self.names[i] == "Sub" and len(op.inputs) == 1:
+                wide, narrow = op.shape, self.ops[op.inputs[0]].shape
+                n = wide[0] if len(wide) == 2 else 0
+                meant = self.names[op.inputs[0]] == "Unsqueeze"
+                if n > 1 and wide == (n, n) and narrow in ((n, 1), (n,)) and not meant:
+                    return i
+            if self.names[i] in ERROR:
+                found = (j for j in self.data(i) if j not in queue)
+                queue += [j for j in found if not self._penalty(j)]
+        return None
+
+    def _penalty(self, i: int) -> bool:
+        """Whether a term is made of weights alone: no layer stands behind it."""
+        return not any(self.is_layer(j) for j in self.behind(i))
 
     def made_by(self, function: str) -> list[int]:
         """The nodes that make the input of a loss function, one for each of its calls."""

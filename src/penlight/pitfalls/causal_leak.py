@@ -37,8 +37,8 @@ class CausalLeak(Pitfall):
     Encoders, taggers and masked language models look both ways on purpose: only models whose
     targets are their own inputs shifted by one are tested. An autoencoder gives back its input on
     purpose, too, and looks at all of it for that: only models that see no later token are told.
-    With a prefix that may be seen
-    whole, the leak inside the prefix is meant if its positions are left out of the loss.
+    With a prefix that may be seen whole, the leak inside the prefix is meant if its positions are
+    left out of the loss.
 
     ## References
     - A. Karpathy, A Recipe for Training Neural Networks (2019): use backprop to chart dependencies.
@@ -59,7 +59,7 @@ class CausalLeak(Pitfall):
         why="float32 rounding moves an output by some 1e-7 of its scale; a causal model's earlier "
         "outputs moved by exactly 0 in every experiment, an off-by-one mask moved them by 0.1",
     )
-    next: float = limit(
+    following: float = limit(
         0.9, why="share of targets that are the next token: 1 for a language model, shifted by one"
     )
     copied: float = limit(
@@ -159,12 +159,12 @@ print("RESULT " + json.dumps({"metric": "loss in generation", "value": val_loss}
         if exam is None or not self._repeatable(run):
             return
         earlier, own = (float(exam.values.get(k, 0.0)) for k in ("earlier", "own"))
-        length = int(exam.values.get("length", 0))
-        if float(exam.values.get("following", 1.0)) < self.next:
+        if float(exam.values.get("following", 1.0)) < self.following:
             yield from self._copies(exam, earlier, own)
             return
         if earlier <= self.share:
             return
+        length = int(exam.values.get("length", 0))
         yield self.finding(
             f"Changing the last of {length} tokens changes the predictions before it, by up to "
             f"{earlier:.2g} of the largest output: the model sees what it has to predict.",

@@ -13,7 +13,7 @@ from penlight.core.finding import Evidence, Finding, Prescription
 from penlight.core.pitfall import Demo, Pitfall, limit
 from penlight.core.run import Run
 from penlight.core.vocabulary import LOSS, OBJECTIVE_LOSS
-from penlight.pitfalls._curves import progress
+from penlight.pitfalls._curves import entropy, progress
 from penlight.pitfalls._evaluations import held_out_passes
 
 
@@ -232,7 +232,8 @@ print("RESULT " + json.dumps({"metric": "balanced accuracy", "value": sum(recall
         seen = progress(run)
         learnt = seen.learnt if seen is not None else None
         if seen is not None and seen.chance is None:
-            learnt = 1 - seen.end / _entropy(counts)  # of masks only the first pixels are known
+            # Of masks only the first pixels are known.
+            learnt = 1 - seen.end / entropy(counts.labels / counts.total)
         informed = learnt is not None and learnt >= self.informed
         rare = counts.total - int(counts.labels[top])
         found = int(counts.correct.sum() - counts.correct[top])
@@ -289,12 +290,6 @@ print("RESULT " + json.dumps({"metric": "balanced accuracy", "value": sum(recall
             confidence=0.85,
             first_step=counts.first,
         )
-
-
-def _entropy(counts: Counts) -> float:
-    """Loss in nats of naming each class with its share."""
-    shares = counts.labels[counts.labels > 0] / counts.total
-    return float(-(shares * np.log(shares)).sum())
 
 
 def _counts(seen: Sequence[Predictions], held_out: bool) -> Counts:

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from penlight.core.facts import Hygiene, Module, Optimizer, Parameter, Predictions
+from penlight.core.facts import NAMED, Hygiene, Module, Optimizer, Parameter, Predictions
 from penlight.core.finding import Evidence, Finding, Prescription
 from penlight.core.pitfall import Demo, Pitfall, limit
 from penlight.core.run import Run
-
-NAMED = 8  # modules at most whose mode the probe names
 
 
 class EvalModeForgotten(Pitfall):
@@ -218,9 +216,9 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
         if any(not p.requires_grad for p in run.parameters):
             return False  # a part is frozen on purpose, and its batch norm with it
         kinds = ("Dropout", "BatchNorm")
-        noisy = [m for m in run.modules if any(k in m.type for k in kinds)]
-        known = {m.name for m in noisy}.issubset(seen.train_modules)
-        return len(run.optimizers) == 1 and (known or len(seen.train_modules) == NAMED)
+        noisy = {m.name for m in run.modules if any(k in m.type for k in kinds)}
+        all_named = noisy <= set(seen.train_modules) or len(seen.train_modules) == NAMED
+        return len(run.optimizers) == 1 and all_named
 
     def _trained_in_evaluation(self, seen: Hygiene) -> Finding:
         names = _list(seen.train_modules)

@@ -9,13 +9,7 @@ from penlight.core.finding import Evidence, Finding, Prescription
 from penlight.core.pitfall import Demo, Pitfall
 from penlight.core.run import Run
 from penlight.core.vocabulary import EXPLAINED
-from penlight.pitfalls._graph import SHAPE, Wiring, wirings
-
-# From the difference of prediction and target to one number, without a second opinion.
-# What a handwritten error is made of. A kernel, say, takes the exponential of all differences.
-ERROR = SHAPE | {
-    "Mean", "Sum", "Add", "Sub", "Rsub", "Mul", "Div", "Neg", "Pow", "Square", "Sqrt", "Abs",
-}  # fmt: skip
+from penlight.pitfalls._graph import wirings
 
 
 class LossBroadcast(Pitfall):
@@ -124,32 +118,12 @@ print("RESULT " + json.dumps({"metric": "mse", "value": error}))
                 yield self._finding(run, objective, objective.input_shape, objective.target_shape)
                 return
         for wiring in wirings(run):
-            crossed = self._handwritten(wiring)
+            crossed = wiring.all_with_all()
             if crossed is not None:
                 objective = run.objective or Objective(site="handwritten loss")
-                yield self._finding(run, objective, crossed, crossed[:1])
+                shape = wiring.ops[wiring.ops[crossed].inputs[0]].shape
+                yield self._finding(run, objective, shape, shape[:1])
                 return
-
-    @staticmethod
-    def _handwritten(wiring: Wiring) -> tuple[int, ...] | None:
-        """Shape of the predictions if a handwritten error compares all with all.
-
-        Distances that go on to an exponential, a maximum or a matrix product are meant, and so are
-        those of a prediction that was given its second axis on purpose.
-        """
-        queue = [0]
-        for i in queue:
-            op = wiring.ops[i]
-            if wiring.names[i] == "Sub" and len(op.inputs) == 1:
-                wide, narrow = op.shape, wiring.ops[op.inputs[0]].shape
-                n = wide[0] if len(wide) == 2 else 0
-                meant = wiring.names[op.inputs[0]] == "Unsqueeze"
-                if n > 1 and wide == (n, n) and narrow in ((n, 1), (n,)) and not meant:
-                    return narrow
-            if wiring.names[i] in ERROR:
-                found = (j for j in wiring.data(i) if j not in queue)
-                queue += [j for j in found if not _penalty(wiring, j)]
-        return None
 
     def _finding(
         self, run: Run, objective: Objective, x: tuple[int, ...], y: tuple[int, ...]
@@ -199,11 +173,6 @@ def _crossed(objective: Objective) -> bool:
     if len(x) != len(y):
         return x[0] == y[0] > 1
     return len(x) == 2 and sorted((x, y)) == sorted(((x[0], 1), (1, x[0])))
-
-
-def _penalty(wiring: Wiring, i: int) -> bool:
-    """Whether a term is made of weights alone: no layer stands behind it."""
-    return not any(wiring.is_layer(j) for j in wiring.behind(i))
 
 
 def _form(shape: tuple[int, ...]) -> str:

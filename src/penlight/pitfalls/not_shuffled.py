@@ -144,9 +144,8 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
         if pure < self.share or pure < self.excess * by_chance:
             return
         harm, where = self._harm(run, objective), objective.site
-        curve = progress(run)
+        curve = progress(run) if not harm and fails(run) else None
         learnt = curve.learnt if curve is not None else None
-        failed = learnt is not None and not harm and bool(fails(run))
         evidence = [
             Evidence(
                 "targets",
@@ -159,7 +158,7 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             ),
             *harm,
         ]
-        if failed and learnt is not None:
+        if learnt is not None:
             evidence.append(
                 Evidence(
                     "loss",
@@ -174,8 +173,8 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             f"{pure:.0%} of the training batches hold one class only: the data are not shuffled"
             + (", and the model forgets each class while it learns the next." if harm else "."),
             *evidence,
-            severity="critical" if harm else "warning" if failed else "note",
-            confidence=0.93 if harm else 0.85 if failed else 0.6,
+            severity="critical" if harm else "note" if learnt is None else "warning",
+            confidence=0.93 if harm else 0.6 if learnt is None else 0.85,
             where=where,
             source=objective.source,
             first_step=0,

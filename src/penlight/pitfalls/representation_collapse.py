@@ -185,11 +185,11 @@ print("RESULT " + json.dumps({"metric": "accuracy of the nearest neighbour", "va
         before = self.between if run.objectives else self.before
         if not float(np.median(loss.tail(0.1))) < float(np.median(loss.head(0.1))):
             return
-        if any(float(np.median(s.values[-5:])) > self.after for s in self._heads(run)):
+        if any(_late(s) > self.after for s in self._heads(run)):
             return  # one of several heads may well say the same of all, as that of a variance
         for site, series in self._ends(run):
             best = float(series.head(0.5).max())
-            now = float(np.median(series.values[-5:]))
+            now = _late(series)
             if best < before or now > self.after or now * self.fall > best:
                 continue
             yield self.finding(
@@ -267,7 +267,7 @@ print("RESULT " + json.dumps({"metric": "accuracy of the nearest neighbour", "va
         spread = run.series(OUTPUT_STD, objective.site).finite
         if not objective.target_learnt or len(spread) < self.looks:
             return False
-        now = float(np.median(spread.values[-5:]))
+        now = _late(spread)
         return now * self.fall < float(spread.head(0.5).max())
 
     def _ends(self, run: Run) -> Iterator[tuple[str, Series]]:
@@ -278,6 +278,10 @@ print("RESULT " + json.dumps({"metric": "accuracy of the nearest neighbour", "va
                 last[module.root] = module.name
         for site in last.values():
             yield site, run.series(DEPENDENCE, site).finite
+
+
+def _late(series: Series) -> float:
+    return float(np.median(series.values[-5:]))
 
 
 def _terms(run: Run, objective: Objective) -> tuple[float, float]:

@@ -84,7 +84,6 @@ class Capture:
         self.optimizer: tuple[Callable[..., Any], list[dict[str, Any]]] | None = None
         self.off = False
         self.deadline = math.inf  # of this thread's time: no pass begins after it
-        self.form = "whole"  # of the newest output that went into a loss
         self._source: nn.Module | None = None  # the script's own model
         self._pending: tuple[Root, tuple[Tensor, ...], Tensor] | None = None
         self._held: tuple[Root, tuple[Tensor, ...], Tensor] | None = None
@@ -139,13 +138,14 @@ class Capture:
 
     def _form(self, output: Tensor, x: Tensor) -> str | None:
         """What made a loss's input of the model's output; None: something else."""
-        for name in dict.fromkeys((self.form, *FORMS)):
-            made = FORMS[name](output) if name == "whole" or output.dim() > 2 else output[:0]
-            if made.numel() != x.numel() or not made.dim():
+        for name, form in FORMS.items() if output.dim() > 2 else [("whole", FORMS["whole"])]:
+            made = form(output)
+            if made.numel() != x.numel():
                 continue
-            rows = slice(None if x.numel() < WHOLE else 4)  # the replay's loss is checked as well
-            if torch.equal(made[rows], x.reshape(made.shape)[rows]):
-                self.form = name
+            given = x.reshape(made.shape)
+            if x.numel() >= WHOLE:  # the replay's loss is checked as well
+                made, given = made[:4], given[:4]
+            if torch.equal(made, given):
                 return name
         return None
 

@@ -160,7 +160,7 @@ class Forward:
                 state.count("eval_gaps")
             if loose:
                 state.count("eval_training_mode")
-                state.hygiene["eval_modules"] = loose[:8]
+                state.hygiene["eval_modules"] = loose[: f.NAMED]
             self.last_eval = (root, loose)
             self.rows.evaluated(args)
             if self.pairs is not None:
@@ -195,7 +195,7 @@ class Forward:
         model = root.module
         if model is not None and not model.training and not root.loose():
             self.state.count("train_eval_mode")
-            self.state.hygiene["train_modules"] = [n for n, _ in root.stochastic][:8]
+            self.state.hygiene["train_modules"] = [n for n, _ in root.stochastic][: f.NAMED]
 
     def _leaf(self, module: nn.Module, args: Any, tensor: Tensor) -> None:
         state = self.state
