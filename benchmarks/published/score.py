@@ -61,7 +61,7 @@ class Outcome:
     pitfalls: tuple[str, ...] = ()  # that count, by rank, each once
     notes: tuple[str, ...] = ()
     causes: tuple[tuple[str, float], ...] = ()  # that count, and how sure Penlight says it is
-    problem: str = ""  # no JSON, or the script crashed
+    problem: str = ""  # no JSON, the script crashed, or a part of Penlight did
     seconds: float = 0.0
 
     @property
@@ -108,6 +108,8 @@ def read_findings(task: Task, report: dict[str, Any], problem: str = "") -> Outc
         found[finding["severity"] in COUNTS].setdefault(finding["pitfall"])
     if report["script_exit"] not in (0, None):
         problem = problem or f"script exit {report['script_exit']}"
+    if report["faults"]:
+        problem = problem or f"Penlight failed: {report['faults'][0]}"
     notes = tuple(p for p in found[False] if p not in found[True])
     causes = tuple(
         (x["pitfall"], x["confidence"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from time import thread_time
 
@@ -12,6 +13,7 @@ from torch import Tensor, nn  # noqa: E402  # after the check that torch is ther
 from torch.nn import functional as F  # noqa: E402
 
 from penlight.core.run import Run  # noqa: E402
+from penlight.diagnosis import diagnose  # noqa: E402
 from penlight.probe import Probe  # noqa: E402
 from penlight.store.memory import MemorySink  # noqa: E402
 
@@ -312,6 +314,25 @@ def test_standardised_images_and_sequences() -> None:
     exam = train(Pooled(), 500 + 100 * x, y).exam("scaled")
     assert exam is not None
     assert exam.values["end"] < exam.values["start"] < 2
+
+
+def test_a_replay_whose_probabilities_are_nan_is_a_bad_rate_and_no_fault() -> None:
+    class Bursting(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.scale = nn.Parameter(torch.zeros(1))
+
+        def forward(self, x: Tensor) -> Tensor:
+            burst = torch.log(1 - self.scale.detach().abs())  # NaN beyond 1
+            return (x * self.scale + 0 * burst).sigmoid()
+
+    x = torch.randn(64, 1)
+    run = train(Bursting(), x, (x > 0).float(), lr=0.02, compare=F.binary_cross_entropy)
+    assert diagnose(run).faults == ()
+    rates = run.exam("rates")
+    assert rates is not None
+    assert math.isnan(rates.values["x100"])
+    assert math.isfinite(rates.values["x1"])
 
 
 @pytest.mark.parametrize("mean", [True, False])

@@ -10,6 +10,7 @@ torch = pytest.importorskip("torch")
 from torch import Tensor, nn  # noqa: E402  # after the check that torch is there
 from torch.nn import functional as F  # noqa: E402
 
+from penlight.diagnosis import diagnose  # noqa: E402
 from penlight.probe import Probe  # noqa: E402
 from penlight.probe.graph import walk  # noqa: E402
 from penlight.probe.handwritten import Recognised, library_form, recognise  # noqa: E402
@@ -155,6 +156,9 @@ def test_the_library_loss_that_says_the_same_of_the_models_output(output: Tensor
     binary = -(hot[:, :1] * yes.log() + (1 - hot[:, :1]) * (1 - yes).log()).mean()
     assert form(binary, yes) == "binary_cross_entropy"
     assert form(binary, output[:, :1]) == "binary_cross_entropy_with_logits"
+    prices = 100 * real[:, :1].abs()
+    nonsense = -(prices * yes.log() + (1 - prices) * (1 - yes).log()).mean()
+    assert form(nonsense, yes) == "", "the library refuses targets that are no probabilities"
 
 
 @pytest.mark.parametrize(
@@ -205,3 +209,23 @@ def test_a_loss_taken_out_of_torch_before_the_watch_is_seen() -> None:
 def unpatched(function: Any) -> Any:
     """The function as a script has it that imported it before the watch began."""
     return getattr(function, "__wrapped__", function)
+
+
+def test_binary_cross_entropy_by_hand_on_prices_is_read_without_a_fault() -> None:
+    torch.manual_seed(0)
+    sink = MemorySink()
+    probe = Probe(sink)
+    probe.start()
+    net = nn.Sequential(nn.Linear(4, 1), nn.Sigmoid())
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.01)
+    for _ in range(20):
+        x = torch.randn(16, 4)
+        price = 50 + 10 * x[:, :1]
+        p = net(x).clamp(1e-7, 1 - 1e-7)
+        optimizer.zero_grad()
+        (-(price * p.log() + (1 - price) * (1 - p).log()).mean()).backward()
+        optimizer.step()
+    probe.finish(0)
+    diagnosis = diagnose(sink.run())
+    assert diagnosis.faults == ()
+    assert [x.pitfall for x in diagnosis.alarms][:1] == ["loss-task-mismatch"]

@@ -296,5 +296,10 @@ class Capture:
         """The loss of an output, of the shape that the loss saw, on a batch's target."""
         known = batch.function or self.functions.get(batch.name)
         function = known or getattr(functional, batch.name)
-        result: Tensor = function(output, batch.target, **batch.kwargs)
+        try:
+            result: Tensor = function(output, batch.target, **batch.kwargs)
+        except RuntimeError:  # binary_cross_entropy refuses a probability that is NaN
+            if bool(output.isfinite().all()):
+                raise
+            result = output.sum() * math.nan
         return result

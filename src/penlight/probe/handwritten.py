@@ -108,7 +108,9 @@ def library_form(graph: Walk, found: Recognised, output: Tensor | None) -> str:
     """
     if output is None or output.shape != found.prediction.shape:
         return ""
-    if found.name == "binary_cross_entropy" and not bool((found.prediction <= 1).all()):
+    if found.name == "binary_cross_entropy" and not (
+        bool((found.prediction <= 1).all()) and bool(((found.target - 0.5).abs() <= 0.5).all())
+    ):
         return ""  # no probabilities: the library would refuse
     target = found.target.to(output.dtype) if found.target.is_floating_point() else found.target
     for name, read in FORMS[found.name]:

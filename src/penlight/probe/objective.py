@@ -100,6 +100,8 @@ class Objectives:
             patches.wrap(functional, name, self._wrap(name, observe))
         seen = state.ledger.guard("loss functions", self.capture.keras_objective)
         hold = state.ledger.contained("loss functions", self.capture.hold)
+        # Within the backward part: what it cannot read must not end that.
+        self._by_hand = state.ledger.contained("losses by hand", self._handwritten)
         self.capture.meet_keras = lambda: keras.watch_losses(patches, hold, seen)
 
     def _wrap(self, name: str, observe: Callable[..., Any]) -> Callable[..., Any]:
@@ -175,12 +177,16 @@ class Objectives:
                 self.state.count("losses_used", used)
         if named or not self.state.armed or not self.state.room():
             return
+        self._by_hand(graph)
+
+    def _handwritten(self, graph: Walk) -> bool:
+        """Read a loss that was written by hand like the library's own, if it is of that kind."""
         facts = [site.fact for site in self.sites.values()]
         wrapped = any(fact.phase == "train" and not fact.by_hand for fact in facts)
         found = recognise(graph, self.forward.output, own=not wrapped)
         # The target is read off the difference: a prediction that is not finite spoils it.
         if found is None or not bool(found.prediction.isfinite().all()):
-            return
+            return False
         name, x, y = found.name, found.prediction.detach(), found.target.detach()
         site = self._site(name, x, y, {}, "train", by_hand=found.maker or "?")
         site.fact = replace(site.fact, calls=site.fact.calls + 1)
@@ -192,6 +198,7 @@ class Objectives:
             if plain and output is not None:
                 self.capture.objective(plain, output, y, {}, graph.loss)
             self._training(site, name, x, y, value, {})
+        return True
 
     def _site(
         self, name: str, x: Tensor, y: Tensor, given: Any, phase: str, by_hand: str = ""
