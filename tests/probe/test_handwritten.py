@@ -229,3 +229,14 @@ def test_binary_cross_entropy_by_hand_on_prices_is_read_without_a_fault() -> Non
     diagnosis = diagnose(sink.run())
     assert diagnosis.faults == ()
     assert [x.pitfall for x in diagnosis.alarms][:1] == ["loss-task-mismatch"]
+
+
+@pytest.mark.parametrize("tiny", [0.0, 1e-7])
+def test_a_likelihood_of_counts(output: Tensor, tiny: float) -> None:
+    rates, target = F.softplus(output), 4 * torch.rand(8, 3)
+    found = read((rates - target * torch.log(rates + tiny)).mean(), output)
+    assert found is not None
+    assert found.name == "poisson_nll_loss"
+    assert torch.equal(found.target, target)
+    assert torch.allclose(found.prediction, rates.log(), atol=1e-5)
+    assert found.maker == "Softplus"

@@ -20,6 +20,7 @@ from penlight.probe.graph import Node, Walk, maker, saved
 
 HEAD = 24  # nodes nearest to the loss that are looked at
 TINY = 1e-7  # a usual guard against the logarithm of zero
+GUARDS = ("Clamp", "Add", "ClampMin", "ClampMax")  # keep a logarithm off zero
 PASSING = ("Neg", "Mean", "Sum", "Div", "Squeeze", "View", "Reshape")
 
 
@@ -98,6 +99,10 @@ def recognise(graph: Walk, output: Tensor | None, own: bool = False) -> Recognis
             found = _likelihood(graph, node)
             if found is not None:
                 return found
+        if node.op.name == "Sub":
+            found = _poisson(graph, node)
+            if found is not None:
+                return found
     return None
 
 
@@ -106,7 +111,7 @@ def library_form(graph: Walk, found: Recognised, output: Tensor | None) -> str:
 
     "" when there is none: sums, weights and further terms give another value.
     """
-    if output is None or output.shape != found.prediction.shape:
+    if output is None or output.shape != found.prediction.shape or found.name not in FORMS:
         return ""
     if found.name == "binary_cross_entropy" and not (
         bool((found.prediction <= 1).all()) and bool(((found.target - 0.5).abs() <= 0.5).all())
@@ -163,6 +168,28 @@ def _likelihood(graph: Walk, node: Node) -> Recognised | None:
     return Recognised("nll_loss", logs, weights.argmax(1))
 
 
+def _poisson(graph: Walk, node: Node) -> Recognised | None:
+    """`p - target * log(p)`, where p may have been shifted off zero under the logarithm."""
+    if len(node.op.inputs) != 2:
+        return None
+    rate, product = (graph.nodes[i] for i in node.op.inputs)
+    if product.op.name != "Mul" or product.op.blocked != 1 or not product.op.inputs:
+        return None
+    log = graph.nodes[product.op.inputs[0]]
+    counts = saved(product.live, "self")
+    if counts is None:
+        counts = saved(product.live, "other")
+    logs = _logs(log) if log.op.name == "Log" else None
+    if counts is None or logs is None or logs.shape != counts.shape or logs.dim() == 0:
+        return None
+    under = graph.nodes[log.op.inputs[0]] if log.op.inputs else None
+    while under is not None and under is not rate and under.op.name in GUARDS:
+        under = graph.nodes[under.op.inputs[0]] if under.op.inputs else None
+    if under is not rate:
+        return None
+    return Recognised("poisson_nll_loss", logs, counts, rate.op.name)
+
+
 def _called(graph: Walk, node: Node) -> Recognised | None:
     """A loss function of the library's own that was called unseen."""
     name = OWN.get(node.op.name)
@@ -208,6 +235,6 @@ def _complement(graph: Walk, node: Node) -> bool:
         node = graph.nodes[node.op.inputs[0]]
         if node.op.name == "Rsub":
             return True
-        if node.op.name not in ("Clamp", "Add", "ClampMin", "ClampMax"):
+        if node.op.name not in GUARDS:
             return False
     return False

@@ -202,6 +202,8 @@ def sample_losses(name: str, x: Tensor, y: Tensor, given: Any) -> list[float]:
         each = torch.clamp(x, min=0) - x * y + torch.log1p(torch.exp(-x.abs()))
     elif name == "binary_cross_entropy":
         each = -(y * x.clamp_min(1e-12).log() + (1 - y) * (1 - x).clamp_min(1e-12).log())
+    elif name == "poisson_nll_loss" and given.get("log_input", True):
+        each = x.exp() - y * x
     elif name in VALUES:
         each = (x - y).square()
     else:
