@@ -6,7 +6,7 @@ import numpy as np
 
 from penlight.core.facts import End, Exam, Fact, Objective, Optimizer, Parameter, Targets
 from penlight.core.run import Run
-from penlight.core.vocabulary import LOSS, OBJECTIVE_LOSS, UPDATE_RATIO
+from penlight.core.vocabulary import LOSS, OBJECTIVE_LOSS, UPDATE_RATIO, ZERO_SHARE
 from penlight.pitfalls.lr_too_high import LrTooHigh
 from penlight.testing import fake_run, objective
 
@@ -120,3 +120,36 @@ def test_uphill_at_both_ends_of_a_run_that_learnt_a_part() -> None:
     early = run(part, own=3.0, tenth=1.5)
     assert not list(LrTooHigh().detect(early))
     assert list(LrTooHigh().detect(with_exam(early, Exam(name="rates_end", values=late))))
+
+
+def killed(step: float, zeros: list[float]) -> Run:
+    """A flat run whose replays found the mean answer at any rate, the longest step, the zeros."""
+    goal = objective()
+    return fake_run(
+        {
+            LOSS: STUCK,
+            (OBJECTIVE_LOSS, goal.site): STUCK,
+            (UPDATE_RATIO, "w"): [0.5 * step, step, *[0.0] * 98],
+            (ZERO_SHARE, "fc > relu"): zeros,
+        },
+        [
+            goal,
+            Targets(objective=goal.site, samples=1000, integral=True, classes=(100,) * 10),
+            Parameter(name="w", shape=(10, 10), std=0.1),
+            Exam(name="rates", values={"start": 9.0, "x1": 2.3, "x0.1": 2.3, "steps": 40}),
+        ],
+        lr=0.1,
+    )
+
+
+def test_units_that_a_step_longer_than_the_weights_has_killed() -> None:
+    (found,) = LrTooHigh().detect(killed(40.0, [0.4, 0.7, *[1.0] * 98]))
+    assert found.evidence[0].where == "fc > relu"
+    assert "until step 2" in found.evidence[0].says
+    assert "40.0 times" in found.evidence[0].says
+
+
+def test_units_that_died_without_long_steps_or_were_never_alive_are_not_the_rates_doing() -> None:
+    assert list(LrTooHigh().detect(killed(0.4, [0.4, 0.7, *[1.0] * 98]))) == []
+    assert list(LrTooHigh().detect(killed(40.0, [1.0] * 100))) == []
+    assert list(LrTooHigh().detect(killed(40.0, [0.4, 0.7, *[1.0] * 50, *[0.6] * 48]))) == []

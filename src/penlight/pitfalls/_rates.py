@@ -86,17 +86,22 @@ def rates(run: Run, name: str = "rates") -> Rates | None:
     return Rates(state, start, int(_number(exam, "steps")), *gains)
 
 
-def update_size(run: Run, first: float = 0, last: float = math.inf) -> float | None:
-    """Median over weight matrices of the median update ratio between two steps; None: unknown."""
+def update_size(
+    run: Run, first: float = 0, last: float = math.inf, *, longest: bool = False
+) -> float | None:
+    """Median over weight matrices of the update ratio between two steps; None: unknown.
+
+    Of each matrix the median step counts, or its longest one.
+    """
     matrices = {p.name for p in run.parameters if len(p.shape) > 1}
-    medians = [
-        float(np.median(values))
+    steps = [
+        float(values.max() if longest else np.median(values))
         for series in run.every(UPDATE_RATIO)
         if series.site in matrices
         and len(values := series.between(first, last).finite.values)
-        and np.median(values) > 0
     ]
-    return float(np.median(medians)) if medians else None
+    moved = [size for size in steps if size > 0]
+    return float(np.median(moved)) if moved else None
 
 
 def _number(exam: Exam, key: str) -> float:

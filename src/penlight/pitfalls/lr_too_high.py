@@ -8,7 +8,7 @@ from penlight.core.facts import Exam, NonFinite
 from penlight.core.finding import Evidence, Finding, Prescription
 from penlight.core.pitfall import Demo, Pitfall, limit
 from penlight.core.run import Run
-from penlight.core.vocabulary import LOSS, LR, UPDATE_RATIO
+from penlight.core.vocabulary import LOSS, LR, UPDATE_RATIO, ZERO_SHARE
 from penlight.pitfalls._curves import FINE, RUINED, Progress, progress
 from penlight.pitfalls._halves import halves
 from penlight.pitfalls._rates import CLEAR, Rates, rates, update_size
@@ -53,7 +53,7 @@ class LrTooHigh(Pitfall):
     """
 
     family = "optimisation"
-    needs = (LOSS, LR, UPDATE_RATIO, Exam, NonFinite)
+    needs = (LOSS, LR, UPDATE_RATIO, ZERO_SHARE, Exam, NonFinite)
     caused_by = (
         "grad-accum-misnormalised",
         "input-scale",
@@ -123,6 +123,14 @@ class LrTooHigh(Pitfall):
         -1.0,
         why="fall of the loss in a few dozen replayed steps, as a share of it: below it the loss "
         "doubled, with cleared gradients and the loss as it is, so that the rate alone is left",
+    )
+    flung: float = limit(
+        1.0,
+        why="longest step of a typical weight matrix, as a share of its norm: beyond 1 the step "
+        "and not the training decides what the weights are; tests/pitfalls/test_lr_too_high.py",
+    )
+    off: float = limit(
+        0.99, why="share of zeros behind a ReLU layer that is off for every input, save roundings"
     )
     had: float = limit(
         0.3, why="share of what there is to learn that a run must have had before it lost it"
@@ -202,6 +210,7 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             return
         size = update_size(run, 0, FIRST)
         evidence = [*self._evidence(run, curve, compared, size), *self._forgotten(run, curve)]
+        evidence += self._flung(run, curve) if not evidence else ()
         if not evidence:
             return
         optimizer = run.optimizers[0] if run.optimizers else None
@@ -257,6 +266,31 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
                 value=curve.end,
                 limit=chance,
             )
+
+    def _flung(self, run: Run, curve: Progress) -> Iterator[Evidence]:
+        """A layer of ReLUs that was alive until steps longer than the weights switched it off.
+
+        Its replays may show nothing: at any rate the bias of the last layer finds the mean answer.
+        """
+        if curve.learnt is None or curve.learnt >= RUINED:
+            return
+        for zeros in run.every(ZERO_SHARE):
+            dead = zeros.values > self.off
+            if dead[0] or float(zeros.tail(0.2, at_least=3).min()) <= self.off:
+                continue
+            died = int(zeros.steps[dead][0])
+            size = update_size(run, 0, died, longest=True)
+            if size is not None and size > self.flung:
+                yield Evidence(
+                    "update_ratio",
+                    f"until step {died}, from which on every unit of {zeros.site} was off, the "
+                    f"longest step of a typical weight matrix was {size:,.1f} times its norm",
+                    where=zeros.site,
+                    steps=(0, died),
+                    value=size,
+                    limit=self.flung,
+                )
+                return
 
     def _evidence(
         self, run: Run, curve: Progress, compared: Rates | None, size: float | None
