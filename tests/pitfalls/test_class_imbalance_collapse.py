@@ -10,13 +10,13 @@ from penlight.testing import check_card, fake_run, objective
 SITE = "cross_entropy@train.py:1"
 
 
-def said(labels, predicted, correct, loss=0.1, phase="eval", step=100, **fields):
+def said(labels, predicted, correct, loss=0.1, phase="eval", step=100, shown=None, **fields):
     seen = Predictions(
         phase=phase, objective=SITE, step=step, samples=sum(labels),
         labels=labels, predicted=predicted, correct=correct,
     )  # fmt: skip
     windows = [seen] if phase == "eval" else [seen, seen]
-    targets = Targets(objective=SITE, samples=sum(labels), classes=labels)
+    targets = Targets(objective=SITE, samples=sum(labels), classes=shown or labels)
     shape = (50, len(labels))
     run = fake_run(
         {LOSS: [loss] * 100}, [objective(input_shape=shape, **fields), targets, *windows]
@@ -81,6 +81,15 @@ def test_rare_classes_among_many():
 
 def test_rare_classes_that_are_found():
     assert not said((500, 250, 240, 8, 4), (500, 250, 240, 8, 4), (495, 240, 235, 3, 1))
+
+
+def test_a_balanced_test_set_behind_a_training_set_that_is_not():
+    balanced, told, right = (50, 50, 50, 50), (70, 80, 50, 0), (48, 47, 20, 0)
+    (found,) = said(balanced, told, right, shown=(500, 250, 12, 3))
+    assert "Class 3 never recognised" in found.says
+    assert "held 3 of it and 500 of class 0" in found.says
+    assert not said(balanced, told, right, shown=(500, 480, 510, 490)), "it has another cause"
+    assert not said(balanced, told, right, phase="train", shown=(500, 250, 12, 3))
 
 
 def test_early_training():

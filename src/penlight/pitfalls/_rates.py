@@ -97,8 +97,7 @@ def update_size(
     steps = [
         float(values.max() if longest else np.median(values))
         for series in run.every(UPDATE_RATIO)
-        if series.site in matrices
-        and len(values := series.between(first, last).finite.values)
+        if series.site in matrices and len(values := series.between(first, last).finite.values)
     ]
     moved = [size for size in steps if size > 0]
     return float(np.median(moved)) if moved else None

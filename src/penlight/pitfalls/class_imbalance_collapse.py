@@ -16,14 +16,16 @@ from penlight.core.vocabulary import LOSS, OBJECTIVE_LOSS
 from penlight.pitfalls._curves import entropy, progress
 from penlight.pitfalls._evaluations import held_out_passes
 
+Tallies = npt.NDArray[np.int64]
+
 
 @dataclass(frozen=True, slots=True)
 class Counts:
     """Labels, predictions and hits per class over some late passes or windows."""
 
-    labels: npt.NDArray[np.int64]
-    predicted: npt.NDArray[np.int64]
-    correct: npt.NDArray[np.int64]
+    labels: Tallies
+    predicted: Tallies
+    correct: Tallies
     held_out: bool
     first: int
     last: int
@@ -205,15 +207,12 @@ print("RESULT " + json.dumps({"metric": "balanced accuracy", "value": sum(recall
             if share >= self.majority and rare >= (self.rarest if constant else self.enough):
                 yield self._collapsed(run, counts, top, float(share))
             return
-        neglected = [
-            c
-            for c in range(len(counts.labels))
-            if 0 < counts.labels[c] * self.ratio <= counts.labels[top] and not counts.correct[c]
-        ]
-        rest = [c for c in range(len(counts.labels)) if c not in neglected]
-        served = counts.correct[rest].sum() / max(counts.labels[rest].sum(), 1)
+        learnt = _learnt_from(run, counts)
+        scarce = (learnt * self.ratio <= learnt.max()) & (counts.labels > 0)
+        neglected = np.flatnonzero(scarce & (counts.correct == 0))
+        served = counts.correct[~scarce].sum() / max(counts.labels[~scarce].sum(), 1)
         if counts.labels[neglected].sum() >= self.rarest and served >= self.served:
-            yield self._neglected(counts, top, neglected, float(served))
+            yield self._neglected(counts, learnt, neglected, float(served))
 
     def _late(self, run: Run) -> Counts | None:
         """Counts over the last held-out pass, else over the training windows of the second half."""
@@ -270,18 +269,21 @@ print("RESULT " + json.dumps({"metric": "balanced accuracy", "value": sum(recall
         )
 
     def _neglected(
-        self, counts: Counts, top: int, neglected: Sequence[int], served: float
+        self, counts: Counts, learnt: Tallies, neglected: Tallies, served: float
     ) -> Finding:
-        missed = int(counts.labels[list(neglected)].sum())
+        missed = int(counts.labels[neglected].sum())
         names = ", ".join(str(c) for c in neglected[:6]) + (", ..." if len(neglected) > 6 else "")
         where = "held-out" if counts.held_out else "training"
         noun = "Class" if len(neglected) == 1 else "Classes"
+        top, most = int(learnt.argmax()), int(learnt[neglected].max())
+        shown = f"at most {most} of each" if len(neglected) > 1 else f"{most} of it"
         return self.finding(
-            f"{noun} {names} never recognised: {missed} of {counts.total} late {where} samples, "
-            f"while class {top} has {int(counts.labels[top])}.",
+            f"{noun} {names} never recognised: {missed} of {counts.total} late {where} samples. "
+            f"The training batches that were looked at held {shown} and {int(learnt[top])} of "
+            f"class {top}.",
             Evidence(
                 "predictions",
-                f"recall 0 on {missed} samples of class {names}; {served:.0%} on all others",
+                f"recall 0 on {missed} samples of class {names}; {served:.0%} on frequent ones",
                 steps=(counts.first, counts.last),
                 value=0.0,
                 limit=self.served,
@@ -292,10 +294,19 @@ print("RESULT " + json.dumps({"metric": "balanced accuracy", "value": sum(recall
         )
 
 
+def _learnt_from(run: Run, counts: Counts) -> Tallies:
+    """Samples of each class that the training has shown; held-out ones may be balanced."""
+    targets = run.targets(run.objective) if run.objective is not None else None
+    shown = targets.classes if targets is not None and counts.held_out else ()
+    known = 0 < len(shown) <= len(counts.labels)
+    padded = (*shown, *[0] * (len(counts.labels) - len(shown)))
+    return np.array(padded, np.int64) if known else counts.labels
+
+
 def _counts(seen: Sequence[Predictions], held_out: bool) -> Counts:
     size = max(len(v) for p in seen for v in (p.labels, p.predicted, p.correct))
 
-    def total(name: str) -> npt.NDArray[np.int64]:
+    def total(name: str) -> Tallies:
         result = np.zeros(size, np.int64)
         for p in seen:
             values = getattr(p, name)
