@@ -47,6 +47,15 @@ SEQUENTIAL = """model = nn.Sequential(
     nn.ReLU(),
     nn.Linear(5, 1),
 )"""
+LINE = (
+    "model = nn.Sequential(nn.Linear(4, 1), nn.ReLU(), nn.Linear(1, 9), nn.ReLU(), nn.Linear(9, 1))"
+)
+CHANNELS = """model = nn.Sequential(
+    nn.Unflatten(1, (1, 4)),
+    nn.Conv1d(1, 2, 3), nn.ReLU(),
+    nn.Conv1d(2, 4, 1), nn.ReLU(),
+    nn.Flatten(), nn.Linear(8, 1),
+)"""
 DEEP = """class Net(nn.Module):
     def __init__(self):
         super().__init__()
@@ -61,7 +70,9 @@ DEEP = """class Net(nn.Module):
 model = Net()"""
 CASES = {
     "widen constant": ("widen=8", BENT, {"HIDDEN = 3": "HIDDEN = 8"}),
-    "widen numbers": ("widen=8", SEQUENTIAL, {"nn.Linear(4, 3)": "nn.Linear(4, 8)", "nn.Linear(3, 5)": "nn.Linear(8, 5)"}),
+    "widen numbers": ("widen=8", SEQUENTIAL, {"nn.Linear(4, 3)": "nn.Linear(4, 8)", "nn.Linear(3, 5)": "nn.Linear(8, 8)", "nn.Linear(5, 1)": "nn.Linear(8, 1)"}),
+    "widen on one line": ("widen=8", LINE, {"4, 1), nn.ReLU(), nn.Linear(1, 9), nn.ReLU(), nn.Linear(9, 1)": "4, 8), nn.ReLU(), nn.Linear(8, 9), nn.ReLU(), nn.Linear(9, 1)"}),
+    "widen channels": ("widen=8", CHANNELS, {"1, 2, 3": "1, 8, 3", "2, 4, 1": "8, 4, 1"}),
     "bends in class": ("add-nonlinearity", STRAIGHT, {"x = self.a(x)": "x = torch.relu(self.a(x))", "x = self.b(x)": "x = torch.relu(self.b(x))"}),
     "bend missing once": ("add-nonlinearity", CLASS.format(a="self.a(x).tanh()", b="self.b(x)"), {"x = self.b(x)": "x = torch.relu(self.b(x))"}),
     "bend of the next line": ("add-nonlinearity", CLASS.format(a="self.a(x)\n        x = F.relu(x)", b="self.b(x)"), {"x = self.b(x)": "x = torch.relu(self.b(x))"}),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from penlight.core.finding import Finding
@@ -14,7 +14,26 @@ from penlight.edits.values import set_argument
 
 LOWER = (0.1, 0.01, 0.3, 0.001)
 HIGHER = (10.0, 100.0, 3.0, 1000.0)
+# Where a training with that optimiser usually starts.
+USUAL = {"sgd": (0.1, 0.01), "adagrad": (0.01,), "adadelta": (1.0,), "lbfgs": (1.0,)}
+USUAL_ELSE = (1e-3,)
+NEAR = 1.6  # rates nearer than this factor are one
 TOO_LOW = ("lr-too-low", "stopped-too-early", "vanishing-gradient", "symmetric-init")
+
+
+def usual(optimizer: str) -> tuple[float, ...]:
+    """The rates at which a training with an optimiser of that type usually starts."""
+    kind = optimizer.lower()
+    return next((rates for name, rates in USUAL.items() if kind.startswith(name)), USUAL_ELSE)
+
+
+def apart(values: Iterable[float], now: float) -> Iterator[float]:
+    """The values that differ from the present one and from those before them."""
+    tried = [now]
+    for value in values:
+        if value > 0 and all(max(value, t) / min(value, t) >= NEAR for t in tried):
+            tried.append(value)
+            yield value
 
 
 @dataclass(frozen=True)
@@ -25,12 +44,14 @@ class LearningRate(Edit):
 
     @classmethod
     def propose(cls, scene: Scene, finding: Finding) -> Iterator[Edit]:
-        rates = {o.lr for o in scene.run.optimizers}
-        if len(rates) != 1:
+        optimizers = scene.run.optimizers
+        if len({o.lr for o in optimizers}) != 1:
             return
-        rate = rates.pop()
-        for factor in HIGHER if finding.pitfall in TOO_LOW else LOWER:
-            yield cls(float(f"{rate * factor:.3g}"))
+        rate, upwards = optimizers[0].lr, finding.pitfall in TOO_LOW
+        known = [v for v in usual(optimizers[0].type) if (v > rate) == upwards]
+        around = (float(f"{rate * f:.3g}") for f in (HIGHER if upwards else LOWER))
+        for value in apart((*sorted(known, reverse=not upwards), *around), rate):
+            yield cls(value)
 
     @property
     def says(self) -> str:

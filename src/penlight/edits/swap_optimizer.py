@@ -45,11 +45,7 @@ class SwapOptimizer(Edit):
         if finding.pitfall == "optimizer-coupled-weight-decay":
             yield cls("AdamW", scene.run.optimizers[0].lr)
             return
-        if len(adaptive) != 1:
-            return
-        if adaptive.pop():
-            yield cls("SGD", USUAL["SGD"])
-        else:
+        if adaptive == {False}:
             yield cls("Adam", 1e-3)
             yield cls("Adam", 1e-2)
 

@@ -1,10 +1,11 @@
-"""widen: more units in the narrowest hidden layer."""
+"""widen: more units in narrow hidden layers."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from penlight.core.facts import Module
 from penlight.core.finding import Finding
 from penlight.edits.edit import Edit, Refused
 from penlight.edits.models import weighted
@@ -21,7 +22,11 @@ IN = {
 
 @dataclass(frozen=True)
 class Widen(Edit):
-    """Give the narrowest hidden layer that many units, and the layers behind it as many inputs."""
+    """Give narrow hidden layers that many units, and the layers behind them as many inputs.
+
+    In a stack of linear layers all that have fewer, as in the experiment that asks for it; next to
+    others only the narrowest, for each channel of a convolution costs time.
+    """
 
     new_rate = True
     units: int
@@ -36,7 +41,7 @@ class Widen(Edit):
 
     @property
     def says(self) -> str:
-        return f"Widen the narrowest hidden layer to {self.units} units"
+        return f"Widen the narrow hidden layers to {self.units} units"
 
     def source(self, scene: Scene) -> Sequence[Change]:
         modules = {m.name: m for m in scene.run.modules}
@@ -44,28 +49,36 @@ class Widen(Edit):
         hidden = [m for m in heavy[:-1] if m.type in OUT and OUT[m.type] in m.settings]
         if not hidden:
             raise Refused("The model has no hidden layer whose width is known.")
-        width = min(int(m.settings[OUT[m.type]]) for m in hidden)
-        if width >= self.units:
-            raise Refused(f"The narrowest hidden layer has {width} units already.")
+        widths = [int(m.settings[OUT[m.type]]) for m in hidden]
+        narrowest = min(widths)
+        if narrowest >= self.units:
+            raise Refused(f"The narrowest hidden layer has {narrowest} units already.")
+        border = self.units if {m.type for m in heavy} == {"Linear"} else narrowest + 1
+        narrow = {m.name: w for m, w in zip(hidden, widths, strict=True) if w < border}
         changes: list[Change] = []
         for at, module in enumerate(scene.run.modules):
-            if module in hidden and int(module.settings[OUT[module.type]]) == width:
-                changes += self._set(scene, module.source, module.type, OUT, 1, width)
+            if module.name in narrow:
+                width = narrow[module.name]
+                changes += self._set(scene, module, OUT, 1, width)
                 for other in scene.run.modules[at + 1 :]:
                     if other.type in IN:
-                        changes += self._set(scene, other.source, other.type, IN, 0, width)
+                        changes += self._set(scene, other, IN, 0, width)
                     if other in heavy:
                         break
         return list(dict.fromkeys(changes))
 
     def _set(
-        self, scene: Scene, where: str, kind: str, names: dict[str, str], position: int, width: int
+        self, scene: Scene, module: Module, names: dict[str, str], position: int, width: int
     ) -> Iterator[Change]:
-        source, calls = scene.calls_at(where, kind)
+        name = names[module.type]
+        source, calls = scene.calls_at(module.source, module.type)
+        alike = [m for m in scene.run.modules if (m.source, m.type) == (module.source, module.type)]
+        if len(alike) == len(calls):  # several layers on one line, in their order
+            calls = [calls[alike.index(module)]]
         fitting = [
             arg.value
             for call in calls
-            if (arg := argument(call, names[kind], position)) is not None
+            if (arg := argument(call, name, position)) is not None
             and number(scene, source, arg.value) == width
         ]
         if not fitting:

@@ -12,17 +12,13 @@ from pathlib import Path
 from penlight.core.finding import Diagnosis, Finding, Prescription
 from penlight.core.run import Run
 from penlight.edits import Edit, Refused, edit
-from penlight.edits.learning_rate import LearningRate
+from penlight.edits.learning_rate import LearningRate, apart, usual
 from penlight.edits.more_epochs import MoreEpochs
 from penlight.edits.scene import Scene
 from penlight.errors import PenlightError
 
 VARIANTS = 4  # of one prescription
-# Where a training with that optimiser usually starts.
-USUAL = {"sgd": (0.1, 0.01), "adagrad": (0.01,), "adadelta": (1.0,), "lbfgs": (1.0,)}
-USUAL_ELSE = (1e-3,)
 FACTORS = (0.1, 10.0, 0.3, 3.0, 0.01, 100.0)
-NEAR = 1.6  # rates nearer than this factor are one
 
 
 @dataclass(frozen=True)
@@ -213,24 +209,17 @@ def certain_joint(scene: Scene, parts: Sequence[Part]) -> Joint:
 def rates(run: Run, scene: Scene, most: int, upwards: bool = False) -> Iterator[Part]:
     """Other learning rates worth trying: the usual ones, then around the run's own."""
     optimizers = run.optimizers
-    values = {o.lr for o in optimizers}
-    if len(values) != 1 or not optimizers[0].lr > 0:
+    now = optimizers[0].lr if optimizers else 0.0
+    if {o.lr for o in optimizers} != {now} or not now > 0:
         return
-    now = values.pop()
-    kind = optimizers[0].type.lower()
-    usual = next((v for name, v in USUAL.items() if kind.startswith(name)), USUAL_ELSE)
     factors = sorted(FACTORS, key=lambda f: (f < 1) == upwards) if upwards else FACTORS
-    tried = [now]
-    for value in (*usual, *(float(f"{now * f:.3g}") for f in factors)):
-        if any(max(value, t) / min(value, t) < NEAR for t in tried):
-            continue
+    around = (float(f"{now * f:.3g}") for f in factors)
+    values = apart((*usual(optimizers[0].type), *around), now)
+    for value in itertools.islice(values, most):
         part = Part("", "Find the learning rate anew.", (LearningRate(value),))
         if joint(scene, [part]) is None:
             return
-        tried.append(value)
         yield part
-        if len(tried) > most:
-            return
 
 
 def patched_folder(snapshot: Path, target: Path, texts: Mapping[str, str]) -> Path:
