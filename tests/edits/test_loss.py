@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from penlight.core.finding import Finding
 from penlight.edits import Edit, Refused
 from penlight.edits.class_weights import ClassWeights
 from penlight.edits.loss import Loss
@@ -36,7 +37,13 @@ for rows in torch.arange(24).split(8):
 """
 CALL = "criterion(model(x[rows]), y[rows])"
 THREE, TWO = "torch.arange(24) % 3", "(torch.arange(24) % 2).view(-1, 1).float()"
+BY_HAND = """None
+def by_hand(p, t):
+    p = p.clamp(1e-7, 1 - 1e-7)
+    return -(t * p.log() + (1 - t) * (1 - p).log()).mean()"""
+PRICES = "40 + 10 * torch.randn(24, 1)"
 STYLES: dict[str, tuple[Edit, str, str, str, str, str, str, str]] = {
+    "by hand": (Loss("mse_loss"), PRICES, "1", ", nn.Sigmoid()", BY_HAND, "by_hand(model(x[rows]), y[rows])", ", nn.Sigmoid())|loss = by_hand(", ")|loss = F.mse_loss("),
     "squared classes": (Loss("cross_entropy"), "F.one_hot(torch.arange(24) % 3).float()", "3", ", nn.Softmax(dim=1)", "nn.MSELoss()", CALL, ", nn.Softmax(dim=1))|nn.MSELoss()", ")|nn.CrossEntropyLoss()"),
     "bare name": (Loss("cross_entropy"), "F.one_hot(torch.arange(24) % 3).float()", "3", "", "MSELoss()", CALL, "import MSELoss|= MSELoss()", "import MSELoss, CrossEntropyLoss|= CrossEntropyLoss()"),
     "raw scores": (Loss("cross_entropy"), THREE, "3", "", "nn.NLLLoss(reduction='mean')", CALL, "nn.NLLLoss(", "nn.CrossEntropyLoss("),
@@ -116,3 +123,29 @@ def test_live_faces_change_the_loss() -> None:
     assert training.loss.weight.tolist() == pytest.approx([2 / 3, 2.0])  # type: ignore[attr-defined]
     Loss("mse_loss").live(training)
     assert isinstance(training.loss, nn.MSELoss)
+
+
+@pytest.mark.parametrize(
+    ("labels", "proposed"),
+    [
+        (TWO, "loss=binary_cross_entropy"),
+        (PRICES, "loss=mse_loss"),
+        ("torch.arange(24.0).view(-1, 1) % 5", ""),
+    ],
+)
+def test_what_one_unit_is_for(scene: Callable[..., Scene], labels: str, proposed: str) -> None:
+    script = TRAIN.format(
+        labels=labels, units="1", act=", nn.Sigmoid()", loss="nn.CrossEntropyLoss()", call=CALL
+    )
+    found = scene(script)
+    cause = Finding("single-unit-softmax", "")
+    assert [str(e) for e in Loss.propose(found, cause)] == ([proposed] if proposed else [])
+
+
+def test_a_loss_in_the_training_step_itself_is_refused(scene: Callable[..., Scene]) -> None:
+    call = "-(y[rows] * model(x[rows]).log() + (1 - y[rows]) * (1 - model(x[rows])).log()).mean()"
+    found = scene(
+        TRAIN.format(labels=PRICES, units="1", act=", nn.Sigmoid()", loss="None", call=call)
+    )
+    with pytest.raises(Refused, match="written into the training step"):
+        found.after([Loss("mse_loss")])

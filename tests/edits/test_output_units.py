@@ -52,7 +52,16 @@ LIST = "nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 1), nn.Sigmoid())
 FLAT, COLUMN = "(torch.arange(30) % 3).float()", "(torch.arange(30) % 3).float().unsqueeze(1)"
 BCE, CALL = "nn.BCEWithLogitsLoss()", "criterion(model(x[rows]), y[rows])"
 # labels, head, output, model, loss, call, decision, what changes
+BY_HAND = """None
+def by_hand(p, t):
+    p = p.clamp(1e-7, 1 - 1e-7)
+    return -(t * p.log() + (1 - t) * (1 - p).log()).mean()"""
 STYLES: dict[str, tuple[str, str, str, str, str, str, str, dict[str, str]]] = {
+    "a loss by hand": (
+        COLUMN, "8, 1", "torch.sigmoid(self.head(self.body(x)))", "Net()", BY_HAND, "by_hand(model(x[rows]), y[rows])", "model(x).round()",
+        {"Linear(8, 1)": "Linear(8, 3)", "torch.sigmoid(self.head(self.body(x)))": "self.head(self.body(x))",
+         "loss = by_hand(model(x[rows]), y[rows])": "loss = F.cross_entropy(model(x[rows]), y[rows].squeeze(1).long())", "model(x).round()": "model(x).argmax(1, keepdim=True)"},
+    ),
     "squeeze in the class": (
         FLAT, "8, 1", "self.head(torch.relu(self.body(x))).squeeze(1)", "Net()", BCE, CALL, "(model(x) > 0).float()",
         {"Linear(8, 1)": "Linear(8, 3)", "(x))).squeeze(1)": "(x)))", "nn.BCEWithLogitsLoss()": "nn.CrossEntropyLoss()",

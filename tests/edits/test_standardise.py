@@ -79,7 +79,26 @@ def main():
 
 main()
 """
+DRAWN = """
+def main():
+    x = features.clone()
+    pick = torch.randperm(60)
+    train, test = pick[:40], pick[40:]
+    for epoch in range(2):
+        order = train[torch.randperm(len(train))]
+        for i, rows in enumerate(order.split(10)):
+            loss = loss_fn(model(x[rows]), goal[rows])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    with torch.no_grad():
+        print(loss_fn(model(x[test]), goal[test]).item())
+
+main()
+"""
 INPUTS = {
+    "drawn": (DRAWN, "    for epoch in", "    mean, std = x[train].mean(0), x[train].std(0)\n    x = (x - mean) / std\n    for epoch in"),
+    "drawn by numpy": (DRAWN.replace("train[torch.randperm(len(train))]", "np.random.permutation(train)").replace("order.split(10)", "np.array_split(order, 4)"), "    for epoch in", "    mean, std = x[train].mean(0), x[train].std(0)\n    x = (x - mean) / std\n    for epoch in"),
     "direct": (DIRECT, "\nfor epoch in", "\nmean, std = train_x.mean(0), train_x.std(0)\ntrain_x, val_x = (train_x - mean) / std, (val_x - mean) / std\nfor epoch in"),
     "dataset": (LOADER.format(dataset="Table(X[:40], Y[:40])"), "train_loader = ", "mean, std = X[:40].mean(0), X[:40].std(0)\nX = (X - mean) / std\ntrain_loader = "),
     "tensors": (LOADER.format(dataset="TensorDataset(features[:40], goal[:40])").replace("torch.tensor(X[40:])", "features[40:]"), "train_loader = ", "mean, std = features[:40].mean(0), features[:40].std(0)\nfeatures = (features - mean) / std\ntrain_loader = "),
@@ -100,6 +119,13 @@ def test_inputs_are_scaled_by_the_training_part(scene: Callable[..., Scene], sty
     seen = scene(edited).run.inputs[0]
     assert abs(seen.mean) < 0.3
     assert 0.7 < seen.std < 1.3
+
+
+def test_rows_that_any_part_may_be_of_are_refused(scene: Callable[..., Scene]) -> None:
+    for drawn in ("torch.randperm(60)", "torch.randperm(len(x))[:40]"):
+        script = DRAWN.replace("train[torch.randperm(len(train))]", drawn)
+        with pytest.raises(Refused, match="chosen in the loop"):
+            scene(HEAD + script).after([StandardiseInputs()])
 
 
 def test_bytes_are_divided(scene: Callable[..., Scene]) -> None:

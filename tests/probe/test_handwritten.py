@@ -240,3 +240,21 @@ def test_a_likelihood_of_counts(output: Tensor, tiny: float) -> None:
     assert torch.equal(found.target, target)
     assert torch.allclose(found.prediction, rates.log(), atol=1e-5)
     assert found.maker == "Softplus"
+
+
+def test_labels_in_one_column_are_not_taken_for_one_class() -> None:
+    torch.manual_seed(0)
+    sink = MemorySink()
+    probe = Probe(sink)
+    probe.start()
+    net = nn.Linear(4, 1)
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.01)
+    for _ in range(20):
+        x = torch.randn(16, 4)
+        optimizer.zero_grad()
+        F.cross_entropy(net(x), torch.randint(5, (16, 1)).float()).backward()
+        optimizer.step()
+    probe.finish(0)
+    targets = sink.run().targets()
+    assert targets is not None
+    assert (targets.min, targets.max, targets.distinct) == (0, 4, 5)

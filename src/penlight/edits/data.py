@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import libcst as cst
 
+from penlight.edits.bindings import Bound, bindings
 from penlight.edits.edit import Refused
 from penlight.edits.models import trained
 from penlight.edits.scene import Scene
@@ -24,6 +25,9 @@ WRAPPERS = {
 }  # fmt: skip
 TENSORS = {"tensor", "from_numpy", "as_tensor", "FloatTensor", "Tensor"}
 LOADERS = {"DataLoader"}
+INDEX_SAME = {"split", "chunk", "tolist", "numpy", "to"}  # methods of indices: the same ones
+INDEX_FROM = {"enumerate", "permutation", "list", "tqdm", "array_split"}  # of their argument's
+INDEX_DEPTH = 12  # steps from an index back to the variable that it is drawn from
 
 
 @dataclass(frozen=True)
@@ -51,16 +55,6 @@ class Feed:
     shaped: bool = False
     cast: bool = False
     array: bool = False
-
-
-@dataclass(frozen=True)
-class Bound:
-    """Where a name gets its value: the statement or loop, the expression, and the part of it."""
-
-    node: cst.CSTNode
-    value: cst.BaseExpression | None
-    part: tuple[int, ...] = ()
-    item: bool = False  # an item of the expression, as in a loop
 
 
 def feeds(scene: Scene, source: Source, node: cst.BaseExpression) -> list[Feed]:
@@ -286,7 +280,10 @@ class _Trace:
                 return
         for feed in self.of(source, node.value, part, before):
             own = feed.source is source and feed.rows == source.code(node.value)
-            if self._varies(source, node) or not own:
+            drawn = self._drawn_from(source, picked, feed) if own else ""
+            if drawn:
+                yield replace(feed, rows=f"{feed.rows}[{drawn}]")
+            elif self._varies(source, node) or not own:
                 yield replace(feed, changing=True)
             else:
                 yield replace(feed, rows=source.code(node), use=node)
@@ -299,6 +296,32 @@ class _Trace:
         return source.enclosing(node, *LOOPS, cst.FunctionDef) is not None and not all(
             self._fixed(source, name, node) for name in names
         )
+
+    def _drawn_from(self, source: Source, index: cst.BaseExpression | None, feed: Feed) -> str:
+        """The variable behind indices drawn in a loop: `train` of `train[randperm(9)].split(3)`.
+
+        "" where there is none beside the data, set once and above the loop.
+        """
+        before: int | None = None
+        for _ in range(INDEX_DEPTH):
+            if isinstance(index, cst.Name):
+                bound = self._bound(source, index, before)
+                if bound is None or bound.value is None:
+                    return ""
+                if not bound.item and source.enclosing(bound.node, *LOOPS) is None:
+                    scope = source.enclosing(bound.node, cst.FunctionDef, cst.Module)
+                    return index.value if before is not None and scope is feed.scope else ""
+                index, before = bound.value, source.span(bound.node)[0]
+            elif isinstance(index, cst.Subscript):
+                index = index.value
+            elif isinstance(index, cst.Call) and isinstance(index.func, cst.Attribute):
+                method = index.func.attr.value in INDEX_SAME
+                index = index.func.value if method else _argument_of(index)
+            elif isinstance(index, cst.Call):
+                index = _argument_of(index)
+            else:
+                return ""
+        return ""
 
     def _fixed(self, source: Source, name: str, node: cst.CSTNode) -> bool:
         bound = self._bound(source, cst.Name(name), source.span(node)[0], at=node)
@@ -396,6 +419,10 @@ class _Trace:
         return None
 
 
+def _argument_of(call: cst.Call) -> cst.BaseExpression | None:
+    return call.args[0].value if last_name(call.func) in INDEX_FROM and call.args else None
+
+
 def derived(feed: Feed, origin: Feed) -> bool:
     """Whether a variable is cut out of another one behind the place where that one is used."""
     source = feed.source
@@ -425,36 +452,6 @@ def _stem(value: cst.BaseExpression | None) -> cst.BaseExpression | None:
             value = value.func.value
         else:
             return value
-
-
-def bindings(source: Source, name: str, scope: cst.CSTNode) -> Iterator[Bound]:
-    """All places in a scope (not in functions inside of it) that give a name its value."""
-
-    def own(node: cst.CSTNode) -> bool:
-        return source.enclosing(node, cst.FunctionDef, cst.ClassDef, cst.Module) is scope
-
-    for assign in source.all(cst.Assign):
-        if own(assign):
-            for target in assign.targets:
-                path = _path(target.target, name)
-                if path is not None:
-                    yield Bound(assign, assign.value, path)
-    for loop in source.all(cst.For):
-        path = _path(loop.target, name) if own(loop) else None
-        if path is not None:
-            yield Bound(loop, loop.iter, path, item=True)
-
-
-def _path(target: cst.BaseExpression, name: str) -> tuple[int, ...] | None:
-    """Where a name stands in a target: () for itself, (1,) for the second of a tuple."""
-    if isinstance(target, cst.Name):
-        return () if target.value == name else None
-    if isinstance(target, (cst.Tuple, cst.List)):
-        for position, element in enumerate(target.elements):
-            inner = _path(element.value, name)
-            if inner is not None:
-                return (position, *inner)
-    return None
 
 
 def _stored(

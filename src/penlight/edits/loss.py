@@ -10,7 +10,7 @@ from penlight.edits.compiled import compiled
 from penlight.edits.edit import Edit, Refused
 from penlight.edits.flow import put
 from penlight.edits.heads import ending, head_op, removed, thresholds
-from penlight.edits.losses import CLASSES, LossCall, loss_call, renamed, twins
+from penlight.edits.losses import CLASSES, LossCall, any_loss_call, renamed, twins
 from penlight.edits.scene import Scene
 from penlight.edits.source import Change
 from penlight.edits.training import Training
@@ -48,6 +48,10 @@ class Loss(Edit):
                 yield cls("binary_cross_entropy")
         elif finding.pitfall == "loss-task-mismatch" and now not in ("mse_loss", "l1_loss"):
             yield cls("mse_loss")
+        elif one and _no_probabilities(scene):
+            seen = scene.run.targets()
+            if seen is not None and not seen.integral:  # else classes, which need an output each
+                yield cls("mse_loss")
         elif one:
             yield cls("binary_cross_entropy" if head == "sigmoid" else LOGITS[1])
         elif now != "cross_entropy":
@@ -62,7 +66,7 @@ class Loss(Edit):
         if keras is not None:
             seen = scene.run.targets()
             return list(keras.with_loss(self.function, seen is not None and len(seen.mean) > 1))
-        found = loss_call(scene)
+        found = any_loss_call(scene)
         if found.function == self.function:
             raise Refused(f"The loss is {self.function} already.")
         return [
@@ -83,6 +87,12 @@ class Loss(Edit):
         if isinstance(training.loss, kind):
             raise Refused(f"The loss is {self.function} already.")
         training.loss = kind()
+
+
+def _no_probabilities(scene: Scene) -> bool:
+    """Whether the targets leave the range from 0 to 1."""
+    seen = scene.run.targets()
+    return seen is not None and (seen.min < 0 or seen.max > 1)
 
 
 def _target(scene: Scene, found: LossCall, function: str) -> Iterator[Change]:

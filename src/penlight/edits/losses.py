@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import libcst as cst
 
@@ -11,7 +11,7 @@ from penlight.core.facts import Objective
 from penlight.edits.edit import Refused
 from penlight.edits.flow import calls_in, made_of
 from penlight.edits.models import SCOPES
-from penlight.edits.names import sibling
+from penlight.edits.names import member, sibling
 from penlight.edits.scene import Scene
 from penlight.edits.source import Change, Source, argument, last_name
 
@@ -36,11 +36,12 @@ PREDICTIONS = ("pred", "out", "hat", "logit", "score", "prob", "model", "net", "
 
 @dataclass(frozen=True)
 class LossCall:
-    """A call of a library's loss function.
+    """A call of a loss function.
 
     Args:
         call: `criterion(output, y)`, or `F.mse_loss(output, y)`.
         maker: `nn.MSELoss()`; None for a function.
+        by_hand: the function is the user's own.
     """
 
     source: Source
@@ -48,6 +49,7 @@ class LossCall:
     function: str
     made_in: Source
     maker: cst.Call | None = None
+    by_hand: bool = False
 
     @property
     def input(self) -> cst.Arg | None:
@@ -98,11 +100,35 @@ def loss_call(scene: Scene, objective: Objective | None = None) -> LossCall:
     )
 
 
+def any_loss_call(scene: Scene) -> LossCall:
+    """The call of the main training loss, also of a function of the user's that computes it.
+
+    Raises:
+        Refused: it is written into the training step, or a package makes it.
+    """
+    objective = scene.run.objective
+    if objective is None or not objective.by_hand:
+        return loss_call(scene)
+    source = scene.loop.source
+    for call in calls_in(source, _loss_of(scene)):
+        plain = len(call.args) == 2 and not any(a.keyword or a.star for a in call.args)
+        sides = [predicts(scene, source, a.value) for a in call.args] if plain else []
+        if sides == [True, False] and any(definitions(scene, source, call)):
+            return LossCall(source, call, objective.function, source, by_hand=True)
+    raise Refused(
+        "The loss is written into the training step.",
+        "Put a loss function of torch.nn.functional there.",
+    )
+
+
 def renamed(found: LossCall, function: str) -> Iterator[Change]:
     """The loss's name; options that the new one does not have go."""
     source, call = found.options_in, found.options
     new = CLASSES[function] if found.maker is not None else function
-    name, imports = sibling(source, call.func, new)
+    if found.by_hand:
+        name, imports = member(source, "torch.nn.functional", new)
+    else:
+        name, imports = sibling(source, call.func, new)
     yield from imports
     yield source.replace(call.func, name)
     positional = 0 if found.maker is not None else 2
@@ -131,7 +157,7 @@ def twins(scene: Scene, found: LossCall) -> Iterator[LossCall]:
         source = scene.source(file)
         for call in source.calls(name):
             if call is not found.call and len(call.args) >= 2:
-                yield LossCall(source, call, found.function, found.made_in, found.maker)
+                yield replace(found, source=source, call=call)
 
 
 def _given_name(source: Source, maker: cst.Call) -> str:
@@ -140,13 +166,17 @@ def _given_name(source: Source, maker: cst.Call) -> str:
     return last_name(parent.targets[0].target) if isinstance(parent, cst.Assign) else ""
 
 
+def _loss_of(scene: Scene) -> cst.BaseExpression:
+    """What `backward()` is called on."""
+    func = scene.loop.backward.func
+    assert isinstance(func, cst.Attribute)
+    return func.value
+
+
 def loss_parts(scene: Scene) -> Iterator[tuple[Source, cst.BaseExpression]]:
     """The expressions that the training loss is made of, functions of the project included."""
-    loop = scene.loop
-    func = loop.backward.func
-    assert isinstance(func, cst.Attribute)
     seen: set[int] = set()
-    queue = [(loop.source, func.value, 0)]
+    queue = [(scene.loop.source, _loss_of(scene), 0)]
     while queue:
         source, value, depth = queue.pop(0)
         if id(value) in seen:

@@ -13,7 +13,7 @@ from penlight.edits.compiled import LOSSES, Compiled, compiled
 from penlight.edits.edit import Edit, Refused
 from penlight.edits.flow import put
 from penlight.edits.heads import ending, head_op, last_layer, last_layer_at, removed
-from penlight.edits.losses import LossCall, loss_call, renamed, twins
+from penlight.edits.losses import LossCall, any_loss_call, renamed, twins
 from penlight.edits.outputs import Outputs, answered, peeled
 from penlight.edits.scene import Scene
 from penlight.edits.source import Change, Source, argument, last_name
@@ -76,7 +76,7 @@ class OutputUnits(Edit):
         return [*changes, *self._one_to_many(scene)] if width == 1 else changes
 
     def _one_to_many(self, scene: Scene) -> Iterator[Change]:
-        found, outputs = loss_call(scene), Outputs(scene)
+        found, outputs = any_loss_call(scene), Outputs(scene)
         objective = scene.run.objective
         assert objective is not None
         narrowings = outputs.narrowings

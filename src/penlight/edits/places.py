@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import libcst as cst
 
-from penlight.edits.data import Feed, bindings
+from penlight.edits.bindings import bindings
+from penlight.edits.data import Feed
 from penlight.edits.edit import Refused
 from penlight.edits.source import Change, Source, last_name
 

@@ -302,7 +302,7 @@ class Objectives:
             rows = y.reshape(-1, 1)
             ignore = site.fact.ignore_index
             rows = rows[rows[:, 0] != ignore] if ignore is not None else rows
-        elif name in CLASSES:
+        elif name in CLASSES and y.dim() > 1 and y.shape[1] > 1:
             rows = y.argmax(1).reshape(-1, 1)
             self._multi_hot(site, y)
         else:
