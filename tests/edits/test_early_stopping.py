@@ -44,6 +44,10 @@ SOMETIMES = """    if epoch % 2 == 0:
             val_loss = loss_fn(model(val_x), val_y).item()
         history.append(val_loss)
 """
+PRINTED = """    with torch.no_grad():
+        out = model(val_x)
+        print(f"epoch {epoch}: {loss_fn(out, val_y):.3f}")
+"""
 FUNCTION = """def validate():
     with torch.no_grad():
         return loss_fn(model(val_x), val_y).item(), 0.0
@@ -51,6 +55,7 @@ FUNCTION = """def validate():
 """
 STYLES = {
     "block": ("", BLOCK, "val_loss"),
+    "printed": ("", PRINTED, "loss_fn(out, val_y).item()"),
     "sometimes": ("history = []", SOMETIMES, "val_loss"),
     "function": (FUNCTION, "    val_loss, best = validate()\n", "val_loss"),
     "validated at the end": (FUNCTION, "    val_loss, acc = validate()\n", "validate()[0]"),

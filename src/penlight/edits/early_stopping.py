@@ -12,10 +12,11 @@ from penlight.core.finding import Finding
 from penlight.edits.edit import Edit, Refused
 from penlight.edits.imports import imported
 from penlight.edits.loops import Epochs, epochs
+from penlight.edits.losses import any_loss_call
 from penlight.edits.models import known_at, trained
 from penlight.edits.names import fresh
 from penlight.edits.scene import Scene
-from penlight.edits.source import Change, Source, argument, dotted
+from penlight.edits.source import Change, Source, argument, dotted, last_name
 from penlight.edits.values import add_argument
 
 HELD_OUT = ("val", "test", "dev", "eval", "held")
@@ -58,7 +59,7 @@ class EarlyStopping(Edit):
             source, model.name, model.optimizer, loop.node
         ):
             raise Refused("The epochs are counted where the model goes by another name.", BY_HAND)
-        metric, statement = _metric(source, loop)
+        metric, statement, named = _metric(source, loop) or _inline(scene, source, loop)
         evaluation = _evaluation(source, loop, statement)
         loss = any(word in metric.lower() for word in LOWER)
         best = fresh(source, f"best_{metric}", "best_value")
@@ -78,6 +79,7 @@ class EarlyStopping(Edit):
             ending += "\n" + "\n".join(_moved(source, node) for node in evaluation)
         return [
             *imports,
+            *named,
             source.before(
                 loop.node,
                 f"{best}, {waited} = {start}, 0\n"
@@ -98,12 +100,13 @@ class EarlyStopping(Edit):
         return [*imports, add_argument(source, fit, f"callbacks=[{stop}]")]
 
 
-def _metric(source: Source, loop: Epochs) -> tuple[str, cst.BaseSmallStatement]:
-    """The name that the validation's result gets, and the last statement in the loop that sets it.
+# The name of the validation's result, the last statement in the loop that computes it, and the
+# changes that give it this name.
+Metric = tuple[str, cst.BaseSmallStatement, Sequence[Change]]
 
-    Raises:
-        Refused: the loop shows none.
-    """
+
+def _metric(source: Source, loop: Epochs) -> Metric | None:
+    """The validation's result, where the loop gives it a name."""
     names: dict[str, cst.BaseSmallStatement] = {}
     for node in source.nodes:
         if not isinstance(node, (cst.Assign, cst.AugAssign)) or not source.inside(node, loop.node):
@@ -123,8 +126,26 @@ def _metric(source: Source, loop: Epochs) -> tuple[str, cst.BaseSmallStatement]:
                     names[part.value] = node
     ranked = sorted(names, key=_promise, reverse=True)
     if not ranked or _promise(ranked[0]) == 0:
-        raise Refused("The loop over epochs shows no validation to go by.", BY_HAND)
-    return ranked[0], names[ranked[0]]
+        return None
+    return ranked[0], names[ranked[0]], ()
+
+
+def _inline(scene: Scene, source: Source, loop: Epochs) -> Metric:
+    """The loss of held-out data that is only printed, as in `print(loss_fn(out, val_y))`.
+
+    Raises:
+        Refused: the loop shows none.
+    """
+    for call in source.calls(last_name(any_loss_call(scene).call.func), within=loop.node):
+        statement = next((p for p in source.parents(call) if isinstance(p, cst.Expr)), None)
+        training = loop.inner is not None and source.inside(call, loop.inner)
+        asks = any(word in source.code(a).lower() for a in call.args for word in HELD_OUT)
+        if statement is None or training or not asks:
+            continue
+        name = fresh(source, "val_loss", "held_out_loss")
+        line = source.before(statement, f"{name} = {source.code(call)}.item()")
+        return name, statement, (line,)
+    raise Refused("The loop over epochs shows no validation to go by.", BY_HAND)
 
 
 def _promise(name: str) -> int:
