@@ -56,7 +56,16 @@ BY_HAND = """None
 def by_hand(p, t):
     p = p.clamp(1e-7, 1 - 1e-7)
     return -(t * p.log() + (1 - t) * (1 - p).log()).mean()"""
+SHARES = """None
+def by_hand(p, t):
+    p = (p / p.sum(dim=1, keepdim=True)).clamp(1e-7, 1 - 1e-7)
+    return -(t * torch.log(p)).sum(dim=1).mean()"""
 STYLES: dict[str, tuple[str, str, str, str, str, str, str, dict[str, str]]] = {
+    "shares of one by hand": (
+        COLUMN, "8, 1", "torch.sigmoid(self.head(self.body(x)))", "Net()", SHARES, "by_hand(model(x[rows]), y[rows])", "(model(x) > 0.5).long()",
+        {"Linear(8, 1)": "Linear(8, 3)", "torch.sigmoid(self.head(self.body(x)))": "self.head(self.body(x))",
+         "loss = by_hand(model(x[rows]), y[rows])": "loss = F.cross_entropy(model(x[rows]), y[rows].squeeze(1).long())", "(model(x) > 0.5).long()": "model(x).argmax(1, keepdim=True)"},
+    ),
     "a loss by hand": (
         COLUMN, "8, 1", "torch.sigmoid(self.head(self.body(x)))", "Net()", BY_HAND, "by_hand(model(x[rows]), y[rows])", "model(x).round()",
         {"Linear(8, 1)": "Linear(8, 3)", "torch.sigmoid(self.head(self.body(x)))": "self.head(self.body(x))",

@@ -258,3 +258,14 @@ def test_labels_in_one_column_are_not_taken_for_one_class() -> None:
     targets = sink.run().targets()
     assert targets is not None
     assert (targets.min, targets.max, targets.distinct) == (0, 4, 5)
+
+
+def test_the_share_of_one_unit_of_one(output: Tensor) -> None:
+    unit = output[:, :1].sigmoid()
+    share = (unit / unit.sum(1, keepdim=True)).clamp(1e-7, 1 - 1e-7)
+    labels = (torch.arange(8) % 4)[:, None].float()
+    found = read(-(labels * share.log()).sum(1).mean(), output)
+    assert found is not None
+    assert found.name == "cross_entropy"
+    assert torch.equal(found.target, labels)
+    assert read(-(labels * unit.log()).sum(1).mean(), output) is None, "a policy gradient, say"

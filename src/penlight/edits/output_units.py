@@ -86,7 +86,7 @@ class OutputUnits(Edit):
                 "Return all units from the model, without squeeze().",
             )
         for each in twins(scene, found):
-            if found.function != LOSS and (each is found or found.maker is None):
+            if each.by_hand or (found.function != LOSS and (each is found or not found.maker)):
                 yield from renamed(each, LOSS)
             yield from _as_classes(each, objective)
         inside = [(d.source, *d.source.span(d.node)) for d in outputs.decisions]

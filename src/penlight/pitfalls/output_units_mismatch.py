@@ -137,9 +137,11 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
                     yield self._too_many(objective, units, len(targets.classes))
 
     def _too_few(self, objective: Objective, targets: Targets, count: int) -> Finding:
+        binary = objective.function.startswith("binary")
+        tells = "tells only 0 from 1" if binary else "makes no use of a single one"
         return self.finding(
             f"The labels take {count} different values from {targets.min:g} to {targets.max:g}, "
-            f"but the model has one output unit, and {objective.function} tells only 0 from 1.",
+            f"but the model has one output unit, and {objective.function} {tells}.",
             Evidence(
                 "targets",
                 f"{count} distinct whole numbers, the largest {targets.max:g}; a binary target "

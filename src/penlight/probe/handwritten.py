@@ -20,6 +20,7 @@ from penlight.probe.graph import Node, Walk, maker, saved
 
 HEAD = 24  # nodes nearest to the loss that are looked at
 TINY = 1e-7  # a usual guard against the logarithm of zero
+SURE = 1e-5  # the logarithm of a probability of one, guarded like that
 GUARDS = ("Clamp", "Add", "ClampMin", "ClampMax")  # keep a logarithm off zero
 PASSING = ("Neg", "Mean", "Sum", "Div", "Squeeze", "View", "Reshape")
 
@@ -161,6 +162,8 @@ def _likelihood(graph: Walk, node: Node) -> Recognised | None:
         return None  # the other half of a binary loss
     if any(n.op.name == "Log" and _complement(graph, n) for n in graph.nodes[:HEAD]):
         return Recognised("binary_cross_entropy", logs.exp(), weights)
+    if weights.dim() == 2 and weights.shape[1] == 1 and bool((logs.abs() < SURE).all()):
+        return Recognised("cross_entropy", logs, weights)  # the share of one unit of one
     if weights.dim() < 2 or weights.shape[1] < 2 or bool((weights < 0).any()):
         return None
     if not torch.allclose(weights.sum(1), torch.ones(()).to(weights), atol=1e-4):
