@@ -179,7 +179,8 @@ print("RESULT " + json.dumps({"metric": "mse", "value": val_loss}))
         if not run.optimizers or not left:
             return
         held = [p for p in live if p.optimised]
-        if not held and run.hygiene.steps and run.hygiene.empty_steps >= run.hygiene.steps:
+        hygiene = run.hygiene
+        if not held and hygiene.steps and hygiene.empty_steps >= min(hygiene.steps, self.fewest):
             yield self._stranger(run, left)
             return
         hidden = [p for p in left if not p.registered]
@@ -266,23 +267,30 @@ print("RESULT " + json.dumps({"metric": "mse", "value": val_loss}))
         )
 
     def _stranger(self, run: Run, left: Sequence[Parameter]) -> Finding:
-        steps = run.hygiene.steps
+        steps, empty = run.hygiene.steps, run.hygiene.empty_steps
+        first = max(0, steps - empty)
+        says = (
+            f"The optimiser holds none of the weights that the loss depends on: since step {first} "
+            "the model has other layers than those it was given, and no step has moved anything."
+            if first
+            else "The optimiser holds none of the weights that the loss depends on: it was built "
+            f"for another model, and all of its {steps} steps moved nothing."
+        )
         return self.finding(
-            "The optimiser holds none of the weights that the loss depends on: it was built for "
-            f"another model, and all of its {steps} steps moved nothing.",
+            says,
             Evidence(
                 "hygiene",
-                f"{run.hygiene.empty_steps} of {steps} optimiser steps found no gradient, while "
+                f"{empty} of {steps} optimiser steps found no gradient, while "
                 f"the loss reaches {len(left)} other tensors ({_some(left)})",
-                steps=(0, max(0, steps - 1)),
-                value=run.hygiene.empty_steps,
+                steps=(first, max(0, steps - 1)),
+                value=empty,
                 limit=0,
             ),
             confidence=0.99,
             exact=True,
             where=left[0].root,
             source=run.optimizers[0].source,
-            first_step=0,
+            first_step=first,
         )
 
     def _frozen(self, optimizer: Optimizer) -> Finding:

@@ -253,7 +253,7 @@ class Models:
                             requires_grad=p.requires_grad,
                             registered=True,
                             optimised=full in root.optimised,
-                            reached=None if unseen else id(p) in reached,
+                            reached=id(p) in reached or (None if unseen else False),
                             used=None if unseen else used,
                             module=self.site(module),
                             module_type=type(module).__name__,

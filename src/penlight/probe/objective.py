@@ -11,6 +11,7 @@ import math
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from inspect import signature
 from typing import Any
 
 import torch
@@ -87,6 +88,10 @@ class Objectives:
         self.forward = forward
         self.sites: dict[tuple[str, str, str], Site] = {}
         self.functions = {name: getattr(functional, name) for name in WATCHED}
+        self.arguments = {
+            name: ("input", "target", *list(signature(function).parameters)[2:])
+            for name, function in self.functions.items()
+        }
         self.shares = Shares(state)
         self.capture = Capture(state, LIBRARY | self.functions)
         self.pairs = Pairs(state, forward.rows.known)
@@ -131,7 +136,7 @@ class Objectives:
     # -- one call -------------------------------------------------------------------------
 
     def _observe(self, name: str, args: Any, kwargs: Any, result: Any) -> None:
-        given = dict(zip(("input", "target"), args, strict=False)) | kwargs
+        given = dict(zip(self.arguments[name], args, strict=False)) | kwargs
         x, y = given.get("input"), given.get("target")
         if not (isinstance(x, Tensor) and isinstance(y, Tensor) and isinstance(result, Tensor)):
             return
