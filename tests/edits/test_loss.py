@@ -44,6 +44,7 @@ def by_hand(p, t):
 PRICES = "40 + 10 * torch.randn(24, 1)"
 STYLES: dict[str, tuple[Edit, str, str, str, str, str, str, str]] = {
     "by hand": (Loss("mse_loss"), PRICES, "1", ", nn.Sigmoid()", BY_HAND, "by_hand(model(x[rows]), y[rows])", ", nn.Sigmoid())|loss = by_hand(", ")|loss = F.mse_loss("),
+    "by hand, target first": (Loss("mse_loss"), PRICES, "1", ", nn.Sigmoid()", BY_HAND.replace("p, t", "t, p"), "by_hand(y[rows], model(x[rows]))", ", nn.Sigmoid())|loss = by_hand(y[rows], model", ")|loss = F.mse_loss(target=y[rows], input=model"),
     "squared classes": (Loss("cross_entropy"), "F.one_hot(torch.arange(24) % 3).float()", "3", ", nn.Softmax(dim=1)", "nn.MSELoss()", CALL, ", nn.Softmax(dim=1))|nn.MSELoss()", ")|nn.CrossEntropyLoss()"),
     "bare name": (Loss("cross_entropy"), "F.one_hot(torch.arange(24) % 3).float()", "3", "", "MSELoss()", CALL, "import MSELoss|= MSELoss()", "import MSELoss, CrossEntropyLoss|= CrossEntropyLoss()"),
     "raw scores": (Loss("cross_entropy"), THREE, "3", "", "nn.NLLLoss(reduction='mean')", CALL, "nn.NLLLoss(", "nn.CrossEntropyLoss("),
@@ -149,3 +150,15 @@ def test_a_loss_in_the_training_step_itself_is_refused(scene: Callable[..., Scen
     )
     with pytest.raises(Refused, match="written into the training step"):
         found.after([Loss("mse_loss")])
+
+
+def test_digits_of_a_printed_number_are_no_decision(scene: Callable[..., Scene]) -> None:
+    script = TRAIN.format(
+        labels=TWO, units="1", act=", nn.Sigmoid()", loss="nn.BCELoss()", call=CALL
+    )
+    edit = Loss("binary_cross_entropy_with_logits")
+    found = scene(script + "print(round(criterion(model(x), y).item(), 4))\n")
+    assert "nn.BCEWithLogitsLoss()" in found.after([edit]).project.text("train.py")
+    decides = scene(script + "print(model(x).round().sum())\n")
+    with pytest.raises(Refused, match="rounds the model's output"):
+        decides.after([edit])

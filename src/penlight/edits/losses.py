@@ -42,6 +42,7 @@ class LossCall:
         call: `criterion(output, y)`, or `F.mse_loss(output, y)`.
         maker: `nn.MSELoss()`; None for a function.
         by_hand: the function is the user's own.
+        swapped: ... and takes the target first, as those of Keras do.
     """
 
     source: Source
@@ -50,14 +51,15 @@ class LossCall:
     made_in: Source
     maker: cst.Call | None = None
     by_hand: bool = False
+    swapped: bool = False
 
     @property
     def input(self) -> cst.Arg | None:
-        return argument(self.call, "input", 0)
+        return argument(self.call, "input", int(self.swapped))
 
     @property
     def target(self) -> cst.Arg | None:
-        return argument(self.call, "target", 1)
+        return argument(self.call, "target", int(not self.swapped))
 
     @property
     def options(self) -> cst.Call:
@@ -113,8 +115,9 @@ def any_loss_call(scene: Scene) -> LossCall:
     for call in calls_in(source, _loss_of(scene)):
         plain = len(call.args) == 2 and not any(a.keyword or a.star for a in call.args)
         sides = [predicts(scene, source, a.value) for a in call.args] if plain else []
-        if sides == [True, False] and any(definitions(scene, source, call)):
-            return LossCall(source, call, objective.function, source, by_hand=True)
+        if sorted(sides) == [False, True] and any(definitions(scene, source, call)):
+            function, swapped = objective.function, sides[1]
+            return LossCall(source, call, function, source, by_hand=True, swapped=swapped)
     raise Refused(
         "The loss is written into the training step.",
         "Put a loss function of torch.nn.functional there.",
@@ -131,6 +134,9 @@ def renamed(found: LossCall, function: str) -> Iterator[Change]:
         name, imports = sibling(source, call.func, new)
     yield from imports
     yield source.replace(call.func, name)
+    if found.swapped:
+        for word, arg in zip(("target", "input"), call.args, strict=True):
+            yield source.insert(source.span(arg.value)[0], f"{word}=")
     positional = 0 if found.maker is not None else 2
     keywords = (*KEPT, "input", "target")
     options = [
