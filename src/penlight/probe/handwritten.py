@@ -20,6 +20,7 @@ from penlight.probe.graph import Node, Walk, maker, saved
 
 HEAD = 24  # nodes nearest to the loss that are looked at
 TINY = 1e-7  # a usual guard against the logarithm of zero
+NLL_LOSS = functional.nll_loss  # torch's own, whatever is put around it later
 SURE = 1e-5  # the logarithm of a probability of one, guarded like that
 GUARDS = ("Clamp", "Add", "ClampMin", "ClampMax")  # keep a logarithm off zero
 PASSING = ("Neg", "Mean", "Sum", "Div", "Squeeze", "View", "Reshape")
@@ -27,7 +28,7 @@ PASSING = ("Neg", "Mean", "Sum", "Div", "Squeeze", "View", "Reshape")
 
 def nll_of_shares(shares: Tensor, target: Tensor) -> Tensor:
     """Cross-entropy of a model that ends in a softmax, as written by hand."""
-    return functional.nll_loss(shares.clamp_min(TINY).log(), target)
+    return NLL_LOSS(shares.clamp_min(TINY).log(), target)
 
 
 # By the recognised loss: what the model's output may be, and how the prediction follows from it.

@@ -97,6 +97,7 @@ class Objectives:
         self.pairs = Pairs(state, forward.rows.known)
         forward.capture, forward.pairs = self.capture, self.pairs
         self.open = False  # an evaluation pass is under way
+        self.over = False  # what follows are experiments; others may still hold our wrappers
         self.named = False  # a library loss was called since the last backward pass
         self.calls: dict[str, int] = {}  # training losses by place since that backward pass, ...
         self.since = 0  # ... which was this one
@@ -140,7 +141,7 @@ class Objectives:
         x, y = given.get("input"), given.get("target")
         if not (isinstance(x, Tensor) and isinstance(y, Tensor) and isinstance(result, Tensor)):
             return
-        if not (measurable(x) and measurable(y)) or in_backward():
+        if self.over or not (measurable(x) and measurable(y)) or in_backward():
             return
         x, y = (x, y) if x.dim() else (x[None], y.reshape(-1))
         training = result.requires_grad
@@ -415,6 +416,7 @@ class Objectives:
     def finish(self) -> None:
         """Write what is still open, and the final state of every site."""
         self._close()
+        self.over = True
         self.shares.finish()
         for site in self.sites.values():
             if site.fact.phase == "train":
