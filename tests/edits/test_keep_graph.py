@@ -128,3 +128,34 @@ def test_a_layer_called_twice_with_computed_weights(scene: Callable[..., Scene])
     written = "self.head.weight.data = self.weight.data"
     with pytest.raises(Refused, match="is not called once there"):
         scene(twice.format(written=written)).after([KeepGraph()])
+
+
+PENALTY = """
+import numpy as np
+import torch
+from torch import nn
+
+signals = np.random.normal(size=(40, 6))
+signals = torch.tensor(signals, dtype=torch.float32)
+model = nn.Linear(6, 6)
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+
+
+def roughness(layer):
+    w = layer.weight.data
+    return (w[1:] - w[:-1]).abs().sum()
+
+
+for rows in torch.arange(40).split(10):
+    x = signals[rows]
+    loss = nn.functional.mse_loss(model(x), x) + 0.01 * roughness(model)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    model.weight.data.clamp_(min=0)
+"""
+
+
+def test_tensors_that_are_made_of_the_data_stay(scene: Callable[..., Scene]) -> None:
+    edited = scene(PENALTY).after([KeepGraph()]).project.text("train.py")
+    assert edited == PENALTY.replace("layer.weight.data", "layer.weight")

@@ -14,6 +14,7 @@ from penlight.edits.ignore_index import IgnoreIndex
 from penlight.edits.no_grad import NoGrad
 from penlight.edits.scene import Scene
 from penlight.edits.training import Training
+from penlight.edits.zero_grad import ZeroGrad
 from penlight.lab import Recorded
 
 COLLECTED = """
@@ -195,3 +196,33 @@ def test_evaluations_record_nothing(
     assert rerun(edited).printed.splitlines()[-1] == "[False, False]"
     with pytest.raises(Refused):
         edited.after([NoGrad()])
+
+
+WIPED = """
+import torch
+from torch import nn
+
+torch.manual_seed(0)
+x = torch.randn(20, 4)
+model = nn.Linear(4, 1)
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+for rows in torch.arange(20).split(10):
+    loss = model(x[rows]).square().mean()
+    loss.backward()
+    optimizer.zero_grad()
+    optimizer.step()
+"""
+
+
+def test_gradients_that_are_cleared_too_soon_are_cleared_before(
+    scene: Callable[..., Scene],
+) -> None:
+    found = scene(WIPED)
+    wiped, right = (
+        "    loss.backward()\n    optimizer.zero_grad()\n",
+        "    optimizer.zero_grad()\n    loss.backward()\n",
+    )
+    edited = found.after([ZeroGrad()]).project.text("train.py")
+    assert edited == WIPED.replace(wiped, right)
+    with pytest.raises(Refused, match="clears gradients already"):
+        scene(edited).after([ZeroGrad()])

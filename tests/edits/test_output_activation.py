@@ -141,6 +141,12 @@ def test_the_softmax_over_one_unit_becomes_a_sigmoid(
     assert not list(single.detect(rerun(edited).run))
 
 
+def test_a_softmax_behind_a_sigmoid_only_goes(scene: Callable[..., Scene]) -> None:
+    found = scene(SINGLE.format(act="nn.Sigmoid(), nn.Softmax(dim=1)", loss="BCELoss()"))
+    finding = next(pitfall("single-unit-softmax").detect(found.run))
+    assert list(OutputActivation.propose(found, finding)) == [OutputActivation("none")]
+
+
 def test_a_threshold_moves_with_the_sigmoid(scene: Callable[..., Scene]) -> None:
     found = scene(SINGLE.format(act="nn.Sigmoid()", loss="BCEWithLogitsLoss()"))
     text = found.after([OutputActivation("none")]).project.text("train.py")

@@ -13,9 +13,10 @@ from penlight.trial import confirm
 from penlight.trial.arm import PAIRS, Job
 from penlight.trial.arms import Arm
 from penlight.trial.bench import Spent
-from penlight.trial.confirm import _plans
+from penlight.trial.confirm import _plans, _rule
+from penlight.trial.decide import FIRST, PROVEN, Rule
 from penlight.trial.outcome import Source
-from penlight.trial.parts import Joint
+from penlight.trial.parts import Joint, Part
 from penlight.trial.short import Cut
 from penlight.trial.tried import Tried
 
@@ -86,6 +87,19 @@ def test_pairs_go_through_as_much_as_shows_the_effect(
 ) -> None:
     plans = [cut for _, cut in _plans(search(tmp_path, FLAT, after), EVAL)]
     assert plans == ([None] if share is None else [Cut(share), None])
+
+
+def test_repairs_of_proven_faults_alone_need_less_proof(tmp_path: Path) -> None:
+    known, guess = Part("p", "", (), certain=True), Part("q", "", ())
+    of = arm(tmp_path / "of", FLAT)
+
+    def rule(*parts: Part) -> Rule:
+        made = Tried(Joint(parts=parts, texts={"t.py": ""}), of, None, None, 1.0, None, ())
+        return _rule(made, FIRST)
+
+    assert rule(known, known) is PROVEN
+    assert rule(known, guess) is FIRST
+    assert rule() is FIRST
 
 
 def test_a_pair_has_some_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from penlight.trial.decide import (
     LAST,
     MARGIN,
     MOST,
+    PROVEN,
     SURE,
     G,
     Pair,
@@ -128,6 +129,8 @@ def test_placebos_pass_no_more_often_than_stated(spread: float) -> None:
     )
     # A binomial count at the stated rate lies below this in all but one of a thousand tests.
     assert accepted <= TRIALS * ERROR + 3.1 * math.sqrt(TRIALS * ERROR)
+    proven = sum(verdict(rng, 0.0, spread, PROVEN)[0] == "accept" for _ in range(TRIALS))
+    assert proven <= TRIALS * PROVEN.error + 3.1 * math.sqrt(TRIALS * PROVEN.error)
 
 
 def test_a_hair_for_the_better_in_every_pair_is_not_accepted() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from penlight.trial.outcome import (
     Source,
     balanced,
     difference,
+    score,
     scored,
     telling,
     threshold,
@@ -175,6 +177,16 @@ def test_what_it_was_at_a_step() -> None:
 )
 def test_printed_metrics(text: str, name: str, value: float) -> None:
     assert printed(text)[name] == pytest.approx(value)
+
+
+@pytest.mark.parametrize(("name", "measure"), [("val acc", "error"), ("val loss", "printed")])
+def test_a_printed_accuracy_is_compared_as_an_error_rate(name: str, measure: str) -> None:
+    arm = SimpleNamespace(printed=f"{name} 0.875")
+    found = score(arm, Source("printed", name=name))  # type: ignore[arg-type]
+    assert found is not None
+    assert list(found.measures) == [measure]
+    perfect = Score({measure: 0.0}, 1)
+    assert (difference(found, perfect) < 5) == (measure == "error"), "no number is all that counts"
 
 
 def test_a_printed_error_moves_with_the_unit_of_the_targets() -> None:

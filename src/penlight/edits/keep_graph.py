@@ -165,7 +165,7 @@ def _rewrapped_loss(scene: Scene) -> list[Change]:
     assert isinstance(func, cst.Attribute)
     source, changes = loop.source, []
     for part in made_of(source, func.value):
-        if not isinstance(part, cst.Call):
+        if not isinstance(part, cst.Call) or not source.inside(part, loop.body):
             continue
         if last_name(part.func) == "requires_grad_" and isinstance(part.func, cst.Attribute):
             changes.append(unwrap(source, part, part.func.value))

@@ -27,6 +27,7 @@ from penlight.edits.names import member, sibling
 from penlight.edits.scene import Scene
 from penlight.edits.source import Change, Source, argument, last_name
 from penlight.edits.training import Training
+from penlight.pitfalls._graph import wirings
 
 NONE = "none"
 FUNCTIONS = ("softmax", "log_softmax", "sigmoid", "tanh")
@@ -53,7 +54,8 @@ class OutputActivation(Edit):
         objective = scene.run.objective or Objective()
         one = len(objective.input_shape) < 2 or objective.input_shape[1] == 1
         if finding.pitfall == "single-unit-softmax":
-            yield cls(NONE if objective.function in VALUES else "sigmoid")
+            bare = objective.function in VALUES or _behind_a_sigmoid(scene)
+            yield cls(NONE if bare else "sigmoid")
         elif objective.function == "nll_loss" and not objective.by_hand:
             yield cls(
                 "log_softmax" if compiled(scene) is None else "softmax"
@@ -146,6 +148,17 @@ class OutputActivation(Edit):
         else:
             dim = {"dim": 1} if "softmax" in self.to else {}
             setattr(parent, name, getattr(nn, KINDS[kind_of(self.to)])(**dim))
+
+
+def _behind_a_sigmoid(scene: Scene) -> bool:
+    """Whether what is softened is the output of a sigmoid already."""
+    return any(
+        kind_of(name) == "softmax"
+        and (inner := wiring.below(i)) is not None
+        and kind_of(wiring.names[inner]) == "sigmoid"
+        for wiring in wirings(scene.run)
+        for i, name in enumerate(wiring.names)
+    )
 
 
 def _named_after_itself(found: Applied) -> bool:

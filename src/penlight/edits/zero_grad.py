@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import libcst as cst
+
 from penlight.edits.edit import Edit, Refused
-from penlight.edits.scene import Scene
+from penlight.edits.scene import Loop, Scene
 from penlight.edits.source import Change
 from penlight.edits.training import Training
 
@@ -24,12 +26,22 @@ class ZeroGrad(Edit):
 
     def source(self, scene: Scene) -> Sequence[Change]:
         loop = scene.loop
-        for call in loop.source.calls("zero_grad", within=loop.body):
-            raise Refused(
-                f"{loop.source.file}:{loop.source.lines(call)[0]} clears gradients already.",
-                "Call it once for every backward pass, on the optimiser that takes the step.",
-            )
-        return (loop.source.before(loop.backward, f"{loop.optimizer}.zero_grad()"),)
+        source, calls = loop.source, list(loop.source.calls("zero_grad", within=loop.body))
+        if not calls:
+            return (source.before(loop.backward, f"{loop.optimizer}.zero_grad()"),)
+        statement = source.parent(calls[0])
+        if len(calls) == 1 and isinstance(statement, cst.Expr) and _wipes(loop, calls[0]):
+            return source.drop(statement), source.before(loop.backward, source.code(calls[0]))
+        raise Refused(
+            f"{source.file}:{source.lines(calls[0])[0]} clears gradients already.",
+            "Call it once for every backward pass, on the optimiser that takes the step.",
+        )
 
     def live(self, training: Training) -> None:
         training.zero_grad = True
+
+
+def _wipes(loop: Loop, call: cst.Call) -> bool:
+    """Whether a zero_grad() stands between the backward pass and the step that is to use it."""
+    begin, here, end = (loop.source.span(c)[0] for c in (loop.backward, call, loop.step))
+    return begin < here < end

@@ -80,6 +80,7 @@ class MissingZeroGrad(Pitfall):
         Prescription(
             "Move optimizer.zero_grad() in front of loss.backward(), or behind optimizer.step().",
             "Between the two it wipes out the gradients before the optimiser has used them.",
+            edits=("zero-grad",),
         ),
     )
     demo = Demo(

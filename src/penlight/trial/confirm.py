@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from penlight.edits import Refused
 from penlight.trial.arms import Arm
 from penlight.trial.bench import Spent
-from penlight.trial.decide import FEWEST, FIRST, LAST, MOST, Decision, Pair, Rule, decide
+from penlight.trial.decide import FEWEST, FIRST, LAST, MOST, PROVEN, Decision, Pair, Rule, decide
 from penlight.trial.outcome import Score, Source, difference, score
 from penlight.trial.parts import Joint
 from penlight.trial.search import CLOSE, LEAST, Search
@@ -52,7 +52,8 @@ def proofs(search: Search, source: Source, most: int = MOST) -> Iterator[Proof]:
         return
     search.bench.stage = "confirmation"
     passed = 0.0  # the error of the tests before
-    for rule, (tried, cut) in zip((FIRST, LAST), _plans(search, source), strict=False):
+    for usual, (tried, cut) in zip((FIRST, LAST), _plans(search, source), strict=False):
+        rule = _rule(tried, usual)
         share = 1.0 if cut is None else cut.share
         if passed and search.bench.left < FEWEST * share * (1 + tried.joint.length):
             return
@@ -64,6 +65,12 @@ def proofs(search: Search, source: Source, most: int = MOST) -> Iterator[Proof]:
         yield proof
         if proof.decision.verdict == "accept":
             return
+
+
+def _rule(tried: Tried, usual: Rule) -> Rule:
+    """What is asked of the pairs: less where only proven faults are repaired."""
+    parts = tried.joint.parts
+    return PROVEN if parts and all(part.certain for part in parts) else usual
 
 
 def _plans(search: Search, source: Source) -> Iterator[tuple[Tried, Cut | None]]:

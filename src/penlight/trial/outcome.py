@@ -226,7 +226,8 @@ def score(arm: Arm, source: Source, until: int | None = None) -> Score | None:
     value = printed(arm.printed).get(source.name)
     if value is None:
         return None
-    return Score({"printed": value if math.isfinite(value) else math.inf}, 1)
+    measure = "error" if HIGHER.search(source.name) else "printed"  # 1 - accuracy, or a loss
+    return Score({measure: value if math.isfinite(value) else math.inf}, 1)
 
 
 def difference(control: Score | None, treated: Score | None) -> float:
