@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from penlight.core.facts import Exam, Inputs, Predictions
+from penlight.core.facts import Exam, Inputs, Predictions, Targets
 from penlight.pitfalls.distribution_shift import DistributionShift
 from penlight.testing import check_card, fake_run, objective
 
@@ -84,3 +84,34 @@ def test_regression_goes_by_the_variance_that_is_left():
 def test_rows_without_known_targets():
     exam = Exam(name="shift", values={"apart": 1.0, "z": 20.0, "rows": 400})
     assert not list(DistributionShift().detect(fake_run({}, [objective(), exam])))
+
+
+def split(*labels, shown=(700, 400), shape=(32,)):
+    """A run with held-out passes of these labels."""
+    goal = objective(target_shape=shape)
+    passes = [
+        Predictions(phase="eval", objective="eval", step=9 * i, samples=sum(x), labels=x)
+        for i, x in enumerate(labels)
+    ]
+    targets = Targets(objective=goal.site, samples=sum(shown), integral=True, classes=shown)
+    return list(DistributionShift().detect(fake_run({}, [goal, targets, *passes], steps=20)))
+
+
+def test_rows_that_were_split_in_the_order_of_their_labels():
+    (found,) = split((0, 300), (0, 300), (100, 400))  # behind the last one comes the test set
+    assert "All 300 held-out rows are of class 1, to which 36% of the training rows" in found.says
+    assert "Shuffle before splitting" in found.prescriptions[0].do
+
+
+@pytest.mark.parametrize(
+    ("labels", "fields"),
+    [
+        ([(0, 300), (200, 0)], {}),  # each class in a pass of its own
+        ([(290, 10)], {}),
+        ([(0, 20)], {}),  # so few may be drawn like that
+        ([(300, 0)], {"shown": (950, 50)}),  # nearly all rows are of that class
+        ([(300, 0)], {"shape": (32, 64, 64)}),  # of masks only the first pixels are counted
+    ],
+)
+def test_other_labels_are_no_sorted_split(labels, fields):
+    assert not split(*labels, **fields)

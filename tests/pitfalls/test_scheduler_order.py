@@ -53,6 +53,33 @@ def test_made_in_epochs_and_called_by_batch():
     assert not said("CosineAnnealingLR", horizon=12, calls=24)
 
 
+def test_a_warm_up_in_steps_that_is_called_by_epoch():
+    rising = {0: 0.1 / 75, 100: 0.3 / 75, 400: 0.8 / 75}
+    (found,) = said("LambdaLR", rates=rising, calls=8, base_lr=0.1)
+    assert found.severity == "critical"
+    assert "at 11% of the learning rate of 0.1" in found.says
+    assert "about 75 calls" in found.says
+    (found,) = said(
+        "LambdaLR", rates={30 * i: (i + 1) / 750 for i in range(9)}, calls=1, base_lr=0.1
+    )
+    assert "called about 8 times" in found.says, "it was seen last after its first call"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"calls": 480},  # after every step: a long warm-up
+        {"calls": 8, "base_lr": 0.02},  # of 15 epochs
+        {"calls": 8, "rates": {0: 0.004, 100: 0.011, 400: 0.01}},  # it has begun to fall
+        {"calls": 8, "loaded": True},
+        {"calls": 8, "base_lr": 0.0},
+    ],
+)
+def test_other_warm_ups(fields):
+    given = {"rates": {0: 0.1 / 75, 100: 0.3 / 75, 400: 0.8 / 75}, "base_lr": 0.1, **fields}
+    assert not said("LambdaLR", **given)
+
+
 def test_first_rate_skipped():
     (found,) = said("StepLR", early=1, calls=12, rates={0: 0.01})
     assert found.severity == "warning"

@@ -68,6 +68,7 @@ class Schedule(Fact):
     step: int = 0  # ... when this many optimiser steps were done
     horizon: int = 0  # calls that it is made for, e.g. T_max or total_steps; 0: not said
     built_lr: float = 0.0  # the rate that it set when it was made
+    base_lr: float = 0.0  # the rate that the optimiser was given, which a warm-up rises to
     loaded: bool = False  # its state came from a checkpoint
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from penlight.core.facts import Exam, Inputs, Predictions
+import numpy as np
+
+from penlight.core.facts import Exam, Inputs, Predictions, Targets
 from penlight.core.finding import Evidence, Finding, Prescription
 from penlight.core.pitfall import Demo, Pitfall, limit
 from penlight.core.run import Run
+from penlight.pitfalls._evaluations import held_out_passes
 from penlight.pitfalls._shift import shift
 
 
@@ -31,6 +34,7 @@ class DistributionShift(Pitfall):
     - The scaler was fitted and applied on one part only, or fitted anew on each part.
     - `ToTensor` on one side (0..1) and raw bytes (0..255) on the other.
     - Other devices, places, years or users in the held-out part.
+    - Rows sorted by label and cut in two, so that the held-out part is of one class.
 
     ## When not to worry
     Augmented training rows differ from clean held-out rows on purpose. That is no fault as long
@@ -46,7 +50,7 @@ class DistributionShift(Pitfall):
 
     family = "generalisation"
     stands_alone = True
-    needs = (Exam, Predictions, Inputs)
+    needs = (Exam, Predictions, Inputs, Targets)
     caused_by = ("nonfinite-or-corrupt-data",)
     looks_like = {
         "fine-tune-mismatch": (
@@ -74,6 +78,13 @@ class DistributionShift(Pitfall):
         why="loss of the last weights on the first batches over that on the newest: on one set of "
         "data 0.8 to 1.2, after a change of the training data itself over 100",
     )
+    usual: float = limit(
+        0.1, why="share of the training rows from which on a class would be met among held-out rows"
+    )
+    many: float = limit(
+        50, why="held-out rows: of so many drawn by lot, none is of a class with a tenth of all "
+        "rows once in two hundred times"
+    )  # fmt: skip
     prescriptions = (
         Prescription(
             "Send both parts through one function: fit the scaler on the training part, and apply "
@@ -134,6 +145,10 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
     )
 
     def detect(self, run: Run) -> Iterator[Finding]:
+        one_sided = list(self._one_sided(run))
+        if one_sided:
+            yield from one_sided
+            return
         seen = shift(run)
         if seen is None or not seen.told_apart or seen.drawn_anew:
             return
@@ -147,6 +162,42 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             severity="critical" if lost > self.severe else "warning",
             confidence=0.9,
             first_step=0,
+        )
+
+    def _one_sided(self, run: Run) -> Iterator[Finding]:
+        """Held-out rows of one class alone, as a split of sorted rows leaves them."""
+        objective = run.objective
+        if objective is None or objective.target_shape[1:] not in ((), (1,)):
+            return  # of masks and sequences only a part is counted
+        if len(run.optimizers) > 1:
+            return  # a network that judges another one's work may be shown one kind alone
+        targets = run.targets(objective)
+        shown = np.array(targets.classes if targets is not None else (), np.int64)
+        labels = [p.labels for passes in held_out_passes(run) for p in passes if any(p.labels)]
+        if shown.sum() == 0 or np.sum(shown >= self.usual * shown.sum()) < 2:
+            return
+        alone = [x for x in labels if sum(map(bool, x)) == 1 and sum(x) >= self.many]
+        classes = {next(c for c, count in enumerate(x) if count) for x in alone}
+        if len(classes) != 1 or 2 * len(alone) < len(labels):
+            return  # each class may have its own pass
+        only, rows = classes.pop(), max(map(sum, alone))
+        share = shown[only] / shown.sum() if only < len(shown) else 0.0
+        if share > 1 - self.usual:
+            return
+        yield self.finding(
+            f"All {rows} held-out rows are of class {only}, to which {share:.0%} of the training "
+            "rows belong: the rows were split in the order of their labels.",
+            Evidence(
+                "predictions",
+                f"labels of {len(alone)} held-out passes: class {only} and no other; of the "
+                f"training rows {share:.0%}",
+                value=1.0,
+                limit=float(share),
+            ),
+            severity="critical",
+            confidence=0.95,
+            first_step=0,
+            prescriptions=self.prescriptions[2:],
         )
 
     def _left_behind(self, run: Run) -> bool:

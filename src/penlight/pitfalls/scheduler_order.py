@@ -31,7 +31,7 @@ class SchedulerOrder(Pitfall):
 
     ## Causes
     - `OneCycleLR(total_steps=epochs * len(loader))` with `scheduler.step()` outside of the loop
-      over batches.
+      over batches; or a warm-up in steps (`LambdaLR`) there: the run ends at its bottom.
     - `CosineAnnealingLR(T_max=epochs)` with `scheduler.step()` inside of it.
     - `scheduler.step()` at the top of the loop, as before torch 1.1.
 
@@ -62,6 +62,14 @@ class SchedulerOrder(Pitfall):
         why="share of the calls it is made for that a schedule has got when its steps are over: a "
         "run that is stopped early ends with fewer steps, too, and is left alone by `same`; "
         "called once an epoch it is one over the batches of an epoch",
+    )
+    apart: float = limit(
+        10.0, why="optimiser steps for one call of the scheduler: it is not called after each batch"
+    )
+    long: float = limit(
+        40.0,
+        why="calls that a warm-up needs: recipes warm up for 5 to 20 epochs, or for hundreds of "
+        "optimiser steps and more",
     )
     same: float = limit(
         1.25,
@@ -157,6 +165,7 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
         rate = run.series(LR).finite
         for fact in {x.index: x for x in run.all(Schedule)}.values():
             yield from self._slow(run, fact, rate)
+            yield from self._warming(run, fact, rate)
             yield from self._round(run, fact, rate)
             yield from self._first(run, fact, rate)
 
@@ -179,6 +188,33 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
                 self.begun,
             ),
             severity="critical" if rising else "note",
+            prescriptions=self._by_step,
+        )
+
+    def _warming(self, run: Run, fact: Schedule, rate: Series) -> Iterator[Finding]:
+        """A warm-up in optimiser steps that is called once an epoch, and hardly begins."""
+        if fact.horizon or fact.loaded or fact.calls < 1 or not fact.base_lr > 0 or not rate:
+            return
+        reached = float(rate.values[-1]) / fact.base_lr
+        rises = bool((np.diff(rate.values) >= 0).all()) and rate.values[-1] > rate.values[0]
+        if not rises or reached > self.begun or fact.calls * self.apart > fact.step:
+            return
+        calls = max(fact.calls, len(rate) - 1)  # it may have been gone when the run ended
+        whole = calls / reached
+        if whole < self.long:
+            return
+        told = (
+            f"about {calls} calls of scheduler.step() for {run.steps} optimiser steps; at the end "
+            f"{reached:.0%} of the rate that the optimiser was given"
+        )
+        yield self._say(
+            f"{fact.type} is still warming up when the run ends, at {reached:.0%} of the learning "
+            f"rate of {fact.base_lr:.3g}: it was called about {calls} times in {run.steps} steps, "
+            f"and would need about {whole:.0f} calls.",
+            fact,
+            rate,
+            (told, reached, self.begun),
+            severity="critical",
             prescriptions=self._by_step,
         )
 

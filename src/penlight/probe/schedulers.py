@@ -66,6 +66,7 @@ class Schedulers:
             source=user_line(3),
             horizon=int(horizon or 0),
             built_lr=float(optimizer.param_groups[0]["lr"]),
+            base_lr=float(optimizer.param_groups[0].get("initial_lr", 0.0)),
             loaded=scheduler.last_epoch != 0,  # it goes on from a place that the script named
         )
         self.followed.append(Followed(ref(scheduler), ref(optimizer), fact))
