@@ -98,6 +98,7 @@ class HiddenBottleneckOrShapeBug(Pitfall):
             "Swap dimensions with transpose or permute, never with view or reshape: "
             "`x.transpose(1, 2)`, `x.permute(0, 3, 1, 2)`.",
             "view only cuts the same memory differently: the values stay where they were.",
+            edits=("permute",),
         ),
         Prescription(
             "Make n layers, not one layer n times: `[Layer() for _ in range(n)]`.",

@@ -1,0 +1,71 @@
+"""permute: the values go along when dimensions change places."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from penlight.edits import Refused
+from penlight.edits.permute import Permute
+from penlight.edits.scene import Scene
+from penlight.lab import Recorded
+
+TRAIN = """
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv1d(3, 6, 3, padding=1)
+        self.rnn = nn.GRU(6, 5)
+        self.out = nn.Linear(5, 2)
+
+    def forward(self, x):
+        x = torch.relu(self.conv(x))
+        x = {turned}
+        x, _ = self.rnn(x)
+        return self.out(x[-1])
+
+
+model = Net()
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+for step in range(3):
+    optimizer.zero_grad()
+    loss = nn.functional.cross_entropy(model(torch.randn(8, 3, 9)), torch.randint(0, 2, (8,)))
+    loss.backward()
+    optimizer.step()
+"""
+
+
+@pytest.mark.parametrize(
+    "turned",
+    [
+        "x.view(x.size(2), x.size(0), x.size(1))",
+        "x.reshape(x.shape[2], x.shape[0], x.shape[1])",
+        "x.reshape(9, -1, 6)",
+    ],
+)
+def test_the_view_becomes_a_permute(
+    scene: Callable[..., Scene], rerun: Callable[[Scene], Recorded], turned: str
+) -> None:
+    found = scene(TRAIN.format(turned=turned))
+    (edit,) = Permute.propose(found, None)  # type: ignore[arg-type]
+    edited = found.after([edit])
+    assert edited.project.text("train.py") == TRAIN.format(turned="x.permute(2, 0, 1)")
+    assert not any(m.recut_from for m in rerun(edited).run.modules)
+
+
+def test_a_view_that_swaps_nothing_is_left_alone(scene: Callable[..., Scene]) -> None:
+    found = scene(TRAIN.format(turned="x.permute(2, 0, 1)"))
+    assert list(Permute.propose(found, None)) == []  # type: ignore[arg-type]
+    with pytest.raises(Refused, match="No layer is fed"):
+        found.after([Permute()])
+
+
+def test_two_views_that_may_be_meant_are_refused(scene: Callable[..., Scene]) -> None:
+    script = TRAIN.format(turned="x.reshape(9, -1, 6).reshape(9, 8, 6)")
+    with pytest.raises(Refused, match="cannot be told"):
+        scene(script).after([Permute()])
