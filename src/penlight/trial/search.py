@@ -223,7 +223,7 @@ class Search:
         good = sorted((t for t in board if t.gain > GAIN), key=lambda t: -t.worth)
         if not good:  # some things help late: the most promising one may
             good = [max(board, key=lambda t: t.gain)] if board else []
-            good = [t for t in good if t.cut is not None and (t.gain > 0 or _known(t))]
+            good = [t for t in good if t.cut is not None and t.may_help_late]
         before = self.best
         first = [t for t in good if t.worth > good[0].worth - CLOSE][:KEPT]
         others = [t for t in good if t not in first][:KEPT]
@@ -480,11 +480,6 @@ class Search:
             self.tried.append(whole)
         good = as_good(whole, current) and whole.alarms <= current.alarms
         return whole if good else None
-
-
-def _known(tried: Tried) -> bool:
-    """Whether it repairs what is proven, and did not fail: it may have had too little time."""
-    return not tried.arm.failed and tried.gain >= 0 and all(p.certain for p in tried.new)
 
 
 def _upwards(diagnosis: Diagnosis) -> bool:

@@ -33,6 +33,13 @@ class Tried:
         """What candidates are ranked by: a run that still shows a fault is worth less."""
         return self.gain - ALARM * len(self.alarms)
 
+    @property
+    def may_help_late(self) -> bool:
+        """Whether it is ahead, or repairs what is proven and is not behind."""
+        return self.gain > 0 or (
+            self.gain == 0 and not self.arm.failed and all(p.certain for p in self.new)
+        )
+
     def verdict(self, control: Arm) -> Verdict:
         """What one pair says of it, as far as it says anything."""
         if self.arm.digest and self.arm.digest == control.digest and not self.gain:
