@@ -226,3 +226,13 @@ def test_gradients_that_are_cleared_too_soon_are_cleared_before(
     assert edited == WIPED.replace(wiped, right)
     with pytest.raises(Refused, match="clears gradients already"):
         scene(edited).after([ZeroGrad()])
+
+
+def test_collected_gradients_are_cleared_behind_the_step(scene: Callable[..., Scene]) -> None:
+    script = WIPED.replace(
+        "    optimizer.zero_grad()\n    optimizer.step()",
+        "    if len(rows) > 5:\n        optimizer.step()",
+    )
+    edited = scene(script).after([ZeroGrad()]).project.text("train.py")
+    step = "        optimizer.step()\n"
+    assert edited == script.replace(step, step + "        optimizer.zero_grad()\n")

@@ -27,8 +27,11 @@ class ZeroGrad(Edit):
     def source(self, scene: Scene) -> Sequence[Change]:
         loop = scene.loop
         source, calls = loop.source, list(loop.source.calls("zero_grad", within=loop.body))
+        clear = f"{loop.optimizer}.zero_grad()"
         if not calls:
-            return (source.before(loop.backward, f"{loop.optimizer}.zero_grad()"),)
+            if _collects(loop):  # over several batches, up to the step
+                return (source.after(loop.step, clear),)
+            return (source.before(loop.backward, clear),)
         statement = source.parent(calls[0])
         if len(calls) == 1 and isinstance(statement, cst.Expr) and _wipes(loop, calls[0]):
             return source.drop(statement), source.before(loop.backward, source.code(calls[0]))
@@ -39,6 +42,16 @@ class ZeroGrad(Edit):
 
     def live(self, training: Training) -> None:
         training.zero_grad = True
+
+
+def _collects(loop: Loop) -> bool:
+    """Whether only some of the backward passes are followed by a step: `if i % 4 == 0:`."""
+    return any(
+        isinstance(parent, cst.If)
+        and loop.source.inside(parent, loop.body)
+        and not loop.source.inside(loop.backward, parent)
+        for parent in loop.source.parents(loop.step)
+    )
 
 
 def _wipes(loop: Loop, call: cst.Call) -> bool:
