@@ -89,6 +89,7 @@ def test_a_balanced_test_set_behind_a_training_set_that_is_not():
     assert "Class 3 never recognised" in found.says
     assert "held 3 of it and 500 of class 0" in found.says
     assert not said(balanced, told, right, shown=(500, 480, 510, 490)), "it has another cause"
+    assert not said(balanced, told, right, shown=(500, 250, 12, 0)), "padding, or a new class"
     assert not said(balanced, told, right, phase="train", shown=(500, 250, 12, 3))
 
 

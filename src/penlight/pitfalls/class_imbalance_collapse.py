@@ -208,9 +208,12 @@ print("RESULT " + json.dumps({"metric": "balanced accuracy", "value": sum(recall
                 yield self._collapsed(run, counts, top, float(share))
             return
         learnt = _learnt_from(run, counts)
-        scarce = (learnt * self.ratio <= learnt.max()) & (counts.labels > 0)
+        # What the loss was never shown is no rare class: padding that it leaves out, or a new one.
+        shown = (learnt > 0) & (counts.labels > 0)
+        scarce = shown & (learnt * self.ratio <= learnt.max())
         neglected = np.flatnonzero(scarce & (counts.correct == 0))
-        served = counts.correct[~scarce].sum() / max(counts.labels[~scarce].sum(), 1)
+        usual = shown & ~scarce
+        served = counts.correct[usual].sum() / max(counts.labels[usual].sum(), 1)
         if counts.labels[neglected].sum() >= self.rarest and served >= self.served:
             yield self._neglected(counts, learnt, neglected, float(served))
 
