@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ torch = pytest.importorskip("torch")
 from torch import Tensor, nn  # noqa: E402  # after the check that torch is there
 from torch.nn import functional as F  # noqa: E402
 
+from penlight.core.run import Run  # noqa: E402
 from penlight.diagnosis import diagnose  # noqa: E402
 from penlight.probe import Probe  # noqa: E402
 from penlight.probe.graph import walk  # noqa: E402
@@ -186,24 +188,36 @@ def test_a_library_loss_that_was_called_unseen(output: Tensor, called: Any, name
 def test_a_loss_taken_out_of_torch_before_the_watch_is_seen() -> None:
     from torch.nn.functional import cross_entropy
 
+    def compare(output: Tensor, x: Tensor) -> Tensor:
+        loss: Tensor = unpatched(cross_entropy)(output, x[:, :3].argmax(1))
+        return loss
+
+    run = trained(lambda: nn.Linear(4, 3), compare, lr=0.1)
+    (objective,) = run.objectives
+    assert objective.function == "nll_loss"
+    assert objective.input_shape == (16, 3)
+    assert run.targets() is not None
+
+
+def trained(
+    build: Callable[[], nn.Module], compare: Callable[[Tensor, Tensor], Tensor], lr: float = 0.01
+) -> Run:
+    """Twenty steps under a probe; `compare` makes the loss of outputs and inputs (16, 4)."""
     torch.manual_seed(0)
     sink = MemorySink()
     probe = Probe(sink)
     probe.start()
     try:
-        net = nn.Linear(4, 3)
-        optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+        net = build()
+        optimizer = torch.optim.SGD(net.parameters(), lr=lr)
         for _ in range(20):
             x = torch.randn(16, 4)
             optimizer.zero_grad()
-            unpatched(cross_entropy)(net(x), x[:, :3].argmax(1)).backward()
+            compare(net(x), x).backward()
             optimizer.step()
     finally:
-        probe.finish()
-    (objective,) = sink.run().objectives
-    assert objective.function == "nll_loss"
-    assert objective.input_shape == (16, 3)
-    assert sink.run().targets() is not None
+        probe.finish(0)
+    return sink.run()
 
 
 def unpatched(function: Any) -> Any:
@@ -212,21 +226,11 @@ def unpatched(function: Any) -> Any:
 
 
 def test_binary_cross_entropy_by_hand_on_prices_is_read_without_a_fault() -> None:
-    torch.manual_seed(0)
-    sink = MemorySink()
-    probe = Probe(sink)
-    probe.start()
-    net = nn.Sequential(nn.Linear(4, 1), nn.Sigmoid())
-    optimizer = torch.optim.SGD(net.parameters(), lr=0.01)
-    for _ in range(20):
-        x = torch.randn(16, 4)
-        price = 50 + 10 * x[:, :1]
-        p = net(x).clamp(1e-7, 1 - 1e-7)
-        optimizer.zero_grad()
-        (-(price * p.log() + (1 - price) * (1 - p).log()).mean()).backward()
-        optimizer.step()
-    probe.finish(0)
-    diagnosis = diagnose(sink.run())
+    def by_hand(output: Tensor, x: Tensor) -> Tensor:
+        price, p = 50 + 10 * x[:, :1], output.clamp(1e-7, 1 - 1e-7)
+        return -(price * p.log() + (1 - price) * (1 - p).log()).mean()
+
+    diagnosis = diagnose(trained(lambda: nn.Sequential(nn.Linear(4, 1), nn.Sigmoid()), by_hand))
     assert diagnosis.faults == ()
     assert [x.pitfall for x in diagnosis.alarms][:1] == ["loss-task-mismatch"]
 
@@ -243,19 +247,10 @@ def test_a_likelihood_of_counts(output: Tensor, tiny: float) -> None:
 
 
 def test_labels_in_one_column_are_not_taken_for_one_class() -> None:
-    torch.manual_seed(0)
-    sink = MemorySink()
-    probe = Probe(sink)
-    probe.start()
-    net = nn.Linear(4, 1)
-    optimizer = torch.optim.SGD(net.parameters(), lr=0.01)
-    for _ in range(20):
-        x = torch.randn(16, 4)
-        optimizer.zero_grad()
-        F.cross_entropy(net(x), torch.randint(5, (16, 1)).float()).backward()
-        optimizer.step()
-    probe.finish(0)
-    targets = sink.run().targets()
+    def one_unit(output: Tensor, _: Tensor) -> Tensor:
+        return F.cross_entropy(output, torch.randint(5, (16, 1)).float())
+
+    targets = trained(lambda: nn.Linear(4, 1), one_unit).targets()
     assert targets is not None
     assert (targets.min, targets.max, targets.distinct) == (0, 4, 5)
 

@@ -28,8 +28,7 @@ class AccumulateMean(Edit):
         source, count = loop.source, _count(loop)
         if count is None:
             raise Refused("The training loop takes a step after every batch.")
-        assert isinstance(loop.backward.func, cst.Attribute)
-        loss = loop.backward.func.value
+        loss = loop.loss
         scaled = isinstance(loss, cst.Call) and last_name(loss.func) == "scale" and loss.args
         if scaled:
             assert isinstance(loss, cst.Call)
@@ -44,13 +43,10 @@ class AccumulateMean(Edit):
 
 def _count(loop: Loop) -> cst.BaseExpression | None:
     """How many batches make a step: k of `if (i + 1) % k == 0:`."""
-    for parent in loop.source.parents(loop.step):
-        if parent is loop.body:
-            return None
-        if isinstance(parent, cst.If):
-            for part in [parent.test, *loop.source.all(cst.BinaryOperation, parent.test)]:
-                if isinstance(part, cst.BinaryOperation) and isinstance(part.operator, cst.Modulo):
-                    return part.right
+    for under in loop.conditions:
+        for part in [under.test, *loop.source.all(cst.BinaryOperation, under.test)]:
+            if isinstance(part, cst.BinaryOperation) and isinstance(part.operator, cst.Modulo):
+                return part.right
     return None
 
 

@@ -161,10 +161,8 @@ def _rewrapped_loss(scene: Scene) -> list[Change]:
         loop = scene.loop
     except Refused:
         return []
-    func = loop.backward.func
-    assert isinstance(func, cst.Attribute)
     source, changes = loop.source, []
-    for part in made_of(source, func.value):
+    for part in made_of(source, loop.loss):
         if not isinstance(part, cst.Call) or not source.inside(part, loop.body):
             continue
         if last_name(part.func) == "requires_grad_" and isinstance(part.func, cst.Attribute):
@@ -180,7 +178,7 @@ def _rewrapped_loss(scene: Scene) -> list[Change]:
             changes.append(unwrap(source, part, inner))
     if changes and any(
         last_name(c.func) == "argmax"
-        for part in made_of(source, func.value)
+        for part in made_of(source, loop.loss)
         for c in calls_in(source, part)
     ):
         raise Refused(

@@ -42,15 +42,14 @@ class Loss(Edit):
                 yield cls("binary_cross_entropy")
             return
         one = len(objective.input_shape) < 2 or objective.input_shape[1] == 1
-        now = objective.function
+        now, seen = objective.function, scene.run.targets()
         if finding.pitfall == "double-softmax":
             if head == "sigmoid" and now == "binary_cross_entropy_with_logits":
                 yield cls("binary_cross_entropy")
         elif finding.pitfall == "loss-task-mismatch" and now not in ("mse_loss", "l1_loss"):
             yield cls("mse_loss")
-        elif one and _no_probabilities(scene):
-            seen = scene.run.targets()
-            if seen is not None and not seen.integral:  # else classes, which need an output each
+        elif one and seen is not None and (seen.min < 0 or seen.max > 1):
+            if not seen.integral:  # else classes, which need an output each
                 yield cls("mse_loss")
         elif one:
             yield cls("binary_cross_entropy" if head == "sigmoid" else LOGITS[1])
@@ -87,12 +86,6 @@ class Loss(Edit):
         if isinstance(training.loss, kind):
             raise Refused(f"The loss is {self.function} already.")
         training.loss = kind()
-
-
-def _no_probabilities(scene: Scene) -> bool:
-    """Whether the targets leave the range from 0 to 1."""
-    seen = scene.run.targets()
-    return seen is not None and (seen.min < 0 or seen.max > 1)
 
 
 def _target(scene: Scene, found: LossCall, function: str) -> Iterator[Change]:

@@ -112,7 +112,7 @@ def any_loss_call(scene: Scene) -> LossCall:
     if objective is None or not objective.by_hand:
         return loss_call(scene)
     source = scene.loop.source
-    for call in calls_in(source, _loss_of(scene)):
+    for call in calls_in(source, scene.loop.loss):
         plain = len(call.args) == 2 and not any(a.keyword or a.star for a in call.args)
         sides = [predicts(scene, source, a.value) for a in call.args] if plain else []
         if sorted(sides) == [False, True] and any(definitions(scene, source, call)):
@@ -172,17 +172,10 @@ def _given_name(source: Source, maker: cst.Call) -> str:
     return last_name(parent.targets[0].target) if isinstance(parent, cst.Assign) else ""
 
 
-def _loss_of(scene: Scene) -> cst.BaseExpression:
-    """What `backward()` is called on."""
-    func = scene.loop.backward.func
-    assert isinstance(func, cst.Attribute)
-    return func.value
-
-
 def loss_parts(scene: Scene) -> Iterator[tuple[Source, cst.BaseExpression]]:
     """The expressions that the training loss is made of, functions of the project included."""
     seen: set[int] = set()
-    queue = [(scene.loop.source, _loss_of(scene), 0)]
+    queue = [(scene.loop.source, scene.loop.loss, 0)]
     while queue:
         source, value, depth = queue.pop(0)
         if id(value) in seen:

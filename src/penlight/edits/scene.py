@@ -31,6 +31,21 @@ class Loop:
     optimizer: str
     body: cst.For | cst.While | cst.FunctionDef | cst.Module
 
+    @property
+    def loss(self) -> cst.BaseExpression:
+        """What `backward()` is called on."""
+        assert isinstance(self.backward.func, cst.Attribute)
+        return self.backward.func.value
+
+    @property
+    def conditions(self) -> Iterator[cst.If]:
+        """The conditions that a step stands under, innermost first."""
+        for parent in self.source.parents(self.step):
+            if parent is self.body:
+                return
+            if isinstance(parent, cst.If):
+                yield parent
+
 
 @dataclass(frozen=True)
 class Scene:

@@ -16,7 +16,7 @@ from penlight.edits.source import Change, Source
 from penlight.edits.training import Training
 from penlight.edits.values import set_argument
 
-USUAL = {"Adam": 1e-3, "AdamW": 1e-3, "RMSprop": 1e-3, "SGD": 0.05}
+KNOWN = ("Adam", "AdamW", "RMSprop", "SGD")
 MOMENTUM = 0.9
 SHARED = ("params", "lr", "weight_decay", "foreach", "maximize")
 
@@ -36,8 +36,8 @@ class SwapOptimizer(Edit):
     rate: float
 
     def __post_init__(self) -> None:
-        if self.to not in USUAL:
-            raise ValueError(f"{self.to} is none of {', '.join(USUAL)}.")
+        if self.to not in KNOWN:
+            raise ValueError(f"{self.to} is none of {', '.join(KNOWN)}.")
 
     @classmethod
     def propose(cls, scene: Scene, finding: Finding) -> Iterator[Edit]:

@@ -46,12 +46,7 @@ class ZeroGrad(Edit):
 
 def _collects(loop: Loop) -> bool:
     """Whether only some of the backward passes are followed by a step: `if i % 4 == 0:`."""
-    return any(
-        isinstance(parent, cst.If)
-        and loop.source.inside(parent, loop.body)
-        and not loop.source.inside(loop.backward, parent)
-        for parent in loop.source.parents(loop.step)
-    )
+    return any(not loop.source.inside(loop.backward, test) for test in loop.conditions)
 
 
 def _wipes(loop: Loop, call: cst.Call) -> bool:

@@ -154,7 +154,7 @@ print("RESULT " + json.dumps({"metric": "mean accuracy on both tasks", "value": 
         best = float(early.min())
         if v["first"] < self.gone * v["untrained"] or v["last"] > self.known * v["untrained"]:
             return
-        if not best <= self.known * v["untrained"] or not v["untrained"] > 0:
+        if best > self.known * v["untrained"] or v["untrained"] <= 0:
             return
         fallen = self._fallen(run)
         evidence = [

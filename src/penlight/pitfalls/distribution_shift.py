@@ -145,9 +145,9 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
     )
 
     def detect(self, run: Run) -> Iterator[Finding]:
-        one_sided = list(self._one_sided(run))
-        if one_sided:
-            yield from one_sided
+        one_sided = self._one_sided(run)
+        if one_sided is not None:
+            yield one_sided
             return
         seen = shift(run)
         if seen is None or not seen.told_apart or seen.drawn_anew:
@@ -164,27 +164,27 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             first_step=0,
         )
 
-    def _one_sided(self, run: Run) -> Iterator[Finding]:
+    def _one_sided(self, run: Run) -> Finding | None:
         """Held-out rows of one class alone, as a split of sorted rows leaves them."""
         objective = run.objective
         if objective is None or objective.target_shape[1:] not in ((), (1,)):
-            return  # of masks and sequences only a part is counted
+            return None  # of masks and sequences only a part is counted
         if len(run.optimizers) > 1:
-            return  # a network that judges another one's work may be shown one kind alone
+            return None  # a network that judges another one's work may be shown one kind alone
         targets = run.targets(objective)
         shown = np.array(targets.classes if targets is not None else (), np.int64)
         labels = [p.labels for passes in held_out_passes(run) for p in passes if any(p.labels)]
         if shown.sum() == 0 or np.sum(shown >= self.usual * shown.sum()) < 2:
-            return
+            return None
         alone = [x for x in labels if sum(map(bool, x)) == 1 and sum(x) >= self.many]
         classes = {next(c for c, count in enumerate(x) if count) for x in alone}
         if len(classes) != 1 or 2 * len(alone) < len(labels):
-            return  # each class may have its own pass
+            return None  # each class may have its own pass
         only, rows = classes.pop(), max(map(sum, alone))
         share = shown[only] / shown.sum() if only < len(shown) else 0.0
         if share > 1 - self.usual:
-            return
-        yield self.finding(
+            return None
+        return self.finding(
             f"All {rows} held-out rows are of class {only}, to which {share:.0%} of the training "
             "rows belong: the rows were split in the order of their labels.",
             Evidence(

@@ -9,7 +9,7 @@ watch began (`from torch.nn.functional import cross_entropy`): its node keeps bo
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -148,17 +148,26 @@ def _difference(graph: Walk, node: Node, output: Tensor | None) -> Recognised | 
     return Recognised(name, prediction, target, maker(side))
 
 
-def _likelihood(graph: Walk, node: Node) -> Recognised | None:
-    """`target * log(p)`, alone for classes or beside `(1 - target) * log(1 - p)` for yes and no."""
-    if node.op.blocked != 1 or not node.op.inputs:
+def _weighted(graph: Walk, node: Node) -> tuple[Node, Tensor, Tensor] | None:
+    """Of `target * log(p)` the node of the logarithm, the logarithms and the target."""
+    if node.op.name != "Mul" or node.op.blocked != 1 or not node.op.inputs:
         return None
-    other = graph.nodes[node.op.inputs[0]]
+    log = graph.nodes[node.op.inputs[0]]
     weights = saved(node.live, "other")
     if weights is None:
         weights = saved(node.live, "self")
-    logs = _logs(other)
+    logs = _logs(log)
     if weights is None or logs is None or logs.shape != weights.shape or logs.dim() == 0:
         return None
+    return log, logs, weights
+
+
+def _likelihood(graph: Walk, node: Node) -> Recognised | None:
+    """`target * log(p)`, alone for classes or beside `(1 - target) * log(1 - p)` for yes and no."""
+    found = _weighted(graph, node)
+    if found is None:
+        return None
+    other, logs, weights = found
     if _complement(graph, other):
         return None  # the other half of a binary loss
     if any(n.op.name == "Log" and _complement(graph, n) for n in graph.nodes[:HEAD]):
@@ -177,19 +186,11 @@ def _poisson(graph: Walk, node: Node) -> Recognised | None:
     if len(node.op.inputs) != 2:
         return None
     rate, product = (graph.nodes[i] for i in node.op.inputs)
-    if product.op.name != "Mul" or product.op.blocked != 1 or not product.op.inputs:
+    found = _weighted(graph, product)
+    if found is None or found[0].op.name != "Log":
         return None
-    log = graph.nodes[product.op.inputs[0]]
-    counts = saved(product.live, "self")
-    if counts is None:
-        counts = saved(product.live, "other")
-    logs = _logs(log) if log.op.name == "Log" else None
-    if counts is None or logs is None or logs.shape != counts.shape or logs.dim() == 0:
-        return None
-    under = graph.nodes[log.op.inputs[0]] if log.op.inputs else None
-    while under is not None and under is not rate and under.op.name in GUARDS:
-        under = graph.nodes[under.op.inputs[0]] if under.op.inputs else None
-    if under is not rate:
+    log, logs, counts = found
+    if all(under is not rate for under in _guarded(graph, log)):
         return None
     return Recognised("poisson_nll_loss", logs, counts, rate.op.name)
 
@@ -233,12 +234,16 @@ def _logs(node: Node) -> Tensor | None:
 
 def _complement(graph: Walk, node: Node) -> bool:
     """Whether a node takes the log of one minus something, perhaps clamped or shifted."""
+    return any(under.op.name == "Rsub" for under in _guarded(graph, node))
+
+
+def _guarded(graph: Walk, log: Node) -> Iterator[Node]:
+    """What a logarithm is taken of, and what that was before it was clamped or shifted."""
+    node = log
     for _ in range(3):
         if not node.op.inputs:
-            return False
+            return
         node = graph.nodes[node.op.inputs[0]]
-        if node.op.name == "Rsub":
-            return True
+        yield node
         if node.op.name not in GUARDS:
-            return False
-    return False
+            return

@@ -55,6 +55,11 @@ from penlight.signals.predictions import (
 )
 
 WATCHED = CLASSES + BINARY + VALUES + OTHERS
+# How the arguments of each are called here, in their order.
+ARGUMENTS = {
+    name: ("input", "target", *list(signature(getattr(functional, name)).parameters)[2:])
+    for name in WATCHED
+}
 NODES = ("NllLoss", "NllLoss2D", "MseLoss", "BinaryCrossEntropy", "BinaryCrossEntropyWithLogits")
 PAIRED = 1024  # samples of an evaluation pass whose own losses are kept
 
@@ -88,10 +93,6 @@ class Objectives:
         self.forward = forward
         self.sites: dict[tuple[str, str, str], Site] = {}
         self.functions = {name: getattr(functional, name) for name in WATCHED}
-        self.arguments = {
-            name: ("input", "target", *list(signature(function).parameters)[2:])
-            for name, function in self.functions.items()
-        }
         self.shares = Shares(state)
         self.capture = Capture(state, LIBRARY | self.functions)
         self.pairs = Pairs(state, forward.rows.known)
@@ -137,7 +138,7 @@ class Objectives:
     # -- one call -------------------------------------------------------------------------
 
     def _observe(self, name: str, args: Any, kwargs: Any, result: Any) -> None:
-        given = dict(zip(self.arguments[name], args, strict=False)) | kwargs
+        given = dict(zip(ARGUMENTS[name], args, strict=False)) | kwargs
         x, y = given.get("input"), given.get("target")
         if not (isinstance(x, Tensor) and isinstance(y, Tensor) and isinstance(result, Tensor)):
             return
