@@ -12,6 +12,7 @@ torch = pytest.importorskip("torch")
 from torch import Tensor, nn  # noqa: E402  # after the check that torch is there
 from torch.nn import functional as F  # noqa: E402
 
+from penlight.core import facts as f  # noqa: E402
 from penlight.core.run import Run  # noqa: E402
 from penlight.diagnosis import diagnose  # noqa: E402
 from penlight.probe import Probe  # noqa: E402
@@ -370,3 +371,83 @@ def test_a_recurrent_net_whose_first_step_is_read(place: int, reads: bool) -> No
     assert (exam.values["rest"] > 1e-6) == reads
     assert exam.values["first"] > 1e-6
     assert exam.values["length"] == 6
+
+
+class Judges(nn.Module):
+    """Computes its own loss, as language models do: the last token has no successor."""
+
+    def __init__(self, leaks: bool = False, penalty: bool = False) -> None:
+        super().__init__()
+        self.embed, self.leaks, self.penalty = nn.Embedding(9, 16), leaks, penalty
+        self.head = nn.Linear(16, 9)
+
+    def forward(
+        self, ids: Tensor, labels: Tensor | None = None, mean: bool = True
+    ) -> dict[str, Tensor]:
+        x = self.embed(ids)
+        if self.leaks:
+            x = x + x.mean(1, keepdim=True)
+        if self.penalty:  # no part of what is learnt by here
+            return {"logits": self.head(x), "penalty": F.mse_loss(x, torch.zeros_like(x))}
+        logits = self.head(x)
+        if labels is None:
+            return {"logits": logits}
+        loss = F.cross_entropy(logits[:, :-1].reshape(-1, 9), labels[:, 1:].reshape(-1))
+        return {"loss": loss if mean else loss * 2, "logits": logits}
+
+
+def judged(net: Judges, parts: int = 1, **options: bool) -> Run:
+    """Train a model by the loss that it computes itself, called with names."""
+    tokens = torch.randint(0, 9, (300, 8))
+    sink = MemorySink()
+    probe = Probe(sink, budget=10.0)
+    probe.start()
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.05)
+    for _ in range(40):
+        ids = tokens[torch.randint(300, (32,))]
+        optimizer.zero_grad()
+        for _ in range(parts):
+            (net(ids=ids, labels=ids, **options)["loss"] / parts).backward()
+        optimizer.step()
+    probe.finish(0)
+    return sink.run()
+
+
+@pytest.mark.parametrize(("leaks", "parts"), [(False, 1), (True, 1), (True, 4)])
+def test_a_model_that_computes_its_loss_itself_is_replayed_up_to_there(
+    leaks: bool, parts: int
+) -> None:
+    run = judged(Judges(leaks), parts)
+    assert not run.all(f.Fault)
+    assert not run.all(f.Blind)
+    found = run.exam("causality")
+    assert found is not None
+    assert (found.values["earlier"] > 0.01) == leaks
+    assert found.values["own"] is None  # the model cuts the last output off
+    rates, coupling = run.exam("rates"), run.exam("coupling")
+    assert rates is not None
+    assert rates.values["x10"] < rates.values["x1"] < rates.values["start"]
+    assert coupling is not None
+    assert coupling.values["others"] == 0.0 < coupling.values["own"]
+
+
+def test_a_loss_inside_that_is_not_what_is_learnt_by_is_not_replayed() -> None:
+    run = judged(Judges(), mean=False)
+    assert run.exam("rates") is None
+    assert not run.all(f.Fault)
+
+
+def test_a_penalty_inside_does_not_hide_the_loss_outside() -> None:
+    run = train(
+        Judges(penalty=True),
+        torch.randint(0, 9, (300, 8)),
+        torch.randint(0, 9, (300, 8)),
+        compare=lambda out, y: F.cross_entropy(out["logits"].transpose(1, 2), y),
+    )
+    assert run.exam("rates") is not None
+
+
+def test_the_functions_of_torch_are_its_own_again_behind_a_replay() -> None:
+    before = F.cross_entropy
+    judged(Judges())
+    assert F.cross_entropy is before

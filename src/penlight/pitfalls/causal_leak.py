@@ -158,7 +158,8 @@ print("RESULT " + json.dumps({"metric": "loss in generation", "value": val_loss}
         exam = run.exam("causality")
         if exam is None or not self._repeatable(run):
             return
-        earlier, own = (float(exam.values.get(k, 0.0)) for k in ("earlier", "own"))
+        earlier = float(exam.values.get("earlier", 0.0))
+        own = exam.values.get("own")  # none where the last token has no output
         if float(exam.values.get("following", 1.0)) < self.following:
             yield from self._copies(exam, earlier, own)
             return
@@ -170,8 +171,9 @@ print("RESULT " + json.dumps({"metric": "loss in generation", "value": val_loss}
             f"{earlier:.2g} of the largest output: the model sees what it has to predict.",
             Evidence(
                 "causality",
-                f"outputs at earlier positions moved by {earlier:.2g}, the last one by {own:.2g}; "
-                "a causal model gives 0",
+                f"outputs at earlier positions moved by {earlier:.2g}"
+                + (f", the last one by {own:.2g}" if own is not None else "")
+                + "; a causal model gives 0",
                 steps=(exam.step, exam.step),
                 value=earlier,
                 limit=self.share,
@@ -181,10 +183,10 @@ print("RESULT " + json.dumps({"metric": "loss in generation", "value": val_loss}
             first_step=0,
         )
 
-    def _copies(self, exam: Exam, earlier: float, own: float) -> Iterator[Finding]:
+    def _copies(self, exam: Exam, earlier: float, own: float | None) -> Iterator[Finding]:
         """A model without any view of the future is asked for what it has just been shown."""
         copied = float(exam.values.get("copied", 0.0))
-        if copied < self.copied or not earlier <= self.share < own:
+        if copied < self.copied or own is None or not earlier <= self.share < own:
             return
         yield self.finding(
             "The target of each token is that token itself, which the model is shown: it learns to "

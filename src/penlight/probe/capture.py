@@ -1,16 +1,18 @@
 """Keeps a few training batches and the model's first state, so that steps can be replayed.
 
-A step can be replayed when the model was called with plain tensors and the loss came from one
-call of a known loss function on its output, reshaped or cut as `FORMS` has it; of a Keras model,
-when it came from any loss of Keras'. Whether it really can is checked by value. Only small models
-are kept; everything is a copy.
+A step can be replayed when the model was called with plain tensors and constants, and the loss
+came from one call of a known loss function on its output, reshaped or cut as `FORMS` has it, or
+inside of the model, which is then replayed up to that call; of a Keras model, when it came from any
+loss of Keras'. Whether it really can is checked by value. Only small models are kept; everything is
+a copy.
 """
 
 from __future__ import annotations
 
 import math
+import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from time import thread_time
 from typing import Any
@@ -31,6 +33,8 @@ MODEL_BYTES = 32 << 20  # largest model that is copied
 BATCH_BYTES = 32 << 20  # of the batches kept, together
 FIRST = 24  # batches kept from the start
 LAST = 12  # newest batches kept
+CONSTANTS = bool | int | float | str | None  # arguments of a call that need no copy
+SAME = 1e-4  # relative difference of two losses up to which they are one
 WHOLE = 1 << 20  # numbers: outputs of more are compared by their first rows
 # What a script may do to an output before the loss sees it, reshaping aside: (N, T, C) each.
 FORMS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -40,6 +44,29 @@ FORMS: dict[str, Callable[[Tensor], Tensor]] = {
     "without the last, classes second": lambda output: output[:, :-1].transpose(1, -1),
     "last": lambda output: output[:, -1],
 }
+
+
+HOLE: Any = object()  # stands for a tensor
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a model is called: constants where they were, HOLE where a tensor goes."""
+
+    positional: tuple[Any, ...] = (HOLE,)
+    named: tuple[tuple[str, Any], ...] = ()
+
+    def filled(self, tensors: Iterable[Tensor]) -> tuple[list[Any], dict[str, Any]]:
+        """The arguments of a call with these tensors, in their order."""
+        rest = iter(tensors)
+        positional = [next(rest) if a is HOLE else a for a in self.positional]
+        return positional, {k: next(rest) if a is HOLE else a for k, a in self.named}
+
+
+class Tap(threading.local):
+    """What the loss functions are given on this thread while a model is replayed up to its own."""
+
+    given: list[Tensor] | None = None
 
 
 class OutOfTimeError(Exception):
@@ -72,6 +99,10 @@ class Capture:
     def __init__(self, state: State, functions: dict[str, Any]) -> None:
         self.state = state
         self.functions = functions
+        self.taps: dict[str, Callable[..., Any]] = {}  # loss functions that tell `tap`
+        self.tap = Tap()
+        self.recipe = Recipe()
+        self.inside = ""  # the loss function that the model calls itself
         self.first: list[Batch] = []
         self.last: deque[Batch] = deque(maxlen=LAST)
         self.model: nn.Module | None = None
@@ -87,15 +118,30 @@ class Capture:
         self._source: nn.Module | None = None  # the script's own model
         self._pending: tuple[Root, tuple[Tensor, ...], Tensor] | None = None
         self._held: tuple[Root, tuple[Tensor, ...], Tensor] | None = None
+        self._own: list[Batch] = []  # losses that the newest pass has computed itself
         self._bytes = 0
 
-    def forward(self, root: Root, args: Any, output: Tensor) -> None:
+    def forward(
+        self, root: Root, positional: tuple[Any, ...], named: dict[str, Any], output: Tensor
+    ) -> None:
         """A training forward pass of a root has ended."""
+        self._own.clear()
         if self.meet_keras is not None and keras.is_layer(root.module):
             self.meet_keras()
             self.meet_keras = None
-        plain = isinstance(args, tuple) and all(isinstance(a, Tensor) and a.dim() for a in args)
-        if self.off or not plain or not args or output.device.type != "cpu":
+        if keras.is_layer(root.module):
+            named = {}  # the mode, which a copy of such a model is told by other means
+        given = (*positional, *named.values())
+        tensors = tuple(a for a in given if isinstance(a, Tensor))
+        plain = all(isinstance(a, Tensor | CONSTANTS) for a in given)
+        if self.off or not plain or not tensors or output.device.type != "cpu":
+            return
+        if not all(a.dim() for a in tensors):
+            return
+        recipe = Recipe(
+            tuple(_hole(a) for a in positional), tuple((k, _hole(a)) for k, a in named.items())
+        )
+        if (self.first or self.last) and recipe != self.recipe:
             return
         model = root.module
         if model is None or (self._source is not None and model is not self._source):
@@ -103,7 +149,8 @@ class Capture:
         if self._source is None and not self._take(root, model):
             self.off = True
             return
-        self._pending = (root, tuple(a.detach() for a in args), output.detach())
+        self.recipe = recipe
+        self._pending = (root, tuple(a.detach() for a in tensors), output.detach())
 
     def _take(self, root: Root, model: nn.Module) -> bool:
         """Decide for a model; False when it is too large, or cannot be copied."""
@@ -123,18 +170,46 @@ class Capture:
         return True
 
     def objective(
-        self, name: str, x: Tensor, y: Tensor, given: dict[str, Any], loss: Tensor
+        self,
+        name: str,
+        x: Tensor,
+        y: Tensor,
+        given: dict[str, Any],
+        loss: Tensor,
+        *,
+        inside: bool = False,
     ) -> None:
-        """A training loss was computed; `given` are all arguments of the call."""
-        pending, self._pending = self._pending, None
+        """A training loss was computed; `given` are all arguments of the call.
+
+        Args:
+            inside: by the model itself, whose pass has just ended. `backward` tells whether that is
+                what is learnt by: it may be a penalty.
+        """
+        pending = self._pending
+        self._pending = pending if inside else None
         if self.off or pending is None or loss.numel() != 1:
             return
         _, args, output = pending
-        form = self._form(output, x.detach())
-        if form is None:
-            return
         extra = {k: v for k, v in given.items() if k not in ("input", "target")}
-        self._keep(args, name, y, extra, tuple(x.shape), float(loss.detach()), form=form)
+        value, shape = float(loss.detach()), tuple(x.shape)
+        if inside:
+            self._own.append(Batch(self.state.step, args, name, y.detach(), extra, shape, value))
+            return
+        form = self._form(output, x.detach())
+        if form is not None and not self.inside:
+            self._keep(args, name, y, extra, shape, value, form=form)
+
+    def backward(self, loss: Tensor) -> None:
+        """A backward pass begins: keep what the model's own loss, or a share of it, was made of."""
+        if self._pending is None or len(self._own) != 1 or loss.numel() != 1:
+            return
+        self._pending, own = None, self._own.pop()
+        parts = own.loss / (float(loss.detach()) or math.nan)
+        if not parts > 0.5 or abs(parts - round(parts)) > SAME * parts:
+            return
+        if self.inside in ("", own.name) and (self.inside or not self.first):
+            self.inside = own.name
+            self._keep(own.args, own.name, own.target, own.kwargs, own.shape, own.loss)
 
     def _form(self, output: Tensor, x: Tensor) -> str | None:
         """What made a loss's input of the model's output; None: something else."""
@@ -247,10 +322,27 @@ class Capture:
         """
         if thread_time() > self.deadline:
             raise OutOfTimeError
+        positional, named = self.recipe.filled(args)
         try:
-            return model(*args)
+            if self.inside:
+                return self._tapped(lambda: model(*positional, **named), len(args[0]))
+            return model(*positional, **named)
         except Exception as error:
             raise UnrepeatableError(f"{type(error).__name__}: {error}") from error
+
+    def _tapped(self, run: Callable[[], Any], rows: int) -> Tensor:
+        """What a model gives its own loss; by row and place where places were made rows of it."""
+        name = self.inside
+        usual, self.tap.given = getattr(functional, name), []
+        setattr(functional, name, self.taps[name])
+        try:
+            run()
+            (x,) = self.tap.given
+        finally:
+            setattr(functional, name, usual)
+            self.tap.given = None
+        places = x.dim() == 2 and len(x) != rows and len(x) % rows == 0
+        return x.reshape(rows, -1, x.shape[1]) if places else x
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
         """The loss of a batch under `model`, through the loss function the script used.
@@ -303,3 +395,7 @@ class Capture:
                 raise
             result = output.sum() * math.nan
         return result
+
+
+def _hole(argument: Any) -> Any:
+    return HOLE if isinstance(argument, Tensor) else argument

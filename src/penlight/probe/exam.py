@@ -423,13 +423,16 @@ class Exam:
         changed[:, -1].clamp_(min=0)
         after = self._output(model, (changed, *batch.args[1:]))
         self.capture.train(model)
-        if before is None or after is None or before.numel() % x.numel():
+        places = 0 if before is None else before.numel() // before.shape[-1] // len(x)
+        if before is None or after is None or places not in (x.shape[1], x.shape[1] - 1):
             return {}
-        moved = (after - before).reshape(*x.shape, -1).abs().amax(-1)
+        # A model that cuts the last place off itself leaves nothing that the last token may move.
+        moved = (after - before).reshape(len(x), places, -1).abs().amax(-1)
         scale = float(before.abs().max()) + 1e-30
+        last = x.shape[1] - 1
         return {
-            "earlier": float(moved[:, :-1].max()) / scale,
-            "own": float(moved[:, -1].max()) / scale,
+            "earlier": float(moved[:, :last].max()) / scale,
+            "own": float(moved[:, last:].max()) / scale if places > last else None,
             "length": int(x.shape[1]),
             "following": following,
             "copied": copied,

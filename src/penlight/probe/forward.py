@@ -57,6 +57,7 @@ class Forward:
         self.flows: Flows | None = None
         self.carried: Carried | None = None
         self.last_eval: tuple[Root, list[str]] | None = None
+        self.after: list[Callable[[], Any]] = []  # to be called when the pass under way has ended
         self.eval_gap = False
         self.hook_cost = 0.0  # seconds that an idle pair of hooks adds to a module call
         self._handles: list[Any] = []
@@ -82,19 +83,19 @@ class Forward:
                 return
             stack.append(module)
 
-        def leave(module: nn.Module, args: Any, output: Any) -> None:
+        def leave(module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
             if compiling() or (ledger.thread != thread() and ledger.thread is not None):
                 return
             while stack and stack.pop() is not module:
                 pass
             if not stack or state.armed:
-                post(module, args, output)
+                post(module, args, kwargs, output)
             else:
                 ledger.cost += self.hook_cost
 
         self._handles = [
             hooks.register_module_forward_pre_hook(enter),
-            hooks.register_module_forward_hook(leave, always_call=True),
+            hooks.register_module_forward_hook(leave, with_kwargs=True, always_call=True),
         ]
 
     def calibrate(self) -> None:
@@ -131,26 +132,38 @@ class Forward:
 
     # -- one forward pass -----------------------------------------------------------------
 
-    def _leave(self, module: nn.Module, args: Any, output: Any) -> None:
+    def within(self) -> bool:
+        """Whether a model is at work: a loss that is computed now is computed by the model."""
+        return bool(self.stack) and next(self.stack[0].parameters(), None) is not None
+
+    def _leave(self, module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
+        waiting: list[Callable[[], Any]] = []
+        if not self.stack:
+            waiting, self.after = self.after, waiting
         tensor = first_tensor(output)
         if tensor is None or tensor.is_meta:  # a model that is being put together
             return
         if not self.stack and not in_backward():
             root = self.state.models.root(module)
             if root is not None:
-                self._finished(root, args, tensor)
+                self._finished(root, args, kwargs, tensor)
+        for call in waiting:
+            call()
         inner = bool(self.stack) and keras.is_layer(self.stack[-1]) and is_leaf(self.stack[-1])
         if torch.is_grad_enabled() and self.state.armed and is_leaf(module) and not inner:
             self._leaf(module, args, tensor)
             if self.carried is not None:
                 self.carried.called(self.site(module), module, args, output)
 
-    def _finished(self, root: Root, args: Any, tensor: Tensor) -> None:
+    def _finished(self, root: Root, positional: Any, named: dict[str, Any], tensor: Tensor) -> None:
         state = self.state
+        args = (*positional, *named.values())
         if self.flows is not None and state.armed:
             self.flows.passed(root, args, tensor)
         if torch.is_grad_enabled() and tensor.requires_grad:
             self._trained(root, args, tensor)
+            if state.keeping and self.capture is not None:
+                self.capture.forward(root, positional, named, tensor)
         elif not torch.is_grad_enabled() and root.trained:
             loose = root.loose()
             state.count("eval_forwards")
@@ -184,11 +197,8 @@ class Forward:
             self.given = given.detach() if given is not None else None
             self.leaks.mark(tensor, root.module is None or root.module.training)
             self.rows.trained(root, args)
-        if state.keeping:
-            if self.pairs is not None:
-                self.pairs.trained(args, tensor)
-            if self.capture is not None:
-                self.capture.forward(root, args, tensor)
+        if state.keeping and self.pairs is not None:
+            self.pairs.trained(args, tensor)
 
     def _training_mode(self, root: Root) -> None:
         self.state.count("train_forwards")
@@ -285,6 +295,7 @@ class Forward:
         self.calls.clear()
         self.grads.clear()
         self.stack.clear()  # an interrupt in a forward pass leaves its modules behind
+        self.after.clear()
         self.given = self.output = None
         self.eval_gap = False
         if self.pairs is not None:

@@ -11,6 +11,7 @@ import math
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from inspect import signature
 from typing import Any
 
@@ -105,18 +106,23 @@ class Objectives:
         observe = state.ledger.guard("loss functions", self._observe)
         for name in WATCHED:
             patches.wrap(functional, name, self._wrap(name, observe))
+            self.capture.taps[name] = getattr(functional, name)
         seen = state.ledger.guard("loss functions", self.capture.keras_objective)
         hold = state.ledger.contained("loss functions", self.capture.hold)
+        self._afterwards = state.ledger.contained("loss functions", self._seen)
         # Within the backward part: what it cannot read must not end that.
         self._by_hand = state.ledger.contained("losses by hand", self._handwritten)
         self.capture.meet_keras = lambda: keras.watch_losses(patches, hold, seen)
 
     def _wrap(self, name: str, observe: Callable[..., Any]) -> Callable[..., Any]:
         original, state, here = self.functions[name], self.state, _Within()
+        tap = self.capture.tap
 
         def watched(*args: Any, **kwargs: Any) -> Any:
             if torch.compiler.is_compiling():
                 return original(*args, **kwargs)
+            if tap.given is not None:  # an experiment of ours
+                tap.given.append(args[0] if args else kwargs["input"])
             # No property here: torch.compile would take its frame for one to compile.
             if not (state.armed or state.glimpse or self.open):
                 result = original(*args, **kwargs)
@@ -145,18 +151,29 @@ class Objectives:
         if self.over or not (measurable(x) and measurable(y)) or in_backward():
             return
         x, y = (x, y) if x.dim() else (x[None], y.reshape(-1))
+        inside = self.forward.within()
+        call = name, x, y, given, result, user_line(3), inside
+        if inside:  # what the model was fed is known when its pass has ended
+            self.forward.after.append(partial(self._afterwards, *call))
+        else:
+            self._seen(*call)
+
+    def _seen(
+        self, name: str, x: Tensor, y: Tensor, given: Any, result: Tensor, line: str, inside: bool
+    ) -> bool:
+        """A loss function was called at a line of the script's; `inside` of a model's own pass."""
         training = result.requires_grad
         if training and self.open:
             self._close()
         self.named = self.named or training
         if training and self.state.keeping:
-            self.capture.objective(name, x, y, given, result)
-            self.pairs.learnt(x, y)
+            self.capture.objective(name, x, y, given, result, inside=inside)
+            self.pairs.learnt(x, y, inside=inside)
         if training and not self.state.armed:
-            return
+            return True
         if not training and torch.is_grad_enabled():
-            return  # neither training nor evaluation: a metric, or a term without gradient
-        site = self._site(name, x, y, given, "train" if training else "eval")
+            return True  # neither training nor evaluation: a metric, or a term without gradient
+        site = self._site(name, x, y, given, "train" if training else "eval", line)
         site.fact = replace(site.fact, calls=site.fact.calls + 1)
         if training:
             self._count(site.fact.site)
@@ -164,7 +181,8 @@ class Objectives:
                 self.shares.look(site.fact, self.forward.given, x.detach(), y, given)
                 self._training(site, name, x.detach(), y.detach(), result.detach(), given)
         else:
-            self._evaluation(site, name, x.detach(), y.detach(), result.detach(), given)
+            self._evaluation(site, name, x.detach(), y.detach(), result.detach(), given, inside)
+        return True
 
     def _count(self, place: str) -> None:
         """One more training loss at a place; a model in evaluation mode is being judged."""
@@ -195,7 +213,7 @@ class Objectives:
         if found is None or not bool(found.prediction.isfinite().all()):
             return False
         name, x, y = found.name, found.prediction.detach(), found.target.detach()
-        site = self._site(name, x, y, {}, "train", by_hand=found.maker or "?")
+        site = self._site(name, x, y, {}, "train", user_line(4), by_hand=found.maker or "?")
         site.fact = replace(site.fact, calls=site.fact.calls + 1)
         own = sample_losses(name, x, y, {})
         if own:
@@ -208,10 +226,16 @@ class Objectives:
         return True
 
     def _site(
-        self, name: str, x: Tensor, y: Tensor, given: Any, phase: str, by_hand: str = ""
+        self,
+        name: str,
+        x: Tensor,
+        y: Tensor,
+        given: Any,
+        phase: str,
+        source: str,
+        by_hand: str = "",
     ) -> Site:
         """The record of a loss at its place; `by_hand` is what made the input of such a loss."""
-        source = user_line(4)
         key = (name, source, phase)
         if key not in self.sites:
             # Keras has torch compute the loss of each row, and reduces them itself.
@@ -354,14 +378,21 @@ class Objectives:
     # -- evaluation passes ----------------------------------------------------------------
 
     def _evaluation(
-        self, site: Site, name: str, x: Tensor, y: Tensor, loss: Tensor, given: Any
+        self,
+        site: Site,
+        name: str,
+        x: Tensor,
+        y: Tensor,
+        loss: Tensor,
+        given: Any,
+        inside: bool,
     ) -> None:
         self.open = True
         if site.passing is None:
             last = self.forward.last_eval
             site.passing = Passes(step=self.state.step, loose=len(last[1]) if last else 0)
         passing = site.passing
-        self.pairs.judged(site.fact.site, x, y)
+        self.pairs.judged(site.fact.site, x, y, inside=inside)
         if not self.state.room(keep=SPARED) or (x.device.type != "cpu" and passing.samples > 65536):
             return
         value = per_target(loss, name, x, y, given)

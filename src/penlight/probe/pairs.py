@@ -115,15 +115,16 @@ class Pairs:
         if 2 * found >= count:
             self._evaluated = None
 
-    def learnt(self, output: Tensor, y: Tensor) -> None:
-        """A training loss was computed on what the newest training pass gave."""
+    def learnt(self, output: Tensor, y: Tensor, *, inside: bool = False) -> None:
+        """A training loss was computed on what the newest training pass gave, or inside of it."""
         pending, self._trained = self._trained, None
-        piece = self._piece(pending, output, y)
+        piece = self._piece(pending, output, y, inside)
         if piece is not None and not self.first.add(piece):
             self.last.add(piece)
 
-    def judged(self, place: str, output: Tensor, y: Tensor) -> None:
-        """What the newest pass without gradient gave was compared with its targets."""
+    def judged(self, place: str, output: Tensor, y: Tensor, *, inside: bool = False) -> None:
+        """What the newest pass without gradient gave was compared with its targets; `inside`: by
+        the model itself."""
         pending, self._evaluated = self._evaluated, None
         if place not in self.held_out and len(self.held_out) >= PLACES:
             return
@@ -131,7 +132,7 @@ class Pairs:
         newer = shelf is None or shelf.step != self.state.step
         if shelf is not None and not newer and shelf.rows >= ROWS:
             return
-        piece = self._piece(pending, output, y)
+        piece = self._piece(pending, output, y, inside)
         if piece is None:
             return  # rows of an earlier pass are better than none
         if shelf is None or newer:
@@ -145,13 +146,15 @@ class Pairs:
     def _room(self) -> bool:
         return self.state.room(keep=RESERVE)
 
-    def _piece(self, pending: tuple[Tensor, int] | None, output: Tensor, y: Tensor) -> Piece | None:
+    def _piece(
+        self, pending: tuple[Tensor, int] | None, output: Tensor, y: Tensor, inside: bool
+    ) -> Piece | None:
         if pending is None or not self._room():
             return None
         x, numbers = pending
         rows = len(x)
         whole = output.dim() and y.dim() and len(output) == len(y) == rows
-        if not whole or output.numel() != numbers:
+        if not whole or (output.numel() != numbers and not inside):
             return None
         x = x.detach()[:ROWS]
         if x[0].numel() > WIDTH:

@@ -212,6 +212,8 @@ class Training:
         for root in self.forward.training:
             root.trained = True
         self.forward.training.clear()
+        if state.keeping and self.forward.capture is not None:
+            self.forward.capture.backward(loss)
         if state.armed and self.walked <= state.step * 4 + 8:
             self._walk(loss)
 
