@@ -12,7 +12,7 @@ from penlight.core.finding import Evidence, Finding, Prescription
 from penlight.core.pitfall import Demo, Pitfall, limit
 from penlight.core.run import Run, Series
 from penlight.core.vocabulary import ACCURACY, EXPLAINED, LOSS, LR, OBJECTIVE_LOSS
-from penlight.pitfalls._curves import loss_curve, progress
+from penlight.pitfalls._curves import Progress, loss_curve, progress
 from penlight.pitfalls._rates import rates
 
 
@@ -87,6 +87,12 @@ class LrScheduleExhausted(Pitfall):
         0.9,
         why="share of what there is to learn: a run that got this far had enough learning rate",
     )
+    unknown: float = limit(
+        0.2,
+        why="in place of `early` where the loss is of no known kind: the rate is gone before a "
+        "fifth of the run, where even StepLR(30) over 200 epochs spends 0.3 of it",
+    )
+    nearly: float = limit(0.7, why="likewise, in place of `idle`")
     steps: float = limit(50, why="shorter runs have no schedule to speak of")
     sigmas: float = limit(
         2.0,
@@ -174,7 +180,9 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
         if found is None or (found.spent >= self.early and found.idle <= self.idle):
             return
         seen = progress(run)
-        if seen is None or seen.learnt is None or seen.learnt >= self.learnt:
+        if seen is None or (seen.learnt is not None and seen.learnt >= self.learnt):
+            return
+        if seen.learnt is None and (found.spent >= self.unknown or found.idle <= self.nearly):
             return
         if not (self._was_falling(run, found.since) or self._revives(run)):
             return
@@ -189,16 +197,26 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
                 value=found.spent,
                 limit=self.early,
             ),
-            Evidence(
-                "objective_loss",
-                f"the loss stands at {seen.end:.3g}, {seen.learnt:.0%} of what there is to learn",
-                value=seen.learnt,
-                limit=self.learnt,
-            ),
+            self._stands(seen),
             confidence=0.9,
             where=run.optimizers[0].type,
             source=run.optimizers[0].source,
             first_step=found.since,
+        )
+
+    def _stands(self, seen: Progress) -> Evidence:
+        if seen.learnt is None:
+            return Evidence(
+                "loss",
+                f"the loss began at {seen.first:.3g} and stands at {seen.end:.3g}; how much of it "
+                "could be learnt is not known here",
+                value=seen.end,
+            )
+        return Evidence(
+            "objective_loss",
+            f"the loss stands at {seen.end:.3g}, {seen.learnt:.0%} of what there is to learn",
+            value=seen.learnt,
+            limit=self.learnt,
         )
 
     def _was_falling(self, run: Run, since: int) -> bool:
