@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from penlight.core.facts import Predictions, Targets
+from penlight.core.facts import Module, Predictions, Targets
 from penlight.core.vocabulary import LOSS
 from penlight.pitfalls.class_imbalance_collapse import ClassImbalanceCollapse
 from penlight.testing import check_card, fake_run, objective
@@ -111,3 +111,24 @@ def test_a_rare_class_that_is_hardly_ever_named():
     assert "57 of 60 others are missed" in found.says
     assert not said((940, 60), (975, 25), (938, 20))  # one in three is found
     assert not said((985, 15), (999, 1), (985, 1))  # too few to tell
+
+
+def test_the_tokens_of_a_language_model_may_be_rare():
+    names = tuple(range(12))
+    labels, correct = (*[900] * 4, *[9] * 8), (*[850] * 4, *[0] * 8)
+    predicted = (*[918] * 4, *[0] * 8)
+    assert said(labels, predicted, correct)
+
+    def told(tokens):
+        table = Module(name="embed", type="Embedding", settings={"num_embeddings": tokens})
+        seen = Predictions(
+            phase="eval", objective=SITE, step=100, samples=sum(labels),
+            labels=labels, predicted=predicted, correct=correct,
+        )  # fmt: skip
+        facts = [objective(input_shape=(50, len(names))), table, seen]
+        facts.append(Targets(objective=SITE, samples=sum(labels), classes=labels))
+        run = fake_run({LOSS: [0.1] * 100}, facts)
+        return list(ClassImbalanceCollapse().detect(run))
+
+    assert told(500)
+    assert not told(len(names))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from penlight.core.facts import Exam, Inputs, Targets
-from penlight.core.vocabulary import ACCURACY
+from penlight.core.vocabulary import ACCURACY, LOSS
 from penlight.pitfalls.label_encoding import LabelEncoding
 from penlight.testing import check_card, fake_run, objective
 
@@ -97,3 +97,12 @@ def test_training_rows_that_are_named_wrongly_too(accuracy, told):
 )
 def test_one_numbering(changes):
     assert not numbered(**changes)
+
+
+@pytest.mark.parametrize(("loss", "told"), [(0.1, True), (2.2, False)])
+def test_training_rows_that_were_looked_at_early_alone(loss, told):
+    facts = [objective(), Exam(name="numbering", values=NUMBERING)]
+    facts.append(Targets(objective=objective().site, classes=(100,) * 10))
+    answers = {0: 0.1, 1: 0.12, 15: 0.4}
+    run = fake_run({LOSS: [loss] * 200, (ACCURACY, objective().site): answers}, facts)
+    assert bool(list(LabelEncoding().detect(run))) is told

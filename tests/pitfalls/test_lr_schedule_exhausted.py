@@ -79,3 +79,14 @@ def test_the_first_rate_revives_a_loss_too_noisy_for_a_trend():
     assert not said(stepped(8, 0.5), noisy)
     assert said(stepped(8, 0.5), noisy, again(0.9))
     assert not said(stepped(8, 0.5), noisy, again(1.7))
+
+
+def test_a_loss_of_no_known_kind_needs_a_schedule_that_is_beyond_doubt():
+    def told(rates):
+        run = fake_run({LOSS: STUCK, LR: rates})
+        return list(LrScheduleExhausted().detect(run))
+
+    (found,) = told(stepped(8, 0.1))
+    assert "is not known here" in found.evidence[1].says
+    assert not told(stepped(120, 0.1))  # of 800: StepLR(30) over 200 epochs
+    assert not told({0: 0.1, 200: 1e-6})

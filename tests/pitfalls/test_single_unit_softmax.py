@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from penlight.core.facts import Graph, Hygiene, Module, Op
+from penlight.core.vocabulary import GRAD_NORM
 from penlight.pitfalls.single_unit_softmax import SingleUnitSoftmax
 from penlight.testing import check_card, fake_run, objective
 
@@ -95,3 +96,37 @@ def test_one_of_several_heads_is_a_note():
     )
     (found,) = said(*heads)
     assert found.severity == "note"
+
+
+def flattened(steps: int) -> Graph:
+    """Attention whose scores, one a row, went through a softmax, then weighed the values."""
+    return Graph(
+        ops=(
+            Op("MseLoss", (), (1,)),
+            Op("Addmm", (50, 3), (2, 3), module="out"),
+            Op("AccumulateGrad", (3, 6), parameter="out.weight"),
+            Op("Bmm", (50, 1, 6), (4,), blocked=1),
+            Op("View", (50, 1, steps), (5,)),
+            Op("Softmax", (50 * steps, 1), (6,)),
+            Op("Addmm", (50 * steps, 1), (7, 8), module="attn"),
+            Op("AccumulateGrad", (1,), parameter="attn.bias"),
+            Op("T", (6, 1), (9,)),
+            Op("AccumulateGrad", (1, 6), parameter="attn.weight"),
+        )
+    )
+
+
+def test_attention_over_one_score():
+    key = (GRAD_NORM, "attn.weight")
+    loss = objective("mse_loss", input_shape=(50, 3))
+
+    def told(gradients):
+        run = fake_run({key: gradients}, [flattened(14), loss])
+        return list(SingleUnitSoftmax().detect(run))
+
+    (found,) = told([0.0] * 20)
+    assert found.exact
+    assert found.where == "attn"
+    assert "(700, 1)" in found.evidence[0].says
+    assert not told([0.0] * 19 + [1e-6])  # along the batch: other values than 1
+    assert not told([0.0] * 2)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from penlight.core.facts import Graph, Objective
 from penlight.core.finding import Evidence, Finding, Prescription
-from penlight.core.pitfall import Demo, Pitfall
+from penlight.core.pitfall import Demo, Pitfall, limit
 from penlight.core.run import Run
+from penlight.core.vocabulary import GRAD_NORM
 from penlight.pitfalls._graph import SOFTMAX, Wiring, wirings
 
 
@@ -31,11 +33,13 @@ class SingleUnitSoftmax(Pitfall):
     - A binary classifier with one output and `Softmax` where `Sigmoid` was meant.
     - `CrossEntropyLoss` on an output of shape (N, 1): it contains the softmax.
     - A softmax left over at the end of a regression network.
+    - Attention scores that were flattened to (N, 1) before a softmax over dimension 1.
     - Keras' categorical cross-entropy on one unit: it divides each output by the sum of all.
 
     ## When not to worry
     Attention over a single key, or one head of several that happens to have one option: the
-    weight 1 is right there. Only a softmax between the last layer and the loss is looked at.
+    weight 1 is right there. Within a model only the scores of a layer are looked at, and only where
+    that layer has never had any gradient.
 
     ## References
     - C. Bishop, Pattern Recognition and Machine Learning, section 4.2: sigmoid is the softmax of
@@ -45,7 +49,7 @@ class SingleUnitSoftmax(Pitfall):
     """
 
     family = "objective"
-    needs = (Graph, Objective)
+    needs = (Graph, Objective, GRAD_NORM)
     caused_by = ("output-units-mismatch",)
     looks_like = {
         "class-imbalance-collapse": (
@@ -60,6 +64,16 @@ class SingleUnitSoftmax(Pitfall):
             "single unit it is the softmax that makes the answer constant."
         ),
     }
+    looks: float = limit(
+        4, why="times that a gradient of exactly 0 was seen: along the right dimension it is not"
+    )
+    _share_out = (
+        Prescription(
+            "Take the softmax over the dimension of the things that share the attention, before "
+            "they are flattened: scores.view(batch, length).softmax(dim=1).",
+            "The weights of one sample's steps then add up to 1, and depend on the scores.",
+        ),
+    )
     prescriptions = (
         Prescription(
             "For two classes: end the one unit in a sigmoid, with nn.BCELoss.",
@@ -144,6 +158,49 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
                     place = wiring.ops[i].module or objective_.site
                     yield self._finding(run, what, says, place, objective_, wiring.graph.step)
                     return
+        yield from self._inner(run)
+
+    def _inner(self, run: Run) -> Iterator[Finding]:
+        """A softmax within the model over the single score of a layer, which learns nothing."""
+        for wiring in wirings(run):
+            for i, name in enumerate(wiring.names):
+                shape = wiring.ops[i].shape
+                maker = wiring.below(i) if name in SOFTMAX and i not in wiring.head else None
+                # Scores of queries and keys are no layer's: attention over one key is meant.
+                if maker is None or not wiring.is_layer(maker) or shape[-1:] != (1,):
+                    continue
+                looks = run.series(GRAD_NORM, wiring.weight(maker)).finite
+                if math.prod(shape) < 2 or len(looks) < self.looks or bool(looks.values.any()):
+                    continue
+                yield self._idle(run, wiring, i, maker, len(looks))
+                return
+
+    def _idle(self, run: Run, wiring: Wiring, i: int, maker: int, looks: int) -> Finding:
+        place = wiring.place(maker)
+        module = run.module(place)
+        return self.finding(
+            f"The softmax over the scores of {place} has one score to choose from each time: every "
+            "weight that it gives is 1, and the layers that make the scores learn nothing.",
+            Evidence(
+                "graph",
+                f"the softmax works on {_form(wiring.ops[i].shape)}, along the last dimension",
+                where=place,
+                steps=(wiring.graph.step, wiring.graph.step),
+                value=1,
+                limit=2,
+            ),
+            Evidence(
+                "grad_norm",
+                f"the gradient of {wiring.weight(maker)} was exactly 0 in all {looks} looks",
+                value=0.0,
+            ),
+            confidence=0.97,
+            exact=True,
+            where=place,
+            source=module.source if module is not None else "",
+            first_step=wiring.graph.step,
+            prescriptions=self._share_out,
+        )
 
     @staticmethod
     def _alone(run: Run, wiring: Wiring, i: int) -> bool:
