@@ -10,12 +10,13 @@ from textwrap import dedent
 import pytest
 
 from penlight.catalogue import pitfall
+from penlight.core.finding import Diagnosis, Finding
 from penlight.errors import PenlightError
 from penlight.launch.target import Target
 from penlight.trial import fix as fix_module
 from penlight.trial.arms import Local, Pool
 from penlight.trial.fix import Options, fix
-from penlight.trial.result import Fix
+from penlight.trial.result import Fix, Trial
 
 Visit = Callable[..., Fix]
 
@@ -189,3 +190,14 @@ def test_interrupted_before_anyone_knows_of_the_arms_it_ends_them_all_the_same(
     with pytest.raises(KeyboardInterrupt):
         fix(Target("path", "train.py"), ())
     assert made[0]._zygote._process.returncode is not None
+
+
+def test_a_fault_that_makes_the_result_untrue_is_no_reason_to_keep_it() -> None:
+    def lost(name: str) -> Trial:
+        return Trial("Mask", name, ("causal-mask",), "harmful", 1, "loss", 0.04, 0.77)
+
+    leak = Diagnosis((Finding("causal-leak", "", exact=True),))
+    says = fix_module._beyond_proof(leak, [lost("causal-leak")])
+    assert "--with causal-mask" in says
+    assert not fix_module._beyond_proof(leak, [lost("lr-too-high")])
+    assert not fix_module._beyond_proof(Diagnosis(), [lost("causal-leak")])

@@ -316,7 +316,8 @@ class Doctor:
         trials.sort(key=lambda t: (t.verdict != "accept", -t.pairs))
         done = replace(plain, trials=tuple(trials))
         if chosen is None:
-            return replace(done, why=_why_not(search, trials))
+            why = _beyond_proof(plain.diagnosis, trials) or _why_not(search, trials)
+            return replace(done, why=why)
         texts = self.texts_of(chosen.joint)
         return replace(
             done,
@@ -376,6 +377,20 @@ def _hint(control: Arm) -> str:
     if "get_ipython" in control.error:
         return " Take the notebook's own lines out of the exported script: get_ipython() and %..."
     return ""
+
+
+def _beyond_proof(diagnosis: Diagnosis, trials: Sequence[Trial]) -> str:
+    """What to say of a repair that a result cannot judge, which the fault makes untrue; or ''."""
+    proven = {x.pitfall for x in diagnosis.alarms if x.exact and x.pitfall in UNTRUE}
+    lost = next((t for t in trials if t.pitfall in proven and t.verdict != "accept"), None)
+    if lost is None:
+        return ""
+    return (
+        f"While {lost.pitfall} is there the results of this script are untrue, so that a worse one "
+        "without it says nothing against the repair. Use it all the same: penlight run "
+        + " ".join(f"--with {edit}" for edit in lost.edits)
+        + " SCRIPT."
+    )
 
 
 def _why_not(search: Search, trials: Sequence[Trial]) -> str:
