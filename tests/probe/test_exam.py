@@ -451,3 +451,31 @@ def test_the_functions_of_torch_are_its_own_again_behind_a_replay() -> None:
     before = F.cross_entropy
     judged(Judges())
     assert F.cross_entropy is before
+
+
+def test_a_loss_inside_a_model_that_hands_out_an_object_is_seen() -> None:
+    class Answer:
+        def __init__(self, loss: Tensor) -> None:
+            self.loss = loss
+
+    class Hidden(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.head = nn.Linear(6, 3)
+
+        def forward(self, x: Tensor, y: Tensor) -> Answer:
+            return Answer(F.cross_entropy(self.head(x), y))
+
+    net, (x, y), sink = Hidden(), table(), MemorySink()
+    probe = Probe(sink, budget=10.0)
+    probe.start()
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    for _ in range(20):
+        optimizer.zero_grad()
+        net(x, y).loss.backward()
+        optimizer.step()
+    probe.finish(0)
+    run = sink.run()
+    assert not run.all(f.Fault)
+    assert run.objective is not None
+    assert run.objective.function == "cross_entropy"

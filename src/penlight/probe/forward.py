@@ -134,21 +134,27 @@ class Forward:
 
     def within(self) -> bool:
         """Whether a model is at work: a loss that is computed now is computed by the model."""
-        return bool(self.stack) and next(self.stack[0].parameters(), None) is not None
+        outer = self.stack[0] if self.stack else None
+        if outer is None or keras.is_layer(outer):
+            return False
+        return next(outer.parameters(), None) is not None
 
     def _leave(self, module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
         waiting: list[Callable[[], Any]] = []
         if not self.stack:
             waiting, self.after = self.after, waiting
         tensor = first_tensor(output)
-        if tensor is None or tensor.is_meta:  # a model that is being put together
-            return
+        if tensor is not None and not tensor.is_meta:  # else a model that is being put together
+            self._left(module, args, kwargs, output, tensor)
+        for call in waiting:
+            call()
+
+    def _left(self, module: nn.Module, args: Any, kwargs: Any, output: Any, tensor: Tensor) -> None:
+        """A module has given a tensor."""
         if not self.stack and not in_backward():
             root = self.state.models.root(module)
             if root is not None:
                 self._finished(root, args, kwargs, tensor)
-        for call in waiting:
-            call()
         inner = bool(self.stack) and keras.is_layer(self.stack[-1]) and is_leaf(self.stack[-1])
         if torch.is_grad_enabled() and self.state.armed and is_leaf(module) and not inner:
             self._leaf(module, args, tensor)
