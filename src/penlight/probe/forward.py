@@ -83,12 +83,14 @@ class Forward:
                 return
             stack.append(module)
 
-        def leave(module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
+        def leave(module: nn.Module, args: Any, *rest: Any) -> None:
             if compiling() or (ledger.thread != thread() and ledger.thread is not None):
                 return
             while stack and stack.pop() is not module:
                 pass
             if not stack or state.armed:
+                # Where a forward pass ends by an exception torch leaves the named arguments out.
+                kwargs, output = rest if len(rest) > 1 else ({}, rest[0])
                 post(module, args, kwargs, output)
             else:
                 ledger.cost += self.hook_cost
@@ -120,8 +122,10 @@ class Forward:
 
     def off(self) -> None:
         """Remove the global hooks."""
+        named = getattr(hooks, "_global_forward_hooks_with_kwargs", {})
         for handle in self._handles:
             handle.remove()
+            named.pop(handle.id, None)  # torch forgets it there, and sees a hook for good
         self._handles = []
         self.stack.clear()
 
