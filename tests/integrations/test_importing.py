@@ -106,7 +106,7 @@ class TestTable:
         path = table(tmp_path / "log.csv", stuck, lr=0.01)
         rates = path.read_text().replace(",0.01", ",1e-12")
         head, *rows = path.read_text().splitlines()
-        path.write_text("\n".join([head, *rows[:8], *rates.splitlines()[9:]]) + "\n")
+        path.write_text("\n".join([head, *rows[:14], *rates.splitlines()[15:]]) + "\n")
         assert alarms(imported(path, capsys)) == []
         assert "lr-schedule-exhausted" in alarms(imported(path, capsys, "--classes", "10"))
 
