@@ -138,6 +138,7 @@ def no_hooks_left() -> Iterator[None]:
     module._global_forward_hooks.clear()
     module._global_forward_pre_hooks.clear()
     module._global_forward_hooks_always_called.clear()
+    module._global_forward_hooks_with_kwargs.clear()
     optimizer._global_optimizer_pre_hooks.clear()
     optimizer._global_optimizer_post_hooks.clear()
 

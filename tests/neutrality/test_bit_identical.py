@@ -219,6 +219,7 @@ def test_everything_is_taken_off() -> None:
         return [
             len(module._global_forward_hooks),
             len(module._global_forward_pre_hooks),
+            len(module._global_forward_hooks_with_kwargs),
             len(optimizer._global_optimizer_pre_hooks),
             len(optimizer._global_optimizer_post_hooks),
         ]
