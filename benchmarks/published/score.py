@@ -4,7 +4,7 @@
     python benchmarks/published/score.py --only SO-BROADCAST TDC-eps --no-healthy --out /tmp/json
 
 Every admitted buggy script, its fixed twin, every control and the scripts of benchmarks/healthy
-run under `penlight run --json`; those of blind2 and blind3 have healthy scripts of their own, as
+run under `penlight run --json`; those of some blind sets have healthy scripts of their own, as
 benchmarks/healthy/controls.toml says. A finding counts when it is critical or a warning; notes do
 not count. Writes benchmarks/published/RESULTS-<split>.md (only for whole splits, not with --only,
 and for a blind one only once: its table counts because nobody had looked before).

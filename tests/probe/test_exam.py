@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from time import thread_time
 
 import pytest
@@ -29,15 +29,26 @@ def train(
     net: nn.Module, x: Tensor, y: Tensor, lr: float = 0.05, steps: int = 40, compare: Compare = flat
 ) -> Run:
     """Train on random batches of (x, y) under a probe with time for everything."""
+
+    def losses() -> Iterator[Tensor]:
+        rows = torch.randint(len(x), (32,))
+        yield compare(net(x[rows]), y[rows])
+
+    return stepped(net, losses, lr, steps)
+
+
+def stepped(
+    net: nn.Module, losses: Callable[[], Iterable[Tensor]], lr: float = 0.05, steps: int = 40
+) -> Run:
+    """Train by the losses of each step, one backward pass for each."""
     sink = MemorySink()
     probe = Probe(sink, budget=10.0)
     probe.start()
     optimizer = torch.optim.SGD(net.parameters(), lr=lr)
     for _ in range(steps):
-        rows = torch.randint(len(x), (32,))
         optimizer.zero_grad()
-        loss = compare(net(x[rows]), y[rows])
-        loss.backward()
+        for loss in losses():
+            loss.backward()
         optimizer.step()
     probe.finish(0)
     return sink.run()
@@ -399,18 +410,13 @@ class Judges(nn.Module):
 def judged(net: Judges, parts: int = 1, **options: bool) -> Run:
     """Train a model by the loss that it computes itself, called with names."""
     tokens = torch.randint(0, 9, (300, 8))
-    sink = MemorySink()
-    probe = Probe(sink, budget=10.0)
-    probe.start()
-    optimizer = torch.optim.SGD(net.parameters(), lr=0.05)
-    for _ in range(40):
+
+    def losses() -> Iterator[Tensor]:
         ids = tokens[torch.randint(300, (32,))]
-        optimizer.zero_grad()
         for _ in range(parts):
-            (net(ids=ids, labels=ids, **options)["loss"] / parts).backward()
-        optimizer.step()
-    probe.finish(0)
-    return sink.run()
+            yield net(ids=ids, labels=ids, **options)["loss"] / parts
+
+    return stepped(net, losses)
 
 
 @pytest.mark.parametrize(("leaks", "parts"), [(False, 1), (True, 1), (True, 4)])
@@ -466,16 +472,8 @@ def test_a_loss_inside_a_model_that_hands_out_an_object_is_seen() -> None:
         def forward(self, x: Tensor, y: Tensor) -> Answer:
             return Answer(F.cross_entropy(self.head(x), y))
 
-    net, (x, y), sink = Hidden(), table(), MemorySink()
-    probe = Probe(sink, budget=10.0)
-    probe.start()
-    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
-    for _ in range(20):
-        optimizer.zero_grad()
-        net(x, y).loss.backward()
-        optimizer.step()
-    probe.finish(0)
-    run = sink.run()
+    net, (x, y) = Hidden(), table()
+    run = stepped(net, lambda: [net(x, y).loss])
     assert not run.all(f.Fault)
     assert run.objective is not None
     assert run.objective.function == "cross_entropy"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from penlight.core.facts import Predictions, Targets
+from penlight.core.facts import Objective, Predictions, Targets
 from penlight.core.finding import Evidence, Finding, Prescription
 from penlight.core.pitfall import Demo, Pitfall, limit
 from penlight.core.run import Run
@@ -198,7 +198,7 @@ print("RESULT " + json.dumps({"metric": "balanced accuracy", "value": sum(recall
         counts = self._late(run)
         if counts is None or not 2 <= len(counts.labels) <= self.classes:
             return
-        if _tokens(run):
+        if _tokens(run, run.objective):
             return
         top = int(counts.labels.argmax())
         share = counts.labels[top] / counts.total
@@ -299,14 +299,10 @@ print("RESULT " + json.dumps({"metric": "balanced accuracy", "value": sum(recall
         )
 
 
-def _tokens(run: Run) -> bool:
+def _tokens(run: Run, objective: Objective) -> bool:
     """Whether the classes are the tokens of the model's own table: rare words stay rare."""
-    causality = run.exam("causality")
-    if causality is not None and run.objective is not None:
-        return True  # the targets are tokens of the input
     tables = {m.settings.get("num_embeddings") for m in run.modules if "Embedding" in m.type}
-    shape = run.objective.input_shape if run.objective is not None else ()
-    return bool(tables & set(shape[1:]))
+    return run.exam("causality") is not None or bool(tables & set(objective.input_shape[1:]))
 
 
 def _learnt_from(run: Run, counts: Counts) -> Tallies:

@@ -56,6 +56,14 @@ class Recipe:
     positional: tuple[Any, ...] = (HOLE,)
     named: tuple[tuple[str, Any], ...] = ()
 
+    @classmethod
+    def of(cls, positional: Iterable[Any], named: dict[str, Any]) -> Recipe:
+        """Of the arguments of a call."""
+        return cls(
+            tuple(HOLE if isinstance(a, Tensor) else a for a in positional),
+            tuple((k, HOLE if isinstance(a, Tensor) else a) for k, a in named.items()),
+        )
+
     def filled(self, tensors: Iterable[Tensor]) -> tuple[list[Any], dict[str, Any]]:
         """The arguments of a call with these tensors, in their order."""
         rest = iter(tensors)
@@ -126,21 +134,17 @@ class Capture:
     ) -> None:
         """A training forward pass of a root has ended."""
         self._own.clear()
-        if self.meet_keras is not None and keras.is_layer(root.module):
-            self.meet_keras()
-            self.meet_keras = None
         if keras.is_layer(root.module):
+            if self.meet_keras is not None:
+                self.meet_keras()
+                self.meet_keras = None
             named = {}  # the mode, which a copy of such a model is told by other means
         given = (*positional, *named.values())
         tensors = tuple(a for a in given if isinstance(a, Tensor))
-        plain = all(isinstance(a, Tensor | CONSTANTS) for a in given)
+        plain = all(a.dim() if isinstance(a, Tensor) else isinstance(a, CONSTANTS) for a in given)
         if self.off or not plain or not tensors or output.device.type != "cpu":
             return
-        if not all(a.dim() for a in tensors):
-            return
-        recipe = Recipe(
-            tuple(_hole(a) for a in positional), tuple((k, _hole(a)) for k, a in named.items())
-        )
+        recipe = Recipe.of(positional, named)
         if (self.first or self.last) and recipe != self.recipe:
             return
         model = root.module
@@ -186,7 +190,8 @@ class Capture:
                 what is learnt by: it may be a penalty.
         """
         pending = self._pending
-        self._pending = pending if inside else None
+        if not inside:
+            self._pending = None
         if self.off or pending is None or loss.numel() != 1:
             return
         _, args, output = pending
@@ -395,7 +400,3 @@ class Capture:
                 raise
             result = output.sum() * math.nan
         return result
-
-
-def _hole(argument: Any) -> Any:
-    return HOLE if isinstance(argument, Tensor) else argument

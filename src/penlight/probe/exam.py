@@ -10,14 +10,6 @@ Exams, by name, and their values:
     rates_end   the same from the last state, without x100
     scaled      from the first state at the script's rate, every input feature standardised: loss on
                 the probe batches before ("start") and after ("end"), steps
-    cut         parameters that no gradient reaches although the loss depends on them: loss change
-                by parameter name when it is moved by a tenth
-    coupling    share of the output of other samples that moves when one sample is changed
-    reach       share of the output that moves when the first step of each sequence is another
-                sample's ("first"), and when all others are ("rest"); "length"
-    causality   for targets that are the input's own tokens: share of earlier outputs that move when
-                the last token does, and of targets that are the next token ("following") or the
-                same ("copied")
     modes       loss on the probe batches in training and in evaluation mode
     memory      for a recurrent model: gradient of its output at each time step of the input, as a
                 share of the largest, from the first state ("start") and the last ("end"), and
@@ -27,7 +19,7 @@ Exams, by name, and their values:
     halves      one half of the rows is learnt from, at the better of x1 and x10, and the other
                 half asked; see `penlight.probe.heldout`
     wide        the same with narrow layers widened, and the model as it is ("own") beside it
-and those of `penlight.probe.replays`.
+and those of `penlight.probe.dependence` and `penlight.probe.replays`.
 """
 
 from __future__ import annotations
@@ -42,7 +34,7 @@ import torch
 from torch import Tensor, nn
 
 from penlight.core import facts as f
-from penlight.probe import memory, replays
+from penlight.probe import dependence, memory, replays
 from penlight.probe.capture import Batch, Capture, OutOfTimeError, UnrepeatableError
 from penlight.probe.heldout import HeldOut, widened
 from penlight.probe.state import State
@@ -54,10 +46,8 @@ FACTORS = (1.0, 0.1, 10.0, 100.0)
 LATE_FACTORS = FACTORS[:3]  # nobody asks for a hundredfold rate of a trained state
 QUICK = {"foreach": True}
 GRACE = 0.3  # seconds an experiment may run late, rather than be lost; then no pass begins any more
-CUT = 16  # parameters without gradient that are moved
 PROBE = 8  # batches the arms are judged on
 ROWS = 64  # and as many more as hold these together, where two modes are compared
-ALIKE = 0.9  # share of targets that are tokens of the input
 LARGE = 3.0  # size of the largest input feature, 1 when standardised, or its inverse
 
 
@@ -109,10 +99,10 @@ class Exam:
     def _exams(
         self, begin: nn.Module, end: nn.Module, late: list[Batch]
     ) -> Iterator[tuple[str, dict[str, Any]]]:
-        yield "cut", self._cut(begin)
-        yield "coupling", self._coupling(begin)
-        yield "reach", self._reach(begin)
-        yield "causality", self._causality(begin)
+        yield "cut", dependence.cut(self, begin)
+        yield "coupling", dependence.coupling(self, begin)
+        yield "reach", dependence.reach(self, begin)
+        yield "causality", dependence.causality(self, begin)
         if self.capture.optimizer is None:
             return
         yield "modes", self._modes(end, _enough(late, self.capture.first))
@@ -313,131 +303,6 @@ class Exam:
             found = held.learn(wide, steps)
             yield "wide", {**found, "own": own["held"]} if found else {}
 
-    # -- dependence -----------------------------------------------------------------------
-
-    def _output(self, model: nn.Module, args: tuple[Tensor, ...], seed: int = 0) -> Tensor | None:
-        torch.manual_seed(seed)  # the same dropout, if there is any that ignores eval()
-        with torch.no_grad():
-            out = self.capture.call(model, args)
-        out = out[0] if isinstance(out, (tuple, list)) else out
-        return out if isinstance(out, Tensor) else None
-
-    def _coupling(self, model: nn.Module) -> dict[str, Any]:
-        """Change one sample: whose outputs move?"""
-        batch = self.capture.first[0]
-        x = batch.args[0]
-        if x.dim() < 1 or x.shape[0] < 3:
-            return {}
-        model.eval()
-        before = self._output(model, batch.args)
-        again = self._output(model, batch.args, seed=1)
-        changed = x.clone()
-        changed[0] = another(x)
-        if before is None or again is None or before.dim() < 1 or before.shape[0] != x.shape[0]:
-            self.capture.train(model)
-            return {}
-        after = self._output(model, (changed, *batch.args[1:]))
-        self.capture.train(model)
-        if after is None or after.shape != before.shape or not before.is_floating_point():
-            return {}
-        scale = float(before.abs().max()) + 1e-30
-        noise = float((again - before).abs().max()) / scale
-        own = float((after[0] - before[0]).abs().max()) / scale
-        others = float((after[1:] - before[1:]).abs().max()) / scale
-        return {"own": own, "others": others, "noise": noise, "samples": int(x.shape[0])}
-
-    def _reach(self, model: nn.Module) -> dict[str, Any]:
-        """Of sequences with one answer each: are the steps after the first read at all?"""
-        batch = self.capture.first[0]
-        x = batch.args[0]
-        sequence = x.dim() == (3 if x.is_floating_point() else 2)
-        if not sequence or len(x) < 3 or x.shape[1] < 4:
-            return {}
-        model.eval()
-        before = self._output(model, batch.args)
-        other, moved = x.roll(1, 0), {}
-        for name, steps in (("first", slice(0, 1)), ("rest", slice(1, None))):
-            changed = x.clone()
-            changed[:, steps] = other[:, steps]
-            after = self._output(model, (changed, *batch.args[1:]))
-            if before is None or after is None or before.dim() > 2 or len(before) != len(x):
-                break
-            rows = (changed != x).flatten(1).any(1)  # tokens of two rows may agree
-            if after.shape != before.shape or int(rows.sum()) < FEWEST:
-                break
-            gap = (after - before)[rows].abs().max()
-            moved[name] = float(gap / (before.abs().max() + 1e-30))
-        self.capture.train(model)
-        return {**moved, "length": int(x.shape[1])} if "rest" in moved else {}
-
-    def _cut(self, model: nn.Module) -> dict[str, Any]:
-        """Move parameters that no gradient reaches: does the loss feel it all the same?"""
-        batch = self.capture.first[0]
-        assert self.capture.model is not None
-        unreached = [
-            name
-            for name, p in self.capture.model.named_parameters()
-            if p.requires_grad and id(p) not in self.reached
-        ]
-        named = dict(model.named_parameters())
-        felt: dict[str, float] = {}
-        for name in unreached[:CUT] if len(unreached) < len(named) else []:
-            before = self._seeded_loss(model, batch)
-            old = named[name].detach().clone()
-            with torch.no_grad():
-                named[name].mul_(1.1).add_(0.05)
-            change = abs(self._seeded_loss(model, batch) - before)
-            with torch.no_grad():
-                named[name].copy_(old)
-            if change > 1e-5 * max(abs(before), 1e-6):
-                felt[name] = change
-        return {"felt": felt} if felt else {}
-
-    def _seeded_loss(self, model: nn.Module, batch: Batch) -> float:
-        torch.manual_seed(0)
-        with torch.no_grad():
-            return float(self.capture.loss(model, batch))
-
-    def _causality(self, model: nn.Module) -> dict[str, Any]:
-        """For a model that predicts the next token, or is shown it: does it look ahead?"""
-        batch = self.capture.first[0]
-        x, y = batch.args[0], batch.target
-        if x.is_floating_point() or x.dim() != 2 or x.shape[1] < 4:
-            return {}
-        if y.numel() not in (x.numel(), x[:, 1:].numel()):  # the last one has no successor
-            return {}
-        y = y.reshape(x.shape[0], -1)
-        # Padding agrees with padding: the most common token says nothing.
-        telling = x[:, 1:] != x[:, 1:].flatten().mode().values
-        known = telling[:, : y.shape[1] - 1]
-        if not bool(known.any()):
-            return {}
-        following = float((y[:, : telling.shape[1]] == x[:, 1:])[telling].float().mean())
-        copied = float((y[:, 1:] == x[:, 1 : y.shape[1]])[known].float().mean())
-        if following < ALIKE and copied < ALIKE:
-            return {}
-        model.eval()
-        before = self._output(model, batch.args)
-        changed = x.clone()
-        changed[:, -1] = x[:, 0].roll(1) + (x[:, 0].roll(1) == x[:, -1]).to(x.dtype) * -1
-        changed[:, -1].clamp_(min=0)
-        after = self._output(model, (changed, *batch.args[1:]))
-        self.capture.train(model)
-        places = 0 if before is None else before.numel() // before.shape[-1] // len(x)
-        if before is None or after is None or places not in (x.shape[1], x.shape[1] - 1):
-            return {}
-        # A model that cuts the last place off itself leaves nothing that the last token may move.
-        moved = (after - before).reshape(len(x), places, -1).abs().amax(-1)
-        scale = float(before.abs().max()) + 1e-30
-        last = x.shape[1] - 1
-        return {
-            "earlier": float(moved[:, :last].max()) / scale,
-            "own": float(moved[:, last:].max()) / scale if places > last else None,
-            "length": int(x.shape[1]),
-            "following": following,
-            "copied": copied,
-        }
-
     def _memory(self, begin: nn.Module, end: nn.Module) -> dict[str, Any]:
         batch = self.capture.first[0]
         first, last = (memory.reach(m.eval(), batch, self.capture.call) for m in (begin, end))
@@ -490,13 +355,3 @@ def _enough(late: list[Batch], first: list[Batch]) -> list[Batch]:
     batches = [*late, *(b for b in first if b.step not in newest)]
     rows = [b.args[0].shape[0] for b in batches]
     return [b for i, b in enumerate(batches) if i < PROBE or sum(rows[:i]) < ROWS]
-
-
-def another(x: Tensor) -> Tensor:
-    """A row that differs from the first one of x wherever any other row does.
-
-    Tokens of two rows often agree at some places, and those may be all that a model reads.
-    """
-    rows = x.flatten(1) if x.dim() > 1 else x[:, None]
-    first = (rows[1:] != rows[0]).to(torch.uint8).argmax(0)
-    return rows[1:].gather(0, first[None])[0].reshape(x.shape[1:])

@@ -7,7 +7,6 @@ closed by the next training backward. The user's call and its result are handed 
 
 from __future__ import annotations
 
-import math
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -39,10 +38,10 @@ from penlight.probe.passes import Part, Passes
 from penlight.probe.schedule import SPARED
 from penlight.probe.shares import Shares
 from penlight.probe.state import State, measurable, user_line
+from penlight.probe.targets import Targets
 from penlight.signals.predictions import (
     BINARY,
     CLASSES,
-    MANY,
     OTHERS,
     ROWS,
     VALUES,
@@ -70,10 +69,7 @@ class Site:
     """One loss call place."""
 
     fact: f.Objective
-    targets: list[Any] = field(default_factory=list)  # (n, sum, squares) per column, min, max
-    counts: dict[float, int] = field(default_factory=dict)
-    batches: int = 0
-    single: int = 0
+    targets: Targets = field(default_factory=Targets)
     window: Tally = field(default_factory=Tally)
     passing: Passes | None = None
     # Best pass of each set of data: loss, per-sample losses, step.
@@ -151,29 +147,28 @@ class Objectives:
         if self.over or not (measurable(x) and measurable(y)) or in_backward():
             return
         x, y = (x, y) if x.dim() else (x[None], y.reshape(-1))
-        inside = self.forward.within()
-        call = name, x, y, given, result, user_line(3), inside
-        if inside:  # what the model was fed is known when its pass has ended
-            self.forward.after.append(partial(self._afterwards, *call))
+        if self.forward.within():  # what the model was fed is known when its pass has ended
+            call = partial(self._afterwards, name, x, y, given, result, inside=user_line(3))
+            self.forward.after.append(call)
         else:
-            self._seen(*call)
+            self._seen(name, x, y, given, result)
 
     def _seen(
-        self, name: str, x: Tensor, y: Tensor, given: Any, result: Tensor, line: str, inside: bool
+        self, name: str, x: Tensor, y: Tensor, given: Any, result: Tensor, inside: str | None = None
     ) -> bool:
-        """A loss function was called at a line of the script's; `inside` of a model's own pass."""
+        """A loss function was called; `inside`: at this line of a model whose pass has ended."""
         training = result.requires_grad
         if training and self.open:
             self._close()
         self.named = self.named or training
         if training and self.state.keeping:
-            self.capture.objective(name, x, y, given, result, inside=inside)
-            self.pairs.learnt(x, y, inside=inside)
+            self.capture.objective(name, x, y, given, result, inside=inside is not None)
+            self.pairs.learnt(x, y, inside=inside is not None)
         if training and not self.state.armed:
             return True
         if not training and torch.is_grad_enabled():
             return True  # neither training nor evaluation: a metric, or a term without gradient
-        site = self._site(name, x, y, given, "train" if training else "eval", line)
+        site = self._site(name, x, y, given, "train" if training else "eval", line=inside)
         site.fact = replace(site.fact, calls=site.fact.calls + 1)
         if training:
             self._count(site.fact.site)
@@ -181,7 +176,8 @@ class Objectives:
                 self.shares.look(site.fact, self.forward.given, x.detach(), y, given)
                 self._training(site, name, x.detach(), y.detach(), result.detach(), given)
         else:
-            self._evaluation(site, name, x.detach(), y.detach(), result.detach(), given, inside)
+            self.pairs.judged(site.fact.site, x.detach(), y.detach(), inside=inside is not None)
+            self._evaluation(site, name, x.detach(), y.detach(), result.detach(), given)
         return True
 
     def _count(self, place: str) -> None:
@@ -213,7 +209,7 @@ class Objectives:
         if found is None or not bool(found.prediction.isfinite().all()):
             return False
         name, x, y = found.name, found.prediction.detach(), found.target.detach()
-        site = self._site(name, x, y, {}, "train", user_line(4), by_hand=found.maker or "?")
+        site = self._site(name, x, y, {}, "train", by_hand=found.maker or "?")
         site.fact = replace(site.fact, calls=site.fact.calls + 1)
         own = sample_losses(name, x, y, {})
         if own:
@@ -232,10 +228,16 @@ class Objectives:
         y: Tensor,
         given: Any,
         phase: str,
-        source: str,
+        *,
         by_hand: str = "",
+        line: str | None = None,
     ) -> Site:
-        """The record of a loss at its place; `by_hand` is what made the input of such a loss."""
+        """The record of a loss at its place; `by_hand` is what made the input of such a loss.
+
+        Args:
+            line: of the script, where it no longer is the one that runs.
+        """
+        source = user_line(4) if line is None else line
         key = (name, source, phase)
         if key not in self.sites:
             # Keras has torch compute the loss of each row, and reduces them itself.
@@ -280,7 +282,7 @@ class Objectives:
         if value is not None:
             add(OBJECTIVE_LOSS, site.fact.site, step, value)
         self._extremes(site, name, x, value)
-        self._targets(site, name, y, x)
+        site.targets.add(site.fact, y)
         batch, tally = Tally(), site.window
         predictions(batch, name, x, y, given)
         tally.add(batch)
@@ -325,74 +327,16 @@ class Objectives:
             changes["first_loss"] = value
         site.fact = replace(fact, **changes)
 
-    def _targets(self, site: Site, name: str, y: Tensor, x: Tensor) -> None:
-        if site.batches >= 64 or y.numel() == 0:
-            return
-        site.batches += 1
-        if name in CLASSES and not y.is_floating_point():
-            rows = y.reshape(-1, 1)
-            ignore = site.fact.ignore_index
-            rows = rows[rows[:, 0] != ignore] if ignore is not None else rows
-        elif name in CLASSES and y.dim() > 1 and y.shape[1] > 1:
-            rows = y.argmax(1).reshape(-1, 1)
-            self._multi_hot(site, y)
-        else:
-            rows = y.reshape(y.shape[0], -1)[:, :64] if y.dim() > 1 else y.reshape(-1, 1)
-        rows = rows[:ROWS].double()
-        if rows.shape[0] == 0:
-            return
-        if site.targets and site.targets[1].shape[0] != rows.shape[1]:
-            return
-        if not site.targets:
-            site.targets = [
-                0,
-                torch.zeros_like(rows[0]),
-                torch.zeros_like(rows[0]),
-                math.inf,
-                -math.inf,
-            ]
-        n, total, squares, low, high = site.targets
-        site.targets = [
-            n + rows.shape[0],
-            total + rows.sum(0),
-            squares + rows.square().sum(0),
-            min(low, float(rows.min())),
-            max(high, float(rows.max())),
-        ]
-        values, counts = rows.unique(return_counts=True)
-        if rows.shape[1] == 1 and len(values) == 1 and rows.shape[0] > 1:
-            site.single += 1
-        if len(site.counts) <= MANY:
-            for v, c in zip(values.tolist()[: MANY + 1], counts.tolist(), strict=False):
-                site.counts[v] = site.counts.get(v, 0) + c
-
-    @staticmethod
-    def _multi_hot(site: Site, y: Tensor) -> None:
-        """Share of target rows of a softmax that name several classes, over the batches."""
-        if y.dim() != 2 or not bool(((y == 0) | (y == 1)).all()):
-            return
-        share = float((y.sum(1) > 1).double().mean())  # rows without a 1 may be masked
-        known = site.fact.multi_hot or 0.0
-        site.fact = replace(site.fact, multi_hot=known + (share - known) / site.batches)
-
     # -- evaluation passes ----------------------------------------------------------------
 
     def _evaluation(
-        self,
-        site: Site,
-        name: str,
-        x: Tensor,
-        y: Tensor,
-        loss: Tensor,
-        given: Any,
-        inside: bool,
+        self, site: Site, name: str, x: Tensor, y: Tensor, loss: Tensor, given: Any
     ) -> None:
         self.open = True
         if site.passing is None:
             last = self.forward.last_eval
             site.passing = Passes(step=self.state.step, loose=len(last[1]) if last else 0)
         passing = site.passing
-        self.pairs.judged(site.fact.site, x, y, inside=inside)
         if not self.state.room(keep=SPARED) or (x.device.type != "cpu" and passing.samples > 65536):
             return
         value = per_target(loss, name, x, y, given)
@@ -453,9 +397,10 @@ class Objectives:
         for site in self.sites.values():
             if site.fact.phase == "train":
                 self._window(site)
-            self.state.write(site.fact)
-            if site.targets:
-                self.state.write(target_fact(site))
+            self.state.write(replace(site.fact, multi_hot=site.targets.multi_hot))
+            targets = site.targets.fact(site.fact)
+            if targets is not None:
+                self.state.write(targets)
 
 
 def counted(site: Site, tally: Tally, step: int) -> f.Predictions:
@@ -470,37 +415,4 @@ def counted(site: Site, tally: Tally, step: int) -> f.Predictions:
         predicted=tuple(tally.predicted),
         correct=tuple(tally.correct),
         output_std=tally.output_std,
-    )
-
-
-def target_fact(site: Site) -> f.Targets:
-    """The targets seen at a site as a fact."""
-    n, total, squares, low, high = site.targets
-    mean = total / n
-    std = (squares / n - mean.square()).clamp_min(0).sqrt()
-    integral = (
-        all(v == int(v) for v in site.counts if math.isfinite(v)) and len(site.counts) <= MANY
-    )
-    classes: tuple[int, ...] = ()
-    entropy = None
-    labelled = site.fact.function in CLASSES or (
-        site.fact.function in BINARY and set(site.counts) <= {0.0, 1.0}
-    )
-    if labelled and integral and low >= 0 and high < MANY:
-        classes = tuple(site.counts.get(float(c), 0) for c in range(int(high) + 1))
-        whole = sum(classes)
-        entropy = -sum(c / whole * math.log(c / whole) for c in classes if c)
-    return f.Targets(
-        objective=site.fact.site,
-        samples=n,
-        dtype=site.fact.target_dtype,
-        integral=integral,
-        min=low,
-        max=high,
-        mean=tuple(mean.tolist()),
-        std=tuple(std.tolist()),
-        classes=classes,
-        distinct=len(site.counts) if len(site.counts) <= MANY else None,
-        sorted_share=site.single / site.batches if site.batches and len(site.counts) > 1 else None,
-        entropy=entropy,
     )

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from penlight.core.finding import Diagnosis
+from penlight.core.finding import Diagnosis, Finding
 from penlight.core.run import Run
 from penlight.diagnosis import diagnose
 from penlight.edits.scene import Scene
@@ -280,8 +280,8 @@ class Doctor:
         """Why no outcome can be trusted: a proven fault of the measuring that no edit repairs."""
         parts, refusals = parts_of(diagnosis, scene)
         repaired = {part.pitfall for part in parts}
-        for finding in diagnosis.alarms:
-            if finding.exact and finding.pitfall in UNTRUE and finding.pitfall not in repaired:
+        for finding in _proven_untrue(diagnosis):
+            if finding.pitfall not in repaired:
                 own = tuple(r for r in refusals if r.pitfall == finding.pitfall)
                 why = (
                     f"{finding.pitfall} makes every result of this script untrue, and no edit can "
@@ -379,9 +379,14 @@ def _hint(control: Arm) -> str:
     return ""
 
 
+def _proven_untrue(diagnosis: Diagnosis) -> list[Finding]:
+    """What makes the results of a script untrue beyond doubt."""
+    return [x for x in diagnosis.alarms if x.exact and x.pitfall in UNTRUE]
+
+
 def _beyond_proof(diagnosis: Diagnosis, trials: Sequence[Trial]) -> str:
     """What to say of a repair that a result cannot judge, which the fault makes untrue; or ''."""
-    proven = {x.pitfall for x in diagnosis.alarms if x.exact and x.pitfall in UNTRUE}
+    proven = {x.pitfall for x in _proven_untrue(diagnosis)}
     lost = next((t for t in trials if t.pitfall in proven and t.verdict != "accept"), None)
     if lost is None:
         return ""

@@ -1,0 +1,168 @@
+"""Experiments after the training: which output depends on what? On copies, without any step.
+
+Exams, by name, and their values:
+    cut         parameters that no gradient reaches although the loss depends on them: loss change
+                by parameter name when it is moved by a tenth
+    coupling    share of the output of other samples that moves when one sample is changed
+    reach       share of the output that moves when the first step of each sequence is another
+                sample's ("first"), and when all others are ("rest"); "length"
+    causality   for targets that are the input's own tokens: share of earlier outputs that move when
+                the last token does, and of targets that are the next token ("following") or the
+                same ("copied")
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from penlight.probe.capture import Batch
+
+if TYPE_CHECKING:
+    from penlight.probe.exam import Exam
+
+CUT = 16  # parameters without gradient that are moved
+FEWEST = 8  # rows that were changed: fewer say nothing
+ALIKE = 0.9  # share of targets that are tokens of the input
+
+
+def _output(exam: Exam, model: nn.Module, args: tuple[Tensor, ...], seed: int = 0) -> Tensor | None:
+    torch.manual_seed(seed)  # the same dropout, if there is any that ignores eval()
+    with torch.no_grad():
+        out = exam.capture.call(model, args)
+    out = out[0] if isinstance(out, (tuple, list)) else out
+    return out if isinstance(out, Tensor) else None
+
+
+def coupling(exam: Exam, model: nn.Module) -> dict[str, Any]:
+    """Change one sample: whose outputs move?"""
+    batch = exam.capture.first[0]
+    x = batch.args[0]
+    if x.dim() < 1 or x.shape[0] < 3:
+        return {}
+    model.eval()
+    before = _output(exam, model, batch.args)
+    again = _output(exam, model, batch.args, seed=1)
+    changed = x.clone()
+    changed[0] = another(x)
+    if before is None or again is None or before.dim() < 1 or before.shape[0] != x.shape[0]:
+        exam.capture.train(model)
+        return {}
+    after = _output(exam, model, (changed, *batch.args[1:]))
+    exam.capture.train(model)
+    if after is None or after.shape != before.shape or not before.is_floating_point():
+        return {}
+    scale = float(before.abs().max()) + 1e-30
+    noise = float((again - before).abs().max()) / scale
+    own = float((after[0] - before[0]).abs().max()) / scale
+    others = float((after[1:] - before[1:]).abs().max()) / scale
+    return {"own": own, "others": others, "noise": noise, "samples": int(x.shape[0])}
+
+
+def reach(exam: Exam, model: nn.Module) -> dict[str, Any]:
+    """Of sequences with one answer each: are the steps after the first read at all?"""
+    batch = exam.capture.first[0]
+    x = batch.args[0]
+    sequence = x.dim() == (3 if x.is_floating_point() else 2)
+    if not sequence or len(x) < 3 or x.shape[1] < 4:
+        return {}
+    model.eval()
+    before = _output(exam, model, batch.args)
+    other, moved = x.roll(1, 0), {}
+    for name, steps in (("first", slice(0, 1)), ("rest", slice(1, None))):
+        changed = x.clone()
+        changed[:, steps] = other[:, steps]
+        after = _output(exam, model, (changed, *batch.args[1:]))
+        if before is None or after is None or before.dim() > 2 or len(before) != len(x):
+            break
+        rows = (changed != x).flatten(1).any(1)  # tokens of two rows may agree
+        if after.shape != before.shape or int(rows.sum()) < FEWEST:
+            break
+        gap = (after - before)[rows].abs().max()
+        moved[name] = float(gap / (before.abs().max() + 1e-30))
+    exam.capture.train(model)
+    return {**moved, "length": int(x.shape[1])} if "rest" in moved else {}
+
+
+def cut(exam: Exam, model: nn.Module) -> dict[str, Any]:
+    """Move parameters that no gradient reaches: does the loss feel it all the same?"""
+    batch = exam.capture.first[0]
+    assert exam.capture.model is not None
+    unreached = [
+        name
+        for name, p in exam.capture.model.named_parameters()
+        if p.requires_grad and id(p) not in exam.reached
+    ]
+    named = dict(model.named_parameters())
+    felt: dict[str, float] = {}
+    for name in unreached[:CUT] if len(unreached) < len(named) else []:
+        before = _seeded_loss(exam, model, batch)
+        old = named[name].detach().clone()
+        with torch.no_grad():
+            named[name].mul_(1.1).add_(0.05)
+        change = abs(_seeded_loss(exam, model, batch) - before)
+        with torch.no_grad():
+            named[name].copy_(old)
+        if change > 1e-5 * max(abs(before), 1e-6):
+            felt[name] = change
+    return {"felt": felt} if felt else {}
+
+
+def _seeded_loss(exam: Exam, model: nn.Module, batch: Batch) -> float:
+    torch.manual_seed(0)
+    with torch.no_grad():
+        return float(exam.capture.loss(model, batch))
+
+
+def causality(exam: Exam, model: nn.Module) -> dict[str, Any]:
+    """For a model that predicts the next token, or is shown it: does it look ahead?"""
+    batch = exam.capture.first[0]
+    x, y = batch.args[0], batch.target
+    if x.is_floating_point() or x.dim() != 2 or x.shape[1] < 4:
+        return {}
+    if y.numel() not in (x.numel(), x[:, 1:].numel()):  # the last one has no successor
+        return {}
+    y = y.reshape(x.shape[0], -1)
+    # Padding agrees with padding: the most common token says nothing.
+    telling = x[:, 1:] != x[:, 1:].flatten().mode().values
+    known = telling[:, : y.shape[1] - 1]
+    if not bool(known.any()):
+        return {}
+    following = float((y[:, : telling.shape[1]] == x[:, 1:])[telling].float().mean())
+    copied = float((y[:, 1:] == x[:, 1 : y.shape[1]])[known].float().mean())
+    if following < ALIKE and copied < ALIKE:
+        return {}
+    model.eval()
+    before = _output(exam, model, batch.args)
+    changed = x.clone()
+    changed[:, -1] = x[:, 0].roll(1) + (x[:, 0].roll(1) == x[:, -1]).to(x.dtype) * -1
+    changed[:, -1].clamp_(min=0)
+    after = _output(exam, model, (changed, *batch.args[1:]))
+    exam.capture.train(model)
+    if before is None or after is None or not before.dim():
+        return {}
+    places, last = before.numel() // before.shape[-1] // len(x), x.shape[1] - 1
+    if places not in (last, last + 1):
+        return {}
+    # A model that cuts the last place off itself leaves nothing that the last token may move.
+    moved = (after - before).reshape(len(x), places, -1).abs().amax(-1)
+    scale = float(before.abs().max()) + 1e-30
+    return {
+        "earlier": float(moved[:, :last].max()) / scale,
+        "own": float(moved[:, last:].max()) / scale if places > last else None,
+        "length": int(x.shape[1]),
+        "following": following,
+        "copied": copied,
+    }
+
+
+def another(x: Tensor) -> Tensor:
+    """A row that differs from the first one of x wherever any other row does.
+
+    Tokens of two rows often agree at some places, and those may be all that a model reads.
+    """
+    rows = x.flatten(1) if x.dim() > 1 else x[:, None]
+    first = (rows[1:] != rows[0]).to(torch.uint8).argmax(0)
+    return rows[1:].gather(0, first[None])[0].reshape(x.shape[1:])

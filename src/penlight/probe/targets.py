@@ -1,0 +1,114 @@
+"""What the targets at one loss are like, counted over its first batches."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from penlight.core import facts as f
+from penlight.signals.predictions import BINARY, CLASSES, MANY, ROWS
+
+BATCHES = 64  # that are counted
+COLUMNS = 64  # of a target
+
+
+@dataclass
+class Moments:
+    """Of the values of each column, over `n` rows."""
+
+    n: int
+    total: Tensor
+    squares: Tensor
+    low: float
+    high: float
+
+
+@dataclass
+class Targets:
+    """The targets seen at a loss.
+
+    Attributes:
+        single: batches of several rows that had one value alone.
+        multi_hot: share of target rows of a softmax that name several classes, None: none seen.
+    """
+
+    batches: int = 0
+    single: int = 0
+    counts: dict[float, int] = field(default_factory=dict)
+    multi_hot: float | None = None
+    _moments: Moments | None = None
+
+    def add(self, objective: f.Objective, y: Tensor) -> None:
+        """Take in the targets of one batch."""
+        if self.batches >= BATCHES or y.numel() == 0:
+            return
+        self.batches += 1
+        if objective.function in CLASSES and not y.is_floating_point():
+            rows = y.reshape(-1, 1)
+            ignore = objective.ignore_index
+            rows = rows[rows[:, 0] != ignore] if ignore is not None else rows
+        elif objective.function in CLASSES and y.dim() > 1 and y.shape[1] > 1:
+            rows = y.argmax(1).reshape(-1, 1)
+            self._several(y)
+        else:
+            rows = y.reshape(y.shape[0], -1)[:, :COLUMNS] if y.dim() > 1 else y.reshape(-1, 1)
+        rows = rows[:ROWS].double()
+        m = self._moments
+        if rows.shape[0] == 0 or (m is not None and m.total.shape[0] != rows.shape[1]):
+            return
+        if m is None:
+            zero = torch.zeros_like(rows[0])
+            m = self._moments = Moments(0, zero, zero, math.inf, -math.inf)
+        m.n += rows.shape[0]
+        m.total = m.total + rows.sum(0)
+        m.squares = m.squares + rows.square().sum(0)
+        m.low, m.high = min(m.low, float(rows.min())), max(m.high, float(rows.max()))
+        values, counts = rows.unique(return_counts=True)
+        if rows.shape[1] == 1 and len(values) == 1 and rows.shape[0] > 1:
+            self.single += 1
+        if len(self.counts) <= MANY:
+            for v, c in zip(values.tolist()[: MANY + 1], counts.tolist(), strict=False):
+                self.counts[v] = self.counts.get(v, 0) + c
+
+    def _several(self, y: Tensor) -> None:
+        if y.dim() != 2 or not bool(((y == 0) | (y == 1)).all()):
+            return
+        share = float((y.sum(1) > 1).double().mean())  # rows without a 1 may be masked
+        known = self.multi_hot or 0.0
+        self.multi_hot = known + (share - known) / self.batches
+
+    def fact(self, objective: f.Objective) -> f.Targets | None:
+        """All that was seen, None: nothing."""
+        m = self._moments
+        if m is None:
+            return None
+        mean = m.total / m.n
+        std = (m.squares / m.n - mean.square()).clamp_min(0).sqrt()
+        few = len(self.counts) <= MANY
+        integral = all(v == int(v) for v in self.counts if math.isfinite(v)) and few
+        classes: tuple[int, ...] = ()
+        entropy = None
+        labelled = objective.function in CLASSES or (
+            objective.function in BINARY and set(self.counts) <= {0.0, 1.0}
+        )
+        if labelled and integral and m.low >= 0 and m.high < MANY:
+            classes = tuple(self.counts.get(float(c), 0) for c in range(int(m.high) + 1))
+            whole = sum(classes)
+            entropy = -sum(c / whole * math.log(c / whole) for c in classes if c)
+        return f.Targets(
+            objective=objective.site,
+            samples=m.n,
+            dtype=objective.target_dtype,
+            integral=integral,
+            min=m.low,
+            max=m.high,
+            mean=tuple(mean.tolist()),
+            std=tuple(std.tolist()),
+            classes=classes,
+            distinct=len(self.counts) if few else None,
+            sorted_share=self.single / self.batches if len(self.counts) > 1 else None,
+            entropy=entropy,
+        )
