@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from penlight.trial.outcome import pairs, score, sources
+torch = pytest.importorskip("torch")
+from torch.nn import functional as F  # noqa: E402  # after the check that torch is there
+
+from penlight.trial.outcome import pairs, score, sources  # noqa: E402
+from penlight.trial.samples import CALLS, Samples  # noqa: E402
 
 if TYPE_CHECKING:
     from conftest import Start
@@ -70,6 +74,20 @@ def test_validation_with_gradients_on_is_no_training(start: Start) -> None:
     training, evaluation = pairs(start(text)[0])
     assert len(training.x) == 5 * 48
     assert len(evaluation.calls) == 5
+
+
+def test_losses_that_nobody_holds_are_all_kept() -> None:
+    samples = Samples()
+    watched = samples._wrap("cross_entropy", F.cross_entropy)
+    x, y = torch.randn(4, 3, requires_grad=True), torch.tensor([0, 1, 2, 0])
+    for _ in range(1000):  # one takes the place in memory of another
+        watched(x, y)
+    samples.close()
+    (site,) = samples.sites.values()
+    assert [len(call.x) for call in site.calls] == [4000]
+    for _ in range(2 * CALLS):
+        samples._take("cross_entropy", {"input": x, "target": y}, F.cross_entropy(x, y), True)
+    assert len(samples._waiting) == CALLS
 
 
 def test_a_horizon_ends_the_arm(start: Start) -> None:

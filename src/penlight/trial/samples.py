@@ -95,7 +95,7 @@ class Samples:
         self.step = 0
         self.closed = False
         self._digest = blake2b(digest_size=16)
-        self._waiting: dict[int, tuple[tuple[str, ...], Call]] = {}
+        self._waiting: dict[object, tuple[tuple[str, ...], Call]] = {}
         self._named = False
         self._within = False
         self._optimizers: dict[int, int] = {}
@@ -186,7 +186,9 @@ class Samples:
         if call is None or node is None:
             return
         place = _stack(2)
-        key = id(node)
+        key = object()  # not the node's id: a node that nobody holds leaves it to the next one
+        if len(self._waiting) >= CALLS:
+            self._waiting.pop(next(iter(self._waiting)))
         self._waiting[key] = ((name, *place), call)
 
         def differentiated(*_: Any) -> None:
