@@ -9,10 +9,9 @@ from penlight.pitfalls.cross_sample_leak import CrossSampleLeak
 from penlight.testing import check_card, fake_run, objective
 
 
-def said(*facts, others=0.2, noise=0.0, samples=32, shape=(32, 8), **fields):
-    exam = Exam(
-        name="coupling", values={"own": 0.5, "others": others, "noise": noise, "samples": samples}
-    )
+def said(*facts, others=0.2, noise=0.0, samples=32, shape=(32, 8), dim=0, **fields):
+    values = {"own": 0.5, "others": others, "noise": noise, "samples": samples, "dim": dim}
+    exam = Exam(name="coupling", values=values)
     run = fake_run(facts=[objective(**fields), Inputs(shape=shape), exam, *facts])
     return list(CrossSampleLeak().detect(run))
 
@@ -28,6 +27,13 @@ def test_others_move():
     assert "batch of 32" in found.says
     assert "other 31" in found.says
     assert (found.where, found.source) == ("rnn", "net.py:7")
+
+
+def test_a_layer_that_takes_the_samples_for_time_steps():
+    late = {"shape": (20, 32, 8), "dim": 1}
+    (found,) = said(Module(name="rnn", type="LSTM"), **late)
+    assert "Leave batch_first=True out" in found.prescriptions[0].do
+    assert not said(Module(name="mix", type="Linear"), **late)  # nodes of a graph, and the like
 
 
 @pytest.mark.parametrize("others", [0.0, 1e-7])

@@ -219,3 +219,26 @@ def test_rows_that_may_change_their_target():
     assert not again(dealt=0.0, classes=False)  # a model's own targets, which move
     assert not again(accuracy=0.9)  # the task has changed, and was learnt
     assert not again(changed=0.1, chance=0.12)  # one class only, nearly
+
+
+# -- tokens ---------------------------------------------------------------------------------
+
+
+def tokens(**changes):
+    values = {"earlier": 0.0, "own": 0.3, "length": 16, "following": 0.1, "copied": 0.1}
+    exam = Exam(name="causality", values={**values, "skipped": 1.0, **changes})
+    return list(MisalignedLabels().detect(fake_run(facts=[exam])))
+
+
+def test_targets_that_were_shifted_twice():
+    (found,) = tokens()
+    assert found.exact
+    assert "the one after the next" in found.says
+    assert "labels=input_ids" in found.prescriptions[0].do
+
+
+def test_who_is_not_asked_for_two_tokens_ahead():
+    assert not tokens(skipped=0.2, following=1.0)
+    assert not tokens(following=1.0)  # the same token throughout
+    assert not tokens(copied=1.0)  # every second token is the same
+    assert not tokens(earlier=0.2)  # it sees what it is asked for: another fault

@@ -120,6 +120,29 @@ def test_tokens_in_which_two_samples_agree() -> None:
     assert exam.values["others"] > 1e-6
 
 
+@pytest.mark.parametrize("batch_first", [False, True])
+def test_samples_behind_the_time_steps(batch_first: bool) -> None:
+    class TimeFirst(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.lstm, self.head = nn.LSTM(6, 8, batch_first=batch_first), nn.Linear(8, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.head(self.lstm(x)[0][-1])
+
+    x, y = torch.randn(300, 5, 6), torch.randint(3, (300,))
+    net = TimeFirst()
+
+    def losses() -> Iterator[Tensor]:
+        rows = torch.randint(300, (32,))
+        yield F.cross_entropy(net(x[rows].transpose(0, 1)), y[rows])
+
+    exam = stepped(net, losses).exam("coupling")
+    assert exam is not None
+    assert (exam.values["dim"], exam.values["samples"]) == (1, 32)
+    assert (exam.values["others"] > 1e-6) == batch_first
+
+
 def test_batch_norm_in_evaluation_is_no_leak() -> None:
     exam = train(mlp(nn.BatchNorm1d(32)), *table()).exam("coupling")
     assert exam is not None
@@ -205,6 +228,23 @@ def test_a_model_that_is_asked_for_what_it_reads() -> None:
         assert exam.values["copied"] == 1.0
         assert exam.values["following"] < 0.3
         assert exam.values["earlier"] < 1e-6 < exam.values["own"]
+
+
+def test_targets_that_were_shifted_twice() -> None:
+    text = torch.randint(9, (400, 14))
+    by_hand = train(Reader(True), text[:, :-2], text[:, 2:])
+    inside = train(
+        Reader(True), text[:, :-1], text[:, 1:], compare=lambda o, y: flat(o[:, :-1], y[:, 1:])
+    )
+    ignored = train(  # as transformers does it: the last place is left out of the loss
+        Reader(True), text[:, :-1], F.pad(text[:, 2:], (0, 1), value=-100)
+    )
+    for run in (by_hand, inside, ignored):
+        exam = run.exam("causality")
+        assert exam is not None
+        assert exam.values["skipped"] == 1.0
+        assert max(exam.values["following"], exam.values["copied"]) < 0.3
+        assert exam.values["earlier"] < 1e-6
 
 
 def test_padding_that_agrees_with_padding_makes_no_language_model() -> None:

@@ -33,7 +33,8 @@ class CrossSampleLeak(Pitfall):
     ## Causes
     - `view` or `reshape` where the dimensions had to be permuted.
     - `softmax`, `mean`, `norm` or `cat` along dimension 0.
-    - `nn.LSTM`, `nn.GRU` or `nn.MultiheadAttention` without `batch_first=True` on batch-first data.
+    - `nn.LSTM`, `nn.GRU` or `nn.MultiheadAttention` without `batch_first=True` on batch-first data,
+      or with it on data that have time in front.
     - The hidden state of one batch handed to the next although the loader shuffles.
 
     ## When not to worry
@@ -85,6 +86,13 @@ class CrossSampleLeak(Pitfall):
             "With shuffled rows the old state belongs to other samples.",
             "the state is meant to go on: then keep the rows in order (shuffle=False), so that "
             "row i of a batch goes on in row i of the next",
+        ),
+    )
+    _time_first = (
+        Prescription(
+            "Leave batch_first=True out of LSTM and GRU layers that are fed (time, batch, ...), or "
+            "hand them x.transpose(0, 1).",
+            "With it they take the second dimension for time, and that is where the samples lie.",
         ),
     )
     prescriptions = (
@@ -186,6 +194,7 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             where=suspect.name if suspect else "",
             source=suspect.source if suspect else "",
             first_step=0,
+            prescriptions=self._time_first if exam.values.get("dim") else self.prescriptions,
         )
 
     def _carried(self, fact: Carried) -> Finding:
@@ -219,6 +228,8 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             return False
         if len(output) == 3 or (len(output) == 2 and output[1] == samples):
             return False  # (time, batch, ...) looks the same; a square of similarities is meant
+        if exam.values.get("dim"):  # (time, batch, features), if it is read step by step
+            return any(m.type in RECURRENT for m in run.modules)
         shapes = [i.shape for i in run.inputs if i.shape[:1] == (samples,)]
         return all(len(s) == 4 or s[1:2] != (samples,) for s in shapes)
 

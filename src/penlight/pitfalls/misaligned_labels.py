@@ -12,12 +12,10 @@ from penlight.core.finding import Evidence, Finding, Prescription
 from penlight.core.pitfall import Demo, Pitfall, limit
 from penlight.core.run import Run
 from penlight.core.vocabulary import ACCURACY, DEPENDENCE, LOSS, OBJECTIVE_LOSS, OUTPUT_GRAD, TRAVEL
-from penlight.pitfalls._curves import chance_loss, loss_curve
 from penlight.pitfalls._evaluations import held_out_passes
 from penlight.pitfalls._halves import halves
+from penlight.pitfalls._skill import beyond_luck, entropy, known, share, skill, skilled
 from penlight.pitfalls._uninformed import listens_and_learns_nothing
-
-SIGMAS = 3.5  # one chance in 4,000, and a run has at most some dozen passes to pick the best from
 
 LOOKS = 5  # batches that an accuracy is averaged over: one alone may be lucky
 LEAK = 0.05  # share of a pass's rows seen in training: a handful are duplicates in the data
@@ -43,6 +41,8 @@ class MisalignedLabels(Pitfall):
     - Inputs and labels shuffled, sorted or filtered separately.
     - File lists from `glob` in another order than the label file.
     - A join on the wrong key, an index that is off by one.
+    - Tokens shifted by hand for a language model that shifts its labels itself: each token is then
+      asked for the one after the next.
 
     ## When not to worry
     Overfitting looks different: there, some early validation pass is clearly better than chance.
@@ -201,6 +201,22 @@ class MisalignedLabels(Pitfall):
         why="share of repeated rows among the first 4,096 samples: the data are then so few that "
         "the captured rows are most of them, and what those do not show the run cannot learn",
     )
+    skipped: float = limit(
+        0.9,
+        why="share of targets that are the token two places further on: 1 where they were shifted "
+        "twice, and chance otherwise (tests/probe/test_exam.py)",
+    )
+    ahead: float = limit(
+        1e-5, why="a model that reads from left to right moves no earlier output at all"
+    )
+    _shift_once = (
+        Prescription(
+            "Shift the targets once: pass labels=input_ids where the model shifts them itself "
+            "(those of transformers do), or shift by hand and compute the loss yourself.",
+            "The answer to each token is then the one that follows.",
+            "the model is meant to guess two tokens ahead, and another loss asks for the next",
+        ),
+    )
     prescriptions = (
         Prescription(
             "Look at twenty pairs as they enter the model, inputs and labels side by side.",
@@ -271,7 +287,7 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
     )
 
     def detect(self, run: Run) -> Iterator[Finding]:
-        found = self._relabelled(run)
+        found = self._relabelled(run) or self._shifted_twice(run)
         if found is None and not self._other_rows(run):
             found = self._memorised(run) or self._parted(run)
         found = found or self._stuck(run) or self._by_heart(run)
@@ -308,6 +324,39 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             first_step=0,
         )
 
+    def _shifted_twice(self, run: Run) -> Finding | None:
+        """A model that reads from left to right is asked for the token after the next."""
+        exam = run.exam("causality")
+        v = exam.values if exam is not None else {}
+        skipped = float(v.get("skipped", 0.0))
+        if exam is None or skipped < self.skipped or v["earlier"] > self.ahead:
+            return None
+        if max(float(v["following"]), float(v["copied"])) >= self.skipped:
+            return None  # a text that repeats itself
+        return self.finding(
+            "The target of each token is the one after the next: the targets were shifted twice, "
+            "and the model is never asked for the token that follows.",
+            Evidence(
+                "causality",
+                f"{skipped:.1%} of the targets are the token two places further on, "
+                f"{v['following']:.1%} the next one",
+                steps=(exam.step, exam.step),
+                value=skipped,
+                limit=self.skipped,
+            ),
+            Evidence(
+                "causality",
+                "no later token moves an earlier output: the model is one that reads from left to "
+                "right",
+                value=float(v["earlier"]),
+                limit=self.ahead,
+            ),
+            confidence=0.95,
+            exact=True,
+            first_step=0,
+            prescriptions=self._shift_once,
+        )
+
     def _other_rows(self, run: Run) -> bool:
         """Whether held-out passes fail for a reason of their own.
 
@@ -325,14 +374,14 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             passes = [p for p in passes if p.loss is not None and any(p.labels)]
             if len(passes) < self.passes or passes[0].samples < self.samples:
                 continue
-            fit = _known(run, passes[-1].step)
+            fit = known(run, passes[-1].step)
             if fit is None or fit < self.memorised:
                 continue
             lowest = min(passes, key=lambda p: p.loss or 0.0)
-            top = max(passes, key=_skill)
-            best, guess = _skill(top), _entropy(lowest)
+            top = max(passes, key=skill)
+            best, guess = skill(top), entropy(lowest)
             if (
-                best >= (self.lucky if _beyond_luck(top) else self.skill)
+                best >= (self.lucky if beyond_luck(top) else self.skill)
                 or (lowest.loss or 0.0) < (1 - self.informed) * guess
             ):
                 return None
@@ -365,13 +414,12 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
     def _parted(self, run: Run) -> Finding | None:
         """From the first step on the held-out loss goes up while the training loss goes down."""
         for passes in held_out_passes(run):
-            shares = [(s, p) for p in passes if (s := _share(p)) is not None]
+            shares = [(s, p) for p in passes if (s := share(p)) is not None]
             if len(shares) < self.passes or passes[0].samples < self.samples:
                 continue
             best, last = max(shares, key=lambda x: x[0]), shares[-1]
-            fit = _known(run, last[1].step)
-            skilled = any(_skilled(p, self.lucky) for p in passes)
-            if fit is None or skilled or best[0] >= self.never:
+            fit = known(run, last[1].step)
+            if fit is None or best[0] >= self.never or any(skilled(p, self.lucky) for p in passes):
                 continue
             far = fit >= self.begun and last[0] <= -self.begun
             sure = (last[1].paired_t or 0.0) >= self.certain and len(shares) >= self.often
@@ -431,7 +479,7 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
         passes = run.evaluations(held_out=False)
         if any(LEAK < (p.training_rows or 0.0) < 1 for p in passes):
             return None  # rows on both sides of the split: what is known by heart passes for skill
-        if any(_skilled(p, self.lucky) for p in run.evaluations()):
+        if any(skilled(p, self.lucky) for p in run.evaluations()):
             return None
         return self.finding(
             f"A copy of the model learnt {seen.known:.0%} of what {seen.rows} training samples "
@@ -456,45 +504,3 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             confidence=0.85,
             first_step=0,
         )
-
-
-def _share(seen: Predictions) -> float | None:
-    """Share of what there is to know about its samples that a pass knew; None: unknown."""
-    if seen.explained is not None:
-        return seen.explained
-    guess = _entropy(seen) if any(seen.labels) else 0.0
-    return 1 - seen.loss / guess if seen.loss is not None and guess > 0 else None
-
-
-def _skilled(seen: Predictions, lucky: float) -> bool:
-    """Whether a pass knew more about its samples than a guess that does not look."""
-    if any(seen.labels):
-        return _skill(seen) >= lucky and _beyond_luck(seen)
-    return seen.explained is not None and seen.explained >= lucky
-
-
-def _known(run: Run, step: int) -> float | None:
-    """Share of the labels' entropy that the training loss had learnt shortly before a step."""
-    chance, curve = chance_loss(run), loss_curve(run).finite
-    width = max(5, run.steps // 20)
-    around = curve.between(step - width, step).values
-    return 1 - float(np.mean(around)) / chance if chance and len(around) else None
-
-
-def _skill(seen: Predictions) -> float:
-    """Share of the errors of naming the most frequent class that a pass avoided."""
-    majority = max(seen.labels) / sum(seen.labels)
-    return ((seen.accuracy or 0.0) - majority) / max(1 - majority, 1e-6)
-
-
-def _beyond_luck(seen: Predictions) -> bool:
-    """Whether a pass named more labels right than one class for all would, beyond its noise."""
-    majority = max(seen.labels) / sum(seen.labels)
-    error = math.sqrt(max(majority * (1 - majority), 1e-6) / sum(seen.labels))
-    return (seen.accuracy or 0.0) - majority > SIGMAS * error
-
-
-def _entropy(seen: Predictions) -> float:
-    """Loss of the best guess that does not look at the inputs."""
-    total = sum(seen.labels)
-    return -sum(n / total * math.log(n / total) for n in seen.labels if n)

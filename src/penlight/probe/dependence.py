@@ -3,12 +3,13 @@
 Exams, by name, and their values:
     cut         parameters that no gradient reaches although the loss depends on them: loss change
                 by parameter name when it is moved by a tenth
-    coupling    share of the output of other samples that moves when one sample is changed
+    coupling    share of the output of other samples that moves when one sample is changed, and
+                the dimension of the input that counts samples ("dim")
     reach       share of the output that moves when the first step of each sequence is another
                 sample's ("first"), and when all others are ("rest"); "length"
     causality   for targets that are the input's own tokens: share of earlier outputs that move when
-                the last token does, and of targets that are the next token ("following") or the
-                same ("copied")
+                the last token does, and of targets that are the next token ("following"), the
+                same ("copied") or the one after the next ("skipped")
 """
 
 from __future__ import annotations
@@ -45,20 +46,32 @@ def coupling(exam: Exam, model: nn.Module) -> dict[str, Any]:
     model.eval()
     before = _output(exam, model, batch.args)
     again = _output(exam, model, batch.args, seed=1)
-    changed = x.clone()
-    changed[0] = another(x)
-    if before is None or again is None or before.dim() < 1 or before.shape[0] != x.shape[0]:
+    if before is None or again is None or before.dim() < 1 or not before.is_floating_point():
         exam.capture.train(model)
         return {}
+    # (time, batch, features) with one answer each, or samples in front
+    later = x.dim() == 3 and x.shape[0] != len(before) == x.shape[1] > 2
+    if not later and before.shape[0] != x.shape[0]:
+        exam.capture.train(model)
+        return {}
+    changed = x.transpose(0, 1).clone() if later else x.clone()
+    changed[0] = another(changed)
+    changed = changed.transpose(0, 1).contiguous() if later else changed
     after = _output(exam, model, (changed, *batch.args[1:]))
     exam.capture.train(model)
-    if after is None or after.shape != before.shape or not before.is_floating_point():
+    if after is None or after.shape != before.shape:
         return {}
     scale = float(before.abs().max()) + 1e-30
     noise = float((again - before).abs().max()) / scale
     own = float((after[0] - before[0]).abs().max()) / scale
     others = float((after[1:] - before[1:]).abs().max()) / scale
-    return {"own": own, "others": others, "noise": noise, "samples": int(x.shape[0])}
+    return {
+        "own": own,
+        "others": others,
+        "noise": noise,
+        "samples": len(before),
+        "dim": int(later),
+    }
 
 
 def reach(exam: Exam, model: nn.Module) -> dict[str, Any]:
@@ -126,13 +139,18 @@ def causality(exam: Exam, model: nn.Module) -> dict[str, Any]:
         return {}
     y = y.reshape(x.shape[0], -1)
     # Padding agrees with padding: the most common token says nothing.
-    telling = x[:, 1:] != x[:, 1:].flatten().mode().values
-    known = telling[:, : y.shape[1] - 1]
-    if not bool(known.any()):
-        return {}
-    following = float((y[:, : telling.shape[1]] == x[:, 1:])[telling].float().mean())
-    copied = float((y[:, 1:] == x[:, 1 : y.shape[1]])[known].float().mean())
-    if following < ALIKE and copied < ALIKE:
+    telling = x != x[:, 1:].flatten().mode().values
+
+    def ahead(places: int) -> float:
+        """Share of the targets that are the token so many places further on."""
+        tokens, known = x[:, max(places, 1) :], telling[:, max(places, 1) :]
+        targets = y[:, max(places, 1) - places :][:, : tokens.shape[1]]
+        width = targets.shape[1]
+        same = (targets == tokens[:, :width])[known[:, :width]]
+        return float(same.float().mean()) if same.numel() else 0.0
+
+    copied, following, skipped = (ahead(places) for places in range(3))
+    if max(following, copied, skipped) < ALIKE:
         return {}
     model.eval()
     before = _output(exam, model, batch.args)
@@ -155,6 +173,7 @@ def causality(exam: Exam, model: nn.Module) -> dict[str, Any]:
         "length": int(x.shape[1]),
         "following": following,
         "copied": copied,
+        "skipped": skipped,
     }
 
 
