@@ -70,6 +70,13 @@ def unpacked(data: dict, number: int) -> tuple[np.ndarray, np.ndarray]:
     return steps, np.frombuffer(base64.b64decode(values), "<f4")
 
 
+def test_a_spike_does_not_flatten_the_rest_of_the_loss():
+    falling = np.linspace(2.3, 1.2, 300).tolist()
+    for losses, log in ((falling, False), ([90.0, *falling], True)):
+        arm = Arm(fake_run({LOSS: losses}), Diagnosis())
+        assert data_of(page(arm))["arms"][0]["loss"]["log"] == log
+
+
 def test_a_sick_run_says_what_is_wrong_and_what_to_do(cases):
     diagnosis, run = cases["vanishing"]()
     text = page(Arm(run, diagnosis))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from penlight.core.finding import Finding
+from penlight.report import told
 from penlight.report import words as w
 
 
@@ -93,3 +94,16 @@ def test_ascii():
 )
 def test_capital(text, said):
     assert w.capital(text) == said
+
+
+@pytest.mark.parametrize(
+    ("left", "said"),
+    [
+        (0.0, "No light at all reaches first."),
+        (0.25, "Of the light at last, 25% reaches first."),
+        (1.1, "All of the light at last reaches first."),
+        (12.0, "From last to first the light grows 12 times."),
+    ],
+)
+def test_light_left(left, said):
+    assert told.light_left(left, "first", "last") == said

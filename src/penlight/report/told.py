@@ -124,6 +124,8 @@ def light_left(left: float, first: str, last: str) -> str:
         return f"No light at all reaches {first}."
     if left > 1.5:
         return f"From {last} to {first} the light grows {w.part(left)}."
+    if left > 0.995:
+        return f"All of the light at {last} reaches {first}."
     beside = f" ({w.number(left)})" if left < 0.001 else ""
     return f"Of the light at {last}, {w.part(left)}{beside} reaches {first}."
 

@@ -35,6 +35,7 @@ ROOM = 9_000  # spans over all layers together: what a page of ordinary size can
 COARSE, FINE = 40, 150  # spans of one layer, at least and at most
 MANY = 64  # layers from which on a layer's history leaves its biases out
 CHANGES = 6  # of the learning rate, that are marked one by one
+DWARFED = 0.1  # share of a linear axis that would be left to 96% of the values
 BAND = (1e-4, 5e-2)  # of the update ratio; benchmarks/update_band.py
 
 
@@ -209,5 +210,7 @@ def _wide(series: Series) -> bool:
     values = series.finite.values
     if not len(values) or float(values.min()) <= 0:
         return False
-    low, high = np.quantile(values, [0.02, 0.98]) if len(values) > 100 else np.sort(values)[[0, -1]]
-    return math.log10(high / low) > 2
+    ends = np.quantile(values, [0.02, 0.98]) if len(values) > 100 else np.sort(values)[[0, -1]]
+    low, high = ends.tolist()
+    dwarfed = high - low < DWARFED * (float(values.max()) - low)  # a spike would flatten the rest
+    return math.log10(high / low) > 2 or dwarfed
