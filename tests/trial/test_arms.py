@@ -90,6 +90,15 @@ def test_losses_that_nobody_holds_are_all_kept() -> None:
     assert len(samples._waiting) == CALLS
 
 
+def test_targets_that_a_loss_leaves_out_are_left_out_however_it_is_told() -> None:
+    x, y = torch.randn(4, 3), torch.tensor([0, 1, 2, 0])
+    for given, options in (((x, y, None, None, 0), {}), ((x, y), {"ignore_index": 0})):
+        samples = Samples()
+        samples._wrap("cross_entropy", F.cross_entropy)(*given, **options)
+        (site,) = samples.sites.values()
+        assert [call.y[:, 0].tolist() for call in site.calls] == [[1, 2]]
+
+
 def test_a_horizon_ends_the_arm(start: Start) -> None:
     arm = start(train(end="raise SystemExit('too far')"), horizon=10)[0]
     assert (arm.failed, arm.steps) == (False, 10)

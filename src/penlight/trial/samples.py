@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from penlight.probe.objective import WATCHED
+from penlight.probe.objective import ARGUMENTS, WATCHED
 from penlight.signals.predictions import CLASSES
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ class Samples:
                 result = original(*args, **kwargs)
             finally:
                 self._within = False
-            given = dict(zip(("input", "target"), args, strict=False)) | kwargs
+            given = dict(zip(ARGUMENTS[name], args, strict=False)) | kwargs
             gradients = torch.is_grad_enabled()
             with torch.no_grad():
                 self._take(name, given, result, gradients)
