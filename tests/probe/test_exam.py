@@ -424,6 +424,24 @@ def test_a_recurrent_net_whose_first_step_is_read(place: int, reads: bool) -> No
     assert exam.values["length"] == 6
 
 
+def test_a_model_that_gives_a_distribution() -> None:
+    class Policy(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = mlp()
+
+        def forward(self, x: Tensor) -> torch.distributions.Categorical:
+            return torch.distributions.Categorical(logits=self.net(x))
+
+    run = train(Policy(), *table(), compare=lambda o, y: -o.log_prob(y).mean())
+    assert not run.all(f.Fault)
+    assert {m.name for m in run.modules} >= {"net.0", "net.2"}
+    assert run.objective is not None
+    rates = run.exam("rates")
+    assert rates is not None
+    assert rates.values["x1"] < rates.values["start"]
+
+
 class Judges(nn.Module):
     """Computes its own loss, as language models do: the last token has no successor."""
 

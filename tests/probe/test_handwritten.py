@@ -125,7 +125,14 @@ def test_a_broadcast_difference_is_no_pair(output: Tensor) -> None:
         lambda logs, y: -logs.gather(1, y[:, None]).squeeze(1).mean(),
     ],
 )
-@pytest.mark.parametrize("logs", [lambda o: o.log_softmax(1), lambda o: o.softmax(1).log()])
+@pytest.mark.parametrize(
+    "logs",
+    [
+        lambda o: o.log_softmax(1),
+        lambda o: o.softmax(1).log(),
+        lambda o: (o - o.logsumexp(1, keepdim=True)).expand(8, 3),
+    ],
+)
 def test_cross_entropy_that_picks_the_logarithm_at_the_label(
     output: Tensor, pick: object, logs: object
 ) -> None:
@@ -135,6 +142,17 @@ def test_cross_entropy_that_picks_the_logarithm_at_the_label(
     assert found is not None
     assert found.name == "nll_loss"
     assert torch.equal(found.target, labels)
+
+
+def test_the_likelihood_of_a_distribution(output: Tensor) -> None:
+    labels = torch.randint(3, (8,))
+    loss = -torch.distributions.Categorical(logits=output).log_prob(labels).mean()
+    found = read(loss, output)
+    assert found is not None
+    assert torch.equal(found.target, labels)
+    assert torch.allclose(found.prediction, output.log_softmax(1))
+    weighted = torch.distributions.Categorical(logits=output).log_prob(labels) * torch.randn(8)
+    assert read(-weighted.mean(), output) is None  # a policy gradient
 
 
 def form(loss: Tensor, output: Tensor) -> str:

@@ -25,7 +25,7 @@ from torch.optim import Optimizer
 from penlight.probe import keras
 from penlight.probe.models import Root
 from penlight.probe.rows import first_layer
-from penlight.probe.state import State
+from penlight.probe.state import State, first_tensor
 from penlight.probe.stateless import Loss, Stateless, Twins
 from penlight.probe.stateless import UnrepeatableError as UnrepeatableError  # noqa: PLC0414
 
@@ -335,6 +335,18 @@ class Capture:
         except Exception as error:
             raise UnrepeatableError(f"{type(error).__name__}: {error}") from error
 
+    def output(self, model: nn.Module, args: tuple[Tensor, ...]) -> Tensor:
+        """The tensor of the model's output that counts as its prediction.
+
+        Raises:
+            UnrepeatableError: there is none, or it does not run a second time on its own.
+            OutOfTimeError: it is too late to begin.
+        """
+        output = first_tensor(self.call(model, args))
+        if output is None:
+            raise UnrepeatableError("it gives no tensor")
+        return output
+
     def _tapped(self, run: Callable[[], Any], rows: int) -> Tensor:
         """What a model gives its own loss; by row and place where places were made rows of it."""
         name = self.inside
@@ -354,12 +366,7 @@ class Capture:
 
         What Keras' layers add to it stays away, as does a penalty that a script adds by hand.
         """
-        output = self.call(model, batch.args)
-        if isinstance(output, (tuple, list)):
-            output = output[0]
-        elif isinstance(output, dict):
-            output = next(iter(output.values()))
-        output = FORMS[batch.form](output)
+        output = FORMS[batch.form](self.output(model, batch.args))
         if output.shape != batch.shape:  # a view has lost Keras' mask
             output = output.reshape(batch.shape)
         return self.compare(output, batch)

@@ -29,12 +29,10 @@ FEWEST = 8  # rows that were changed: fewer say nothing
 ALIKE = 0.9  # share of targets that are tokens of the input
 
 
-def _output(exam: Exam, model: nn.Module, args: tuple[Tensor, ...], seed: int = 0) -> Tensor | None:
+def _output(exam: Exam, model: nn.Module, args: tuple[Tensor, ...], seed: int = 0) -> Tensor:
     torch.manual_seed(seed)  # the same dropout, if there is any that ignores eval()
     with torch.no_grad():
-        out = exam.capture.call(model, args)
-    out = out[0] if isinstance(out, (tuple, list)) else out
-    return out if isinstance(out, Tensor) else None
+        return exam.capture.output(model, args)
 
 
 def coupling(exam: Exam, model: nn.Module) -> dict[str, Any]:
@@ -46,7 +44,7 @@ def coupling(exam: Exam, model: nn.Module) -> dict[str, Any]:
     model.eval()
     before = _output(exam, model, batch.args)
     again = _output(exam, model, batch.args, seed=1)
-    if before is None or again is None or before.dim() < 1 or not before.is_floating_point():
+    if before.dim() < 1 or not before.is_floating_point():
         exam.capture.train(model)
         return {}
     # (time, batch, features) with one answer each, or samples in front
@@ -59,7 +57,7 @@ def coupling(exam: Exam, model: nn.Module) -> dict[str, Any]:
     changed = changed.transpose(0, 1).contiguous() if later else changed
     after = _output(exam, model, (changed, *batch.args[1:]))
     exam.capture.train(model)
-    if after is None or after.shape != before.shape:
+    if after.shape != before.shape:
         return {}
     scale = float(before.abs().max()) + 1e-30
     noise = float((again - before).abs().max()) / scale
@@ -88,7 +86,7 @@ def reach(exam: Exam, model: nn.Module) -> dict[str, Any]:
         changed = x.clone()
         changed[:, steps] = other[:, steps]
         after = _output(exam, model, (changed, *batch.args[1:]))
-        if before is None or after is None or before.dim() > 2 or len(before) != len(x):
+        if before.dim() not in (1, 2) or len(before) != len(x):
             break
         rows = (changed != x).flatten(1).any(1)  # tokens of two rows may agree
         if after.shape != before.shape or int(rows.sum()) < FEWEST:
@@ -159,7 +157,7 @@ def causality(exam: Exam, model: nn.Module) -> dict[str, Any]:
     changed[:, -1].clamp_(min=0)
     after = _output(exam, model, (changed, *batch.args[1:]))
     exam.capture.train(model)
-    if before is None or after is None or not before.dim():
+    if not before.dim():
         return {}
     places, last = before.numel() // before.shape[-1] // len(x), x.shape[1] - 1
     if places not in (last, last + 1):

@@ -305,7 +305,7 @@ class Exam:
 
     def _memory(self, begin: nn.Module, end: nn.Module) -> dict[str, Any]:
         batch = self.capture.first[0]
-        first, last = (memory.reach(m.eval(), batch, self.capture.call) for m in (begin, end))
+        first, last = (memory.reach(m.eval(), batch, self.capture.output) for m in (begin, end))
         for model in (begin, end):
             self.capture.train(model)
         if not first or not last:

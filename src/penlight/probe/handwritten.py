@@ -206,10 +206,16 @@ def _called(graph: Walk, node: Node) -> Recognised | None:
 
 
 def _picked(graph: Walk, node: Node) -> Recognised | None:
-    """`-log_p[range(n), y].mean()`, or the same by gather: the logarithm at each row's label."""
+    """`-log_p[range(n), y].mean()`, or the same by gather: the logarithm at each row's label.
+
+    `Categorical(logits=x).log_prob(y)` leaves the latter.
+    """
     if node.op.name not in ("Index", "Gather") or not node.op.inputs:
         return None
-    logs = _logs(graph.nodes[node.op.inputs[0]])
+    made = graph.nodes[node.op.inputs[0]]
+    while made.op.name == "Expand" and made.op.inputs:
+        made = graph.nodes[made.op.inputs[0]]
+    logs = _logs(made) if made.op.name != "Sub" else _normalised(graph, made)
     if logs is None or logs.dim() != 2:
         return None
     if node.op.name == "Gather":
@@ -230,6 +236,17 @@ def _logs(node: Node) -> Tensor | None:
         return saved(node.live, "result")
     inside = saved(node.live, "self") if node.op.name == "Log" else None
     return inside.log() if inside is not None else None
+
+
+def _normalised(graph: Walk, node: Node) -> Tensor | None:
+    """The logarithms that `x - x.logsumexp(1, keepdim=True)` has made."""
+    for i in node.op.inputs[1:]:
+        under = graph.nodes[i]
+        x, total = saved(under.live, "self"), saved(under.live, "result")
+        if under.op.name == "Logsumexp" and x is not None and total is not None:
+            total = total if total.dim() == x.dim() else total[..., None]
+            return x - total if total.shape == (*x.shape[:-1], 1) else None
+    return None
 
 
 def _complement(graph: Walk, node: Node) -> bool:

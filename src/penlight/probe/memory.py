@@ -20,7 +20,7 @@ FEWEST = 8  # time steps of a sequence
 ALPHABET = 64  # tokens at most that are told apart
 COLUMNS = 16  # targets at most
 
-Call = Callable[[nn.Module, tuple[Tensor, ...]], Any]
+Call = Callable[[nn.Module, tuple[Tensor, ...]], Tensor]
 
 
 def reach(model: nn.Module, batch: Batch, call: Call) -> dict[str, Any]:
@@ -28,7 +28,7 @@ def reach(model: nn.Module, batch: Batch, call: Call) -> dict[str, Any]:
 
     Args:
         model: in evaluation mode; its gradients are left alone.
-        call: how a model is called with the arguments of a batch.
+        call: gives a model's prediction for the arguments of a batch.
     """
     found = next((x for x in model.named_modules() if isinstance(x[1], nn.RNNBase)), None)
     if found is None:
@@ -47,8 +47,7 @@ def reach(model: nn.Module, batch: Batch, call: Call) -> dict[str, Any]:
         out = call(model, batch.args)
     finally:
         handle.remove()
-    out = out[0] if isinstance(out, (tuple, list)) else out
-    if not fed or not isinstance(out, Tensor) or not out.requires_grad:
+    if not fed or not out.requires_grad:
         return {}
     generator = torch.Generator().manual_seed(0)
     direction = torch.randn(out.shape, generator=generator, dtype=out.dtype)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from penlight.probe.models import Models
 
 PACKAGES = ("site-packages", "dist-packages", "<frozen", "<string>")
+WIDE = 64  # entries of a container that are searched for a tensor
 OWN = str(Path(__file__).parents[1])
 
 
@@ -118,9 +120,11 @@ def first_tensor(value: Any, depth: int = 3) -> Tensor | None:
         items = value
     elif hasattr(type(value), "__dataclass_fields__"):
         items = [getattr(value, name, None) for name in value.__dataclass_fields__]
+    elif hasattr(value, "__dict__") and not isinstance(value, (type, torch.nn.Module)):
+        items = list(vars(value).values())  # a distribution, a graph, ...
     else:
         return None
-    for item in items:
+    for item in islice(items, WIDE):
         found = first_tensor(item, depth - 1)
         if found is not None:
             return found
