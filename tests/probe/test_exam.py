@@ -424,6 +424,25 @@ def test_a_recurrent_net_whose_first_step_is_read(place: int, reads: bool) -> No
     assert exam.values["length"] == 6
 
 
+def test_a_model_that_was_frozen_at_the_end() -> None:
+    sink = MemorySink()
+    probe = Probe(sink, budget=10.0)
+    probe.start()
+    (x, y), net = table(), mlp()
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.05)
+    for _ in range(40):
+        rows = torch.randint(len(x), (32,))
+        optimizer.zero_grad()
+        F.cross_entropy(net(x[rows]), y[rows]).backward()
+        optimizer.step()
+    net.requires_grad_(False)
+    probe.finish(0)
+    run = sink.run()
+    assert not run.all(f.Fault)
+    assert run.exam("rates_end") is not None
+    assert not any(p.requires_grad for p in net.parameters())
+
+
 def test_a_model_that_gives_a_distribution() -> None:
     class Policy(nn.Module):
         def __init__(self) -> None:

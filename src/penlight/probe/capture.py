@@ -120,6 +120,7 @@ class Capture:
         self.meet_keras: Callable[[], None] | None = None  # to be called at its first model
         self.start: dict[str, Tensor] = {}
         self.modes: dict[str, bool] = {}
+        self.learning: set[str] = set()  # parameters that were to get a gradient then
         self.optimizer: tuple[Callable[..., Any], list[dict[str, Any]]] | None = None
         self.off = False
         self.deadline = math.inf  # of this thread's time: no pass begins after it
@@ -292,6 +293,7 @@ class Capture:
         """Copy the weights as they are."""
         if self.model is not None and self.first:
             self.modes = {name: m.training for name, m in self.model.named_modules()}
+            self.learning = {n for n, p in self.model.named_parameters() if p.requires_grad}
             self.start = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
 
     def before_first_step(self, optimizer: Optimizer | keras.KerasOptimizer) -> None:
@@ -317,6 +319,12 @@ class Capture:
         """Put a copy into the modes that the model had when its training began."""
         for name, module in model.named_modules():
             module.training = self.modes.get(name, True)
+
+    def thaw(self, model: nn.Module) -> None:
+        """Let a copy's parameters learn that did when the training began."""
+        for name, p in model.named_parameters():
+            if name in self.learning:
+                p.requires_grad_()
 
     def call(self, model: nn.Module, args: tuple[Tensor, ...]) -> Any:
         """The model's output.

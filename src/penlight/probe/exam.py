@@ -76,6 +76,8 @@ class Exam:
         try:
             with torch.enable_grad():
                 begin, end = self._copies(capture.model)
+                capture.thaw(begin)
+                capture.thaw(end)
                 if not self._rewind(begin) or not self._replays(begin):
                     self.state.blinded("replays", "a training step could not be repeated by value")
                     return
