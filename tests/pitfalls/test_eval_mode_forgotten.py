@@ -72,3 +72,14 @@ def test_never_back_to_training():
     assert said(replace(seen, train_modules=first), *many)
     always = Hygiene(eval_forwards=9, train_eval_mode=100, train_forwards=100, train_modules=("b",))
     assert not said(always)
+
+
+def test_never_in_training():
+    seen = Hygiene(train_eval_mode=100, train_forwards=100, fresh_norms=("bn",))
+    norm = Module(name="bn", type="BatchNorm1d")
+    (found,) = said(seen, norm)
+    assert found.severity == "critical"
+    assert "never met a batch" in found.says
+    assert not said(seen, norm, Module(name="other", type="BatchNorm1d"))  # a part is used
+    assert not said(replace(seen, fresh_norms=()), norm)  # frozen, with statistics of its own
+    assert not said(replace(seen, train_eval_mode=60), norm)

@@ -62,6 +62,27 @@ def test_classes_from_one():
     assert not said("cross_entropy", 0, 9, distinct=10, classes=(5,) * 10)
 
 
+def masked(ignored=0.2, classes=(900, 0), ignore_index=255):
+    site = objective("cross_entropy", ignore_index=ignore_index)
+    targets = Targets(
+        objective=site.site, samples=sum(classes), integral=True, classes=classes, ignored=ignored
+    )
+    return list(LabelEncoding().detect(fake_run(facts=[site, targets])))
+
+
+def test_a_mask_of_0_and_255():
+    (found,) = masked()
+    assert "The others are 255" in found.says
+    assert "mask > 0" in found.prescriptions[0].do
+
+
+def test_who_may_leave_targets_out():
+    assert not masked(classes=(900, 100))
+    assert not masked(ignored=0.0)  # one class, and nothing left out: another matter
+    assert not masked(ignore_index=-100)  # torch's own number is there to be used
+    assert not masked(classes=(90, 0))
+
+
 def test_nothing_known():
     assert not list(LabelEncoding().detect(fake_run(facts=[objective(BCE)])))
 

@@ -37,6 +37,11 @@ def test_a_late_batch():
     assert "rows 4" in found.evidence[0].says
 
 
+def test_what_one_model_hands_to_another_is_no_data():
+    slope = NonFinite(step=2, direction="backward", module="head")
+    assert not said(BROKEN, Inputs(root="head", samples=100, nonfinite=7), slope)
+
+
 def test_masked_by_the_model():
     (found,) = said(FINE, Inputs(samples=100, nonfinite=7))
     assert found.severity == "note"

@@ -265,6 +265,7 @@ class Targets(Fact):
     distinct: int | None = None  # distinct values, None when more than 1000
     sorted_share: float | None = None  # share of batches holding one class only, multi-class data
     entropy: float | None = None  # H(y) in nats, classification only
+    ignored: float = 0.0  # share of class indices that are the loss's ignore_index
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,6 +318,7 @@ class Hygiene(Fact):
     train_eval_mode: int = 0  # training forwards whose dropout / batch norm was in eval mode
     train_forwards: int = 0
     train_modules: tuple[str, ...] = ()
+    fresh_norms: tuple[str, ...] = ()  # batch norms that had met no batch when the training ended
     losses_seen: int = 0  # training losses computed at one place before the backward passes ...
     losses_used: int = 0  # ... looked at, and those of them in the graphs of these passes
     clipped: int = 0

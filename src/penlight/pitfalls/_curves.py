@@ -24,6 +24,7 @@ STEADY = 0.1  # spread of their ratio up to which two loss curves count as propo
 RUINED, FINE = 0.1, 0.5  # shares learnt: below the one nothing works, from the other on it does
 WORSE = 0.05  # share of chance by which a loss must exceed it: estimates of both err by less
 SIGMAS = 3.0  # differences below this many standard errors are noise
+RISE = 0.01  # of a loss: one that stands still has no noise, and may stand a hair higher
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,8 @@ class Progress:
         """Whether the loss ended non-finite, or clearly above both its start and chance."""
         if self.broken is not None:
             return True
-        return self.end - SIGMAS * self.error > max(self.first, self.chance or self.first)
+        top = max(self.first, self.chance or self.first)
+        return self.end - SIGMAS * self.error > top + RISE * abs(top)
 
 
 @np.errstate(over="ignore", invalid="ignore")

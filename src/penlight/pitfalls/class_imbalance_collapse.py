@@ -79,6 +79,7 @@ class ClassImbalanceCollapse(Pitfall):
         "missing-zero-grad",
         "params-not-optimised",
         "gradient-cut",
+        "label-encoding",
     )
     looks_like = {
         "no-information-from-input": (

@@ -74,6 +74,13 @@ class EvalModeForgotten(Pitfall):
             edits=("eval-mode",),
         ),
     )
+    _train = (
+        Prescription(
+            "Call model.train() after each validation, right before the next training step.",
+            "A validation within the epoch leaves the model in evaluation mode.",
+            "the batch norms are pretrained and frozen: then they have statistics of their own",
+        ),
+    )
     _functional = (
         Prescription(
             "Use self.dropout = nn.Dropout(p), or F.dropout(x, p, training=self.training).",
@@ -146,7 +153,9 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
                 yield self._always_on(run, seen)
             elif not loose and self._judged(run):
                 yield self._judged_in_training(run, seen)
-        if self._stuck_in_evaluation(run, seen):
+        if self._never_in_training(run, seen):
+            yield self._trained_unnormalised(seen)
+        elif self._stuck_in_evaluation(run, seen):
             yield self._trained_in_evaluation(seen)
 
     def _judged(self, run: Run) -> bool:
@@ -220,6 +229,36 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
         all_named = noisy <= set(seen.train_modules) or len(seen.train_modules) == NAMED
         return len(run.optimizers) == 1 and all_named
 
+    def _never_in_training(self, run: Run, seen: Hygiene) -> bool:
+        """Whether all batch norms were in evaluation mode throughout and know nothing of the data.
+
+        Those that are frozen on purpose have statistics of their own, from another training.
+        """
+        norms = [m.name for m in run.modules if "BatchNorm" in m.type]
+        every = len(seen.fresh_norms) in (len(norms), NAMED)
+        always = seen.train_forwards > 0 and seen.train_eval_mode == seen.train_forwards
+        return bool(norms) and every and always and len(run.optimizers) == 1
+
+    def _trained_unnormalised(self, seen: Hygiene) -> Finding:
+        names = _list(seen.fresh_norms)
+        return self.finding(
+            f"All {seen.train_forwards} training passes ran in evaluation mode, and batch norm "
+            f"({names}) never met a batch: it hands on what it is given.",
+            Evidence(
+                "hygiene",
+                "running statistics are those of the initialisation, 0 and 1, at the end of the "
+                "training",
+                where=seen.fresh_norms[0],
+                value=seen.train_eval_mode,
+                limit=0,
+            ),
+            confidence=0.97,
+            exact=True,
+            where=seen.fresh_norms[0],
+            first_step=0,
+            prescriptions=self._train,
+        )
+
     def _trained_in_evaluation(self, seen: Hygiene) -> Finding:
         names = _list(seen.train_modules)
         return self.finding(
@@ -236,6 +275,7 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             confidence=0.95,
             exact=True,
             where=seen.train_modules[0],
+            prescriptions=self._train,
         )
 
 
@@ -246,6 +286,7 @@ def _named(run: Run, seen: Hygiene) -> Hygiene:
         seen,
         eval_modules=tuple(full.get(n, n) for n in seen.eval_modules),
         train_modules=tuple(full.get(n, n) for n in seen.train_modules),
+        fresh_norms=tuple(full.get(n, n) for n in seen.fresh_norms),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -98,6 +99,11 @@ class ExcessiveRegularisation(Pitfall):
         why="of their first norm: a penalty that has won is a small part of the loss, but the "
         "weights that it took are gone",
     )
+    gone: float = limit(
+        0.05,
+        why="of their first norm: where nobody knows what there is to learn, weights that are gone "
+        "and a loss that never fell say that nothing was (1e-8 under RMSprop's decay of 0.9)",
+    )
     learnt: float = limit(
         0.9, why="share of what there is to learn: beyond it the fit does not suffer"
     )
@@ -184,11 +190,19 @@ print("RESULT " + json.dumps({"metric": "mse / var(y)", "value": test_loss}))
 
     def detect(self, run: Run) -> Iterator[Finding]:
         seen = progress(run)
+        if seen is not None and seen.learnt is None and self._gone(run, seen):
+            seen = replace(seen, learnt=0.0)  # of an unknown loss that never fell
         if seen is None or seen.learnt is None or seen.learnt < self.worse:
             return
         found = self._penalty(run, seen) or self._decay(run, seen) or self._dropout(run, seen)
         if found is not None:
             yield found
+
+    def _gone(self, run: Run, seen: Progress) -> bool:
+        """Whether hardly anything is left of the weights, and nothing was learnt meanwhile."""
+        names = {p.name for p in run.parameters if len(p.shape) > 1 and p.std > 0}
+        shrunk = shrinkage(run, names)
+        return seen.flat and shrunk is not None and shrunk < self.gone
 
     def _penalty(self, run: Run, seen: Progress) -> Finding | None:
         """A penalty on the weights inside the loss is larger than the task's own loss."""

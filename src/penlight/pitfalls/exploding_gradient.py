@@ -51,7 +51,7 @@ class ExplodingGradient(Pitfall):
 
     family = "signal propagation"
     needs = (OUTPUT_GRAD, ACT_RMS, LOSS, Graph)
-    caused_by = ("residual-stream-blowup", "wrong-sign")
+    caused_by = ("residual-stream-blowup", "wrong-sign", "eval-mode-forgotten")
     looks_like = {
         "wrong-sign": "With the wrong sign the loss rises first, and the gradient follows it.",
         "residual-stream-blowup": (

@@ -55,6 +55,7 @@ class ForwardCollapse(Pitfall):
         "symmetric-init",
         "saturated-activation",
         "input-scale",
+        "eval-mode-forgotten",
     )
     looks_like = {
         "representation-collapse": (

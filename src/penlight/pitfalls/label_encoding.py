@@ -17,6 +17,8 @@ from penlight.pitfalls._curves import progress
 ZERO_ONE = ("binary_cross_entropy", "binary_cross_entropy_with_logits")
 PLUS_MINUS = ("soft_margin_loss", "hinge_embedding_loss")
 
+UNMARKED = -100  # what torch's losses leave out unless told otherwise: nobody writes it by accident
+
 
 class LabelEncoding(Pitfall):
     """The labels are coded in another way than the loss reads them.
@@ -38,6 +40,7 @@ class LabelEncoding(Pitfall):
     ## Causes
     - Labels {1, 2}, {-1, 1} or {0, 255} (masks read from an image) taken as they are in the file.
     - A switch from a hinge loss to a cross-entropy, or back, without changing the labels.
+    - A mask read from a picture, 0 and 255, where 255 is the number that the loss ignores.
     - Names turned into numbers on each part of the data anew: class 3 here is class 5 there.
 
     ## When not to worry
@@ -58,6 +61,9 @@ class LabelEncoding(Pitfall):
     }
     samples: float = limit(
         16, why="two label values seen on this many samples are the coding, not an accident"
+    )
+    counted: float = limit(
+        500, why="targets of one class alone: fewer may be chance where classes are rare"
     )
     gain: float = limit(
         0.3,
@@ -84,6 +90,14 @@ class LabelEncoding(Pitfall):
             "Recode before training: y = 2 * y - 1.",
             "Margin losses expect -1 and 1: with 0 the sample has no say.",
             edits=("recode-labels",),
+        ),
+    )
+    _count = (
+        Prescription(
+            "Give each class its own number, from 0: mask = (mask > 0).long() for a mask of 0 and "
+            "255.",
+            "Pictures hold 255 where a mask is set, and 255 is what segmentation losses ignore.",
+            "the other class is not marked at all: then it takes another loss",
         ),
     )
     _shift = (
@@ -149,6 +163,8 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
                 yield self._misread(
                     objective, targets, "-1 and 1", "label 0 has no effect", self._signs
                 )
+            elif self._all_else_ignored(objective, targets):
+                yield self._left_out(objective, targets)
             elif objective.function == "cross_entropy" and self._starts_at_one(
                 run, objective, targets
             ):
@@ -191,6 +207,34 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
         if seen is None or seen.learnt is None:
             return not answers  # nothing speaks against it
         return seen.learnt >= share
+
+    def _all_else_ignored(self, objective: Objective, targets: Targets) -> bool:
+        """Whether one class is left, and the script itself chose the number of those left out."""
+        chosen = objective.ignore_index not in (None, UNMARKED)
+        one = sum(map(bool, targets.classes)) == 1
+        return chosen and one and targets.ignored > 0 and targets.samples >= self.counted
+
+    def _left_out(self, objective: Objective, targets: Targets) -> Finding:
+        """All that is not one class has the number that the loss ignores."""
+        return self.finding(
+            f"All targets that count are class {targets.max:g}. The others are "
+            f"{objective.ignore_index}, the number that the loss leaves out: any model that always "
+            f"says {targets.max:g} is right.",
+            Evidence(
+                "targets",
+                f"{targets.ignored:.1%} of the targets are ignore_index, all of the other "
+                f"{targets.samples:,} that were counted are {targets.max:g}",
+                where=objective.site,
+                value=targets.ignored,
+                limit=0,
+            ),
+            confidence=0.95,
+            exact=True,
+            where=objective.site,
+            source=objective.source,
+            first_step=0,
+            prescriptions=self._count,
+        )
 
     def _misread(
         self,

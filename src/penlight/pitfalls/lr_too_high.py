@@ -63,6 +63,7 @@ class LrTooHigh(Pitfall):
         "missing-zero-grad",
         "wrong-reduction",
         "wrong-sign",
+        "not-shuffled",
     )
     looks_like = {
         "wrong-sign": "With the wrong sign the loss rises at every rate, from the first step on.",

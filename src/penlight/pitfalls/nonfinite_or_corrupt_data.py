@@ -127,8 +127,11 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
     )
 
     def detect(self, run: Run) -> Iterator[Finding]:
-        births = [b for b in run.all(NonFinite) if b.direction == "input"]
+        born = run.all(NonFinite)
+        births = [b for b in born if b.direction == "input"]
         holed = next((i for i in run.inputs if i.nonfinite), None)
+        if born and not births:
+            holed = None  # what one model hands to another after that is no data
         broken = self._broken_step(run)
         targets = next((t for t in run.all(Targets) if any(map(math.isnan, t.mean))), None)
         if births or holed is not None:

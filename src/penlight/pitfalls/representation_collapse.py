@@ -65,8 +65,13 @@ class RepresentationCollapse(Pitfall):
         OUTPUT_STD,
     )
     caused_by = (
-        "nonfinite-loss", "exploding-gradient", "lr-too-high", "dying-relu", "loss-broadcast",
-    )  # fmt: skip
+        "nonfinite-loss",
+        "exploding-gradient",
+        "lr-too-high",
+        "dying-relu",
+        "loss-broadcast",
+        "excessive-regularisation",
+    )
     looks_like = {
         "forward-collapse": (
             "A collapsed forward pass gives like outputs from the start, and the loss stays high."

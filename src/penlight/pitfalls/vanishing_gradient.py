@@ -48,7 +48,7 @@ class VanishingGradient(Pitfall):
 
     family = "signal propagation"
     needs = (OUTPUT_GRAD, GRAD_NORM, DEPENDENCE, TRAVEL, Optimizer, Parameter)
-    caused_by = ("saturated-activation", "symmetric-init", "input-scale")
+    caused_by = ("saturated-activation", "symmetric-init", "input-scale", "eval-mode-forgotten")
     looks_like = {
         "dying-relu": (
             "Dead ReLUs are exactly 0 for every sample of many batches, and the gradient ends at "

@@ -133,7 +133,8 @@ def causality(exam: Exam, model: nn.Module) -> dict[str, Any]:
     x, y = batch.args[0], batch.target
     if x.is_floating_point() or x.dim() != 2 or x.shape[1] < 4:
         return {}
-    if y.numel() not in (x.numel(), x[:, 1:].numel()):  # the last one has no successor
+    # The last token has no successor, and the last but one no second one.
+    if y.numel() not in [x[:, left_out:].numel() for left_out in range(3)]:
         return {}
     y = y.reshape(x.shape[0], -1)
     # Padding agrees with padding: the most common token says nothing.
@@ -160,9 +161,9 @@ def causality(exam: Exam, model: nn.Module) -> dict[str, Any]:
     if not before.dim():
         return {}
     places, last = before.numel() // before.shape[-1] // len(x), x.shape[1] - 1
-    if places not in (last, last + 1):
+    if places not in (last - 1, last, last + 1):
         return {}
-    # A model that cuts the last place off itself leaves nothing that the last token may move.
+    # A model that cuts the last places off itself leaves nothing that the last token may move.
     moved = (after - before).reshape(len(x), places, -1).abs().amax(-1)
     scale = float(before.abs().max()) + 1e-30
     return {

@@ -81,6 +81,15 @@ class Root:
         """Names of dropout and batch-norm modules that are in training mode now."""
         return [name for name, r in self.stochastic if (m := r()) is not None and m.training]
 
+    def fresh_norms(self) -> list[str]:
+        """Names of batch norms whose running statistics are still those of the beginning."""
+        found = []
+        for name, r in self.stochastic:
+            met = getattr(r(), "num_batches_tracked", None)
+            if isinstance(met, Tensor) and not met.is_meta and int(met) == 0:
+                found.append(name)
+        return found
+
 
 class Models:
     """Registry of roots, names and the source lines where modules were built."""

@@ -60,6 +60,8 @@ ARGUMENTS = {
     name: ("input", "target", *list(signature(getattr(functional, name)).parameters)[2:])
     for name in WATCHED
 }
+# Activations behind the last layer, which give its values a range.
+BOUNDED = ("Sigmoid", "Tanh", "Softmax", "SafeSoftmax", "LogSoftmax", "Relu", "Softplus", "Exp")
 NODES = ("NllLoss", "NllLoss2D", "MseLoss", "BinaryCrossEntropy", "BinaryCrossEntropyWithLogits")
 PAIRED = 1024  # samples of an evaluation pass whose own losses are kept
 
@@ -88,7 +90,7 @@ class Objectives:
     def __init__(self, state: State, forward: Forward, patches: Patches) -> None:
         self.state = state
         self.forward = forward
-        self.sites: dict[tuple[str, str, str], Site] = {}
+        self.sites: dict[tuple[str, ...], Site] = {}
         self.functions = {name: getattr(functional, name) for name in WATCHED}
         self.shares = Shares(state)
         self.capture = Capture(state, LIBRARY | self.functions)
@@ -238,15 +240,19 @@ class Objectives:
             line: of the script, where it no longer is the one that runs.
         """
         source = user_line(4) if line is None else line
-        key = (name, source, phase)
+        made = by_hand.strip("?") or maker(x.grad_fn)
+        # One line may compute the losses of several heads: `mse(x.sigmoid(), a) + mse(z, b)`.
+        key = (name, source, phase, made if made in BOUNDED else "")
         if key not in self.sites:
+            label = f"{name}@{source}" if source else name
+            beside = sum(k[:3] == key[:3] for k in self.sites)
             # Keras has torch compute the loss of each row, and reduces them itself.
             reduction = self.capture.reduction or given.get("reduction", "mean")
             ignore = given.get("ignore_index", -100) if name in CLASSES else None
             fact = f.Objective(
-                site=f"{name}@{source}" if source else name,
+                site=f"{label} ({beside + 1})" if beside else label,
                 by_hand=bool(by_hand),
-                input_op=by_hand.strip("?") or maker(x.grad_fn),
+                input_op=made,
                 function=name,
                 phase=phase,
                 source=source,

@@ -179,6 +179,9 @@ class Parts:
         values = dict(self.state.hygiene)
         for key in ("eval_modules", "train_modules"):
             values[key] = tuple(values.get(key, ()))
+        trained = [root for root in self.state.models.roots if root.trained]
+        fresh = [name for root in trained for name in root.fresh_norms()]
+        values["fresh_norms"] = tuple(fresh[: f.NAMED])
         self.state.write(f.Hygiene(steps=self.state.step, compiled=self.state.compiled, **values))
 
     def _patch_construction(self, patches: Patches) -> None:

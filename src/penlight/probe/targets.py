@@ -32,12 +32,14 @@ class Targets:
 
     Attributes:
         single: batches of several rows that had one value alone.
+        ignored: share of class indices that the loss leaves out.
         multi_hot: share of target rows of a softmax that name several classes, None: none seen.
     """
 
     batches: int = 0
     single: int = 0
     counts: dict[float, int] = field(default_factory=dict)
+    ignored: float = 0.0
     multi_hot: float | None = None
     _moments: Moments | None = None
 
@@ -49,7 +51,10 @@ class Targets:
         if objective.function in CLASSES and not y.is_floating_point():
             rows = y.reshape(-1, 1)
             ignore = objective.ignore_index
+            everything = len(rows)
             rows = rows[rows[:, 0] != ignore] if ignore is not None else rows
+            share = 1 - len(rows) / everything
+            self.ignored += (share - self.ignored) / self.batches
         elif objective.function in CLASSES and y.dim() > 1 and y.shape[1] > 1:
             rows = y.argmax(1).reshape(-1, 1)
             self._several(y)
@@ -111,4 +116,5 @@ class Targets:
             distinct=len(self.counts) if few else None,
             sorted_share=self.single / self.batches if len(self.counts) > 1 else None,
             entropy=entropy,
+            ignored=self.ignored,
         )
