@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from penlight.core.facts import End, Exam, Fact, Objective, Optimizer, Parameter, Targets
+from penlight.core.facts import End, Exam, Fact, Module, Objective, Optimizer, Parameter, Targets
 from penlight.core.run import Run
-from penlight.core.vocabulary import LOSS, OBJECTIVE_LOSS, UPDATE_RATIO, ZERO_SHARE
+from penlight.core.vocabulary import DEPENDENCE, LOSS, OBJECTIVE_LOSS, UPDATE_RATIO, ZERO_SHARE
 from penlight.pitfalls.lr_too_high import LrTooHigh
 from penlight.testing import fake_run, objective
 
@@ -153,3 +153,25 @@ def test_units_that_died_without_long_steps_or_were_never_alive_are_not_the_rate
     assert list(LrTooHigh().detect(killed(0.4, [0.4, 0.7, *[1.0] * 98]))) == []
     assert list(LrTooHigh().detect(killed(40.0, [1.0] * 100))) == []
     assert list(LrTooHigh().detect(killed(40.0, [0.4, 0.7, *[1.0] * 50, *[0.6] * 48]))) == []
+
+
+def numb(heard: list[float], lr_step: float = 0.4) -> Run:
+    """A loss of no known kind that fell a little, and what is left of the input in the outputs."""
+    return fake_run(
+        {
+            LOSS: [0.52, *[0.5] * 99],
+            (UPDATE_RATIO, "w"): [lr_step] * 100,
+            (DEPENDENCE, "out"): heard,
+        },
+        [Module(name="out", type="Linear"), Parameter(name="w", shape=(10, 10), std=0.1)],
+        lr=0.1,
+    )
+
+
+def test_outputs_that_long_steps_have_made_one_answer_to_everything() -> None:
+    heard = [0.1] * 50 + [1e-5] * 25 + [1e-8] * 25
+    (found,) = LrTooHigh().detect(numb(heard))
+    assert "one answer to everything" in found.evidence[1].says
+    assert not list(LrTooHigh().detect(numb(heard, lr_step=0.01)))
+    assert not list(LrTooHigh().detect(numb([0.1] * 50 + [1e-3] * 50)))
+    assert not list(LrTooHigh().detect(numb([1e-8] * 100)))

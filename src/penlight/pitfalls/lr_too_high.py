@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from penlight.core.facts import Exam, NonFinite
+from penlight.core.facts import Exam, Module, NonFinite
 from penlight.core.finding import Evidence, Finding, Prescription
 from penlight.core.pitfall import Demo, Pitfall, limit
 from penlight.core.run import Run
-from penlight.core.vocabulary import LOSS, LR, UPDATE_RATIO, ZERO_SHARE
+from penlight.core.vocabulary import DEPENDENCE, LOSS, LR, UPDATE_RATIO, ZERO_SHARE
 from penlight.pitfalls._curves import FINE, RUINED, Progress, progress
 from penlight.pitfalls._halves import halves
 from penlight.pitfalls._rates import CLEAR, Rates, rates, update_size
@@ -53,7 +53,7 @@ class LrTooHigh(Pitfall):
     """
 
     family = "optimisation"
-    needs = (LOSS, LR, UPDATE_RATIO, ZERO_SHARE, Exam, NonFinite)
+    needs = (LOSS, LR, UPDATE_RATIO, ZERO_SHARE, DEPENDENCE, Exam, NonFinite, Module)
     caused_by = (
         "grad-accum-misnormalised",
         "input-scale",
@@ -136,6 +136,18 @@ class LrTooHigh(Pitfall):
     had: float = limit(
         0.3, why="share of what there is to learn that a run must have had before it lost it"
     )
+    heard: float = limit(
+        0.005,
+        why="share of the outputs' size that differs between inputs, before: 0.009 in a random "
+        "convolutional net whose last bias is as large as its outputs (GH7-triplet-loss-38)",
+    )
+    fading: float = limit(
+        1e-4, why="the same at the look before the last: a lucky batch alone does not do that"
+    )
+    rounding: float = limit(
+        1e-6, why="the same at the last look: float32 rounds sums of some hundred terms to that"
+    )
+    along: float = limit(0.1, why="of the run, at which the last look may lie at the earliest")
     deaf: float = limit(
         0.02, why="of the loss, by which inputs dealt to other targets may change it: its noise"
     )
@@ -207,13 +219,17 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
     def detect(self, run: Run) -> Iterator[Finding]:
         """Fires on a failing run whose steps are huge or that a smaller rate would save."""
         curve, compared = progress(run), rates(run)
-        if curve is None or not (self._fails(curve) or self._hampered(run, curve, compared)):
+        if curve is None:
+            return
+        numb = [] if curve.learnt is not None else list(self._numb(run))
+        if not (numb or self._fails(curve) or self._hampered(run, curve, compared)):
             return
         size = update_size(run, 0, FIRST)
         evidence = [*self._evidence(run, curve, compared, size), *self._forgotten(run, curve)]
         evidence += self._flung(run, curve) if not evidence else ()
         if not evidence:
             return
+        evidence += numb
         optimizer = run.optimizers[0] if run.optimizers else None
         named = f"{optimizer.type}(lr={optimizer.lr:g})" if optimizer else "the optimiser"
         became = "became non-finite" if curve.broken is not None else f"ended at {curve.end:.3g}"
@@ -237,6 +253,25 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
         if curve.diverged:
             return True
         return curve.learnt is not None and curve.learnt < self.learnt
+
+    def _numb(self, run: Run) -> Iterator[Evidence]:
+        """The last layer gives one answer to everything, and did not do so at first."""
+        order = sorted(run.modules, key=lambda m: -m.order)
+        heard = next((s for m in order if (s := run.series(DEPENDENCE, m.name).finite)), None)
+        if heard is None or len(heard) < FIRST or heard.steps[-1] < self.along * run.steps:
+            return
+        early = float(heard.head(0.2, at_least=3).max())
+        before, late = heard.values[-2:].tolist()
+        if before < self.fading and late < self.rounding and early > self.heard:
+            yield Evidence(
+                "dependence",
+                f"at first {early:.2g} of the outputs of {heard.site} differed between inputs, in "
+                f"the end {late:.1g}: one answer to everything",
+                where=heard.site,
+                steps=(int(heard.steps[0]), int(heard.steps[-1])),
+                value=late,
+                limit=self.rounding,
+            )
 
     def _hampered(self, run: Run, curve: Progress, compared: Rates | None) -> bool:
         """Whether a run that learnt a part would have learnt more at a tenth of the rate.
