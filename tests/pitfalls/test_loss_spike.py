@@ -50,6 +50,7 @@ def test_a_jump_that_lasts():
         kicked(back=1),  # one hard batch
         kicked(back=25, height=2.0),  # soon made good
         kicked(height=1.3),
+        np.where(np.arange(600) < 300, 1.0, 1.7) * NOISE,  # for good: what is asked has changed
         np.where(np.arange(600) % 50 == 0, 5.0, 1.0) * NOISE,  # an outlier, now and then
     ],
 )

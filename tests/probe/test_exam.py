@@ -247,6 +247,25 @@ def test_targets_that_were_shifted_twice() -> None:
         assert exam.values["earlier"] < 1e-6
 
 
+def test_a_model_that_shifts_its_targets_twice() -> None:
+    class Twice(Judges):
+        def forward(self, ids: Tensor, labels: Tensor | None = None) -> dict[str, Tensor]:  # type: ignore[override]  # fewer options
+            logits = self.head(self.embed(ids))
+            loss = flat(logits[:, :-2], ids[:, 2:])
+            return {"loss": loss, "logits": logits}
+
+    net, tokens = Twice(), torch.randint(9, (300, 12))
+
+    def losses() -> Iterator[Tensor]:
+        ids = tokens[torch.randint(300, (32,))]
+        yield net(ids, labels=ids)["loss"]
+
+    exam = stepped(net, losses).exam("causality")
+    assert exam is not None
+    assert exam.values["skipped"] == 1.0
+    assert exam.values["earlier"] == 0.0
+
+
 def test_padding_that_agrees_with_padding_makes_no_language_model() -> None:
     words = torch.randint(1, 9, (400, 12))
     tags = torch.randint(1, 9, (9,))[words]

@@ -440,3 +440,46 @@ class TestRestored:
 
     def test_another_model(self) -> None:
         assert self.step(lambda _: net().load_state_dict(net().state_dict())) is None
+
+
+class TestModes:
+    """Two layers and a dropout each; only what was called counts."""
+
+    def modes(self, evaluate: Callable[[nn.Module], Any]) -> f.Hygiene:
+        model = nn.Sequential(
+            nn.Sequential(nn.Linear(4, 8), nn.Dropout(0.1)),
+            nn.Sequential(nn.Linear(8, 3), nn.Dropout(0.1)),
+        )
+        with watched() as sink:
+            optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+            train(model, optimizer, 4, lambda _: evaluate(model))
+        return sink.run().hygiene
+
+    @staticmethod
+    def features(model: nn.Module, part: nn.Module) -> None:
+        part.eval()
+        with torch.no_grad():
+            part(torch.randn(16, 4))
+        model.train()
+
+    def test_a_part_that_is_in_evaluation_mode_beside_one_that_is_not(self) -> None:
+        seen = self.modes(lambda model: self.features(model, model.get_submodule("0")))
+        assert seen.eval_forwards == 4
+        assert seen.eval_training_mode == 0
+
+    def test_a_part_that_is_judged_in_training_mode(self) -> None:
+        def judge(model: nn.Module) -> None:
+            with torch.no_grad():
+                model.get_submodule("0")(torch.randn(16, 4))
+
+        seen = self.modes(judge)
+        assert seen.eval_training_mode == 4
+        assert seen.eval_modules == ("0.1",)
+
+    def test_batch_norms_that_never_met_a_batch(self) -> None:
+        model = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Linear(8, 3))
+        for mode, fresh in ((False, ("1",)), (True, ())):
+            model.train(mode)
+            with watched() as sink:
+                train(model, torch.optim.SGD(model.parameters(), lr=0.1), 4, lambda _: None)
+            assert sink.run().hygiene.fresh_norms == fresh

@@ -79,6 +79,12 @@ class LossSpike(Pitfall):
     restart: float = limit(
         1.5, why="by which the rate rose shortly before: then the jump was to be expected"
     )
+    stays: float = limit(
+        2.0,
+        why="times the loss before, where it never came back: the errors of a PPO's critic grow to "
+        "1.5 times with what it earns (CartPole), a network that a step threw off loses more, as "
+        "the demo's, hundreds of times",
+    )
     near: float = limit(20, why="steps before a spike in which such a rise counts")
     prescriptions = (
         Prescription(
@@ -147,7 +153,7 @@ print("RESULT " + json.dumps({"metric": "mse / var(y)", "value": val_loss}))
         if seen.learnt is None or seen.learnt >= self.fine or moved_on(run):
             return  # the loss of a game or of an agent moves by itself; so it does on other data
         loss = run.series(LOSS)
-        found = [s for s in spikes(loss) if not self._restarted(run, s)]
+        found = [s for s in spikes(loss) if self._counts(s) and not self._restarted(run, s)]
         if not found:
             return
         last = int(loss.steps[-1])
@@ -179,6 +185,10 @@ print("RESULT " + json.dumps({"metric": "mse / var(y)", "value": val_loss}))
             source=run.optimizers[0].source,
             first_step=found[0].step,
         )
+
+    def _counts(self, spike: Spike) -> bool:
+        """Whether a jump is large enough for what it is: one for good may be another task."""
+        return spike.recovered is not None or spike.after >= self.stays * spike.before
 
     def _restarted(self, run: Run, spike: Spike) -> bool:
         """Whether the rate rose shortly before."""

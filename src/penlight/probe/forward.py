@@ -158,14 +158,17 @@ class Forward:
         if not self.stack and not in_backward():
             root = self.state.models.root(module)
             if root is not None:
-                self._finished(root, args, kwargs, tensor)
+                self._finished(root, module, args, kwargs, tensor)
         inner = bool(self.stack) and keras.is_layer(self.stack[-1]) and is_leaf(self.stack[-1])
         if torch.is_grad_enabled() and self.state.armed and is_leaf(module) and not inner:
             self._leaf(module, args, tensor)
             if self.carried is not None:
                 self.carried.called(self.site(module), module, args, output)
 
-    def _finished(self, root: Root, positional: Any, named: dict[str, Any], tensor: Tensor) -> None:
+    def _finished(
+        self, root: Root, module: nn.Module, positional: Any, named: dict[str, Any], tensor: Tensor
+    ) -> None:
+        """A pass of a model has ended, or of the part of it that the script called."""
         state = self.state
         args = (*positional, *named.values())
         if self.flows is not None and state.armed:
@@ -175,7 +178,7 @@ class Forward:
             if state.keeping and self.capture is not None:
                 self.capture.forward(root, positional, named, tensor)
         elif not torch.is_grad_enabled() and root.trained:
-            loose = root.loose()
+            loose = root.loose(None if module is root.module else module)
             state.count("eval_forwards")
             if not self.eval_gap:
                 self.eval_gap = True

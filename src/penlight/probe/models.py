@@ -77,9 +77,18 @@ class Root:
         """The model, None once the script has dropped it."""
         return self.ref()
 
-    def loose(self) -> list[str]:
-        """Names of dropout and batch-norm modules that are in training mode now."""
-        return [name for name, r in self.stochastic if (m := r()) is not None and m.training]
+    def loose(self, within: nn.Module | None = None) -> list[str]:
+        """Names of dropout and batch-norm modules that are in training mode now.
+
+        Args:
+            within: only those of this part of the model.
+        """
+        part = None if within is None else {id(m) for m in within.modules()}
+        return [
+            name
+            for name, r in self.stochastic
+            if (m := r()) is not None and m.training and (part is None or id(m) in part)
+        ]
 
     def fresh_norms(self) -> list[str]:
         """Names of batch norms whose running statistics are still those of the beginning."""
