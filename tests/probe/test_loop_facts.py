@@ -483,3 +483,40 @@ class TestModes:
             with watched() as sink:
                 train(model, torch.optim.SGD(model.parameters(), lr=0.1), 4, lambda _: None)
             assert sink.run().hygiene.fresh_norms == fresh
+
+
+class TestHeads:
+    """Losses that one line computes."""
+
+    def test_heads_with_activations_of_their_own_are_told_apart(self) -> None:
+        model, x = nn.Linear(4, 4), torch.randn(16, 4)
+        shares, logs = torch.rand(16, 2), torch.randn(16, 2)
+        with watched() as sink:
+            optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+            for _ in range(3):
+                out = model(x)
+                optimizer.zero_grad()
+                low, high = out[:, :2].sigmoid(), out[:, 2:]
+                loss = F.mse_loss(low, shares) + F.mse_loss(high, logs)
+                loss.backward()
+                optimizer.step()
+        run = sink.run()
+        first, second = run.objectives
+        assert (first.input_op, second.input_op) == ("Sigmoid", "Addmm")
+        assert second.site == f"{first.site} (2)"
+        of_first, of_second = run.targets(first), run.targets(second)
+        assert of_first is not None
+        assert of_second is not None
+        assert of_first.min > 0 > of_second.min
+
+    def test_targets_that_the_loss_leaves_out(self) -> None:
+        model, y = net(), torch.tensor([0] * 12 + [255] * 4)
+        with watched() as sink:
+            optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+            for _ in range(3):
+                optimizer.zero_grad()
+                F.cross_entropy(model(torch.randn(16, 4)), y, ignore_index=255).backward()
+                optimizer.step()
+        (seen,) = sink.run().all(f.Targets)
+        assert seen.ignored == 0.25
+        assert seen.classes == (36,)
