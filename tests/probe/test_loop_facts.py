@@ -484,6 +484,14 @@ class TestModes:
                 train(model, torch.optim.SGD(model.parameters(), lr=0.1), 4, lambda _: None)
             assert sink.run().hygiene.fresh_norms == fresh
 
+    def test_batch_norms_with_statistics_from_elsewhere(self) -> None:
+        norm = nn.BatchNorm1d(8)
+        norm.running_mean = torch.randn(8)
+        model = nn.Sequential(nn.Linear(4, 8), norm, nn.Linear(8, 3)).eval()
+        with watched() as sink:
+            train(model, torch.optim.SGD(model.parameters(), lr=0.1), 4, lambda _: None)
+        assert sink.run().hygiene.fresh_norms == ()
+
 
 class TestHeads:
     """Losses that one line computes."""

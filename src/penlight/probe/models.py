@@ -94,8 +94,12 @@ class Root:
         """Names of batch norms whose running statistics are still those of the beginning."""
         found = []
         for name, r in self.stochastic:
-            met = getattr(r(), "num_batches_tracked", None)
-            if isinstance(met, Tensor) and not met.is_meta and int(met) == 0:
+            module = r()
+            mean, var = getattr(module, "running_mean", None), getattr(module, "running_var", None)
+            if not isinstance(mean, Tensor) or not isinstance(var, Tensor) or mean.is_meta:
+                continue
+            # Not by the count of batches: statistics that came from elsewhere may be without one.
+            if not bool(mean.any()) and bool((var == 1).all()):
                 found.append(name)
         return found
 
