@@ -41,14 +41,14 @@ def _evaluations(scene: Scene, source: Source) -> Iterator[Change]:
     for block in source.all(cst.With):
         inner = any(isinstance(p, cst.With) and _gradient_free(p) for p in source.parents(block))
         if _gradient_free(block) and not inner:
-            model = _model_in(scene, source, block)
+            model = model_in(scene, source, block)
             if model and not _switched(source, block, model):
                 yield source.before(block, f"{model}.eval()")
     for function in source.all(cst.FunctionDef):
         decorators = [d.decorator for d in function.decorators]
         names = [last_name(d.func if isinstance(d, cst.Call) else d) for d in decorators]
         if any(n in GRADIENT_FREE for n in names) and isinstance(function.body, cst.IndentedBlock):
-            model = _model_in(scene, source, function)
+            model = model_in(scene, source, function)
             modes = [
                 c
                 for c in source.calls("eval", within=function)
@@ -76,7 +76,7 @@ def _first(body: cst.IndentedBlock) -> cst.CSTNode:
     raise Refused("A function without statements has no place for model.eval().")
 
 
-def _model_in(scene: Scene, source: Source, block: cst.CSTNode) -> str:
+def model_in(scene: Scene, source: Source, block: cst.CSTNode) -> str:
     """What a piece of evaluation calls its model; '' when it does not call it."""
     roots = {m.root for m in scene.run.modules}
     called = [dotted(c.func) for c in source.all(cst.Call, block)]
@@ -133,7 +133,7 @@ def _training(scene: Scene) -> list[Change]:
         whole = scope
     if any(isinstance(c.func, cst.Attribute) for c in source.calls("train", within=whole)):
         return []
-    model = _model_in(scene, source, around[0] if around else whole)
+    model = model_in(scene, source, around[0] if around else whole)
     if not model or not around:
         return []
     if len(around) > 1 or isinstance(scope, cst.FunctionDef):

@@ -79,6 +79,7 @@ class EvalModeForgotten(Pitfall):
             "Call model.train() after each validation, right before the next training step.",
             "A validation within the epoch leaves the model in evaluation mode.",
             "the batch norms are pretrained and frozen: then they have statistics of their own",
+            edits=("train-mode",),
         ),
     )
     _functional = (
