@@ -533,6 +533,29 @@ def test_a_model_that_computes_its_loss_itself_is_replayed_up_to_there(
     assert coupling.values["others"] == 0.0 < coupling.values["own"]
 
 
+def test_a_model_that_draws_its_targets_itself_is_not_replayed() -> None:
+    class Diffusion(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = mlp()
+
+        def forward(self, x: Tensor) -> Tensor:
+            noise = torch.randn(len(x), 3)
+            return F.mse_loss(self.net(x + F.pad(noise, (0, 3))), noise)
+
+    (x, _), net = table(), Diffusion()
+
+    def losses() -> Iterator[Tensor]:
+        yield net(x[torch.randint(len(x), (32,))])
+
+    run = stepped(net, losses)
+    assert not run.all(f.Fault)
+    assert run.exam("rates") is None
+    assert [blind.why for blind in run.all(f.Blind)] == [
+        "the model draws its targets anew in each pass"
+    ]
+
+
 def test_a_loss_inside_that_is_not_what_is_learnt_by_is_not_replayed() -> None:
     run = judged(Judges(), mean=False)
     assert run.exam("rates") is None

@@ -74,7 +74,8 @@ class Recipe:
 class Tap(threading.local):
     """What the loss functions are given on this thread while a model is replayed up to its own."""
 
-    given: list[Tensor] | None = None
+    given: list[tuple[Tensor, Tensor]] | None = None
+    target: Tensor | None = None  # of the newest such replay
 
 
 class OutOfTimeError(Exception):
@@ -355,6 +356,13 @@ class Capture:
             raise UnrepeatableError("it gives no tensor")
         return output
 
+    def aims(self, batch: Batch) -> bool:
+        """Whether the newest replay had the targets of its batch: a model may draw its own anew,
+        as the noise that a diffusion model is asked for."""
+        return not self.inside or (
+            self.tap.target is not None and torch.equal(self.tap.target.detach(), batch.target)
+        )
+
     def _tapped(self, run: Callable[[], Any], rows: int) -> Tensor:
         """What a model gives its own loss; by row and place where places were made rows of it."""
         name = self.inside
@@ -362,7 +370,7 @@ class Capture:
         setattr(functional, name, self.taps[name])
         try:
             run()
-            (x,) = self.tap.given
+            ((x, self.tap.target),) = self.tap.given
         finally:
             setattr(functional, name, usual)
             self.tap.given = None

@@ -81,6 +81,9 @@ class Exam:
                 if not self._rewind(begin) or not self._replays(begin):
                     self.state.blinded("replays", "a training step could not be repeated by value")
                     return
+                if not capture.aims(capture.first[0]):
+                    self.state.blinded("replays", "the model draws its targets anew in each pass")
+                    return
                 late = list(capture.last) or capture.first
                 for name, values in self._exams(begin, end, late):
                     if values:

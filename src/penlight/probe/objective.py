@@ -120,7 +120,8 @@ class Objectives:
             if torch.compiler.is_compiling():
                 return original(*args, **kwargs)
             if tap.given is not None:  # an experiment of ours
-                tap.given.append(args[0] if args else kwargs["input"])
+                both = dict(zip(ARGUMENTS[name], args, strict=False)) | kwargs
+                tap.given.append((both["input"], both["target"]))
             # No property here: torch.compile would take its frame for one to compile.
             if not (state.armed or state.glimpse or self.open):
                 result = original(*args, **kwargs)
