@@ -155,7 +155,7 @@ def test_units_that_died_without_long_steps_or_were_never_alive_are_not_the_rate
     assert list(LrTooHigh().detect(killed(40.0, [0.4, 0.7, *[1.0] * 50, *[0.6] * 48]))) == []
 
 
-def numb(heard: list[float], lr_step: float = 0.4) -> Run:
+def numb(heard: list[float], lr_step: float = 0.4, decay: float = 0.0) -> Run:
     """A loss of no known kind that fell a little, and what is left of the input in the outputs."""
     return fake_run(
         {
@@ -163,8 +163,11 @@ def numb(heard: list[float], lr_step: float = 0.4) -> Run:
             (UPDATE_RATIO, "w"): [lr_step] * 100,
             (DEPENDENCE, "out"): heard,
         },
-        [Module(name="out", type="Linear"), Parameter(name="w", shape=(10, 10), std=0.1)],
-        lr=0.1,
+        [
+            Module(name="out", type="Linear"),
+            Parameter(name="w", shape=(10, 10), std=0.1),
+            Optimizer(type="Adam", lr=0.1, weight_decay=decay),
+        ],
     )
 
 
@@ -175,3 +178,4 @@ def test_outputs_that_long_steps_have_made_one_answer_to_everything() -> None:
     assert not list(LrTooHigh().detect(numb(heard, lr_step=0.01)))
     assert not list(LrTooHigh().detect(numb([0.1] * 50 + [1e-3] * 50)))
     assert not list(LrTooHigh().detect(numb([1e-8] * 100)))
+    assert not list(LrTooHigh().detect(numb(heard, decay=0.9)))  # which took the weights
