@@ -201,8 +201,9 @@ def at(governor: Governor, seconds: float, monkeypatch: pytest.MonkeyPatch) -> N
 def test_what_is_done_between_looks_has_its_share(monkeypatch: pytest.MonkeyPatch) -> None:
     governor = Governor(budget=0.01, allowance=1.0)
     at(governor, 1000.0, monkeypatch)
-    assert governor.watchful(schedule.IDLE * 11.0 - 0.001)
-    assert not governor.watchful(schedule.IDLE * 11.0 + 0.001)
+    earned = 1.0 + 10.0 * schedule.SEEN
+    assert governor.watchful(schedule.IDLE * earned - 0.001)
+    assert not governor.watchful(schedule.IDLE * earned + 0.001)
 
 
 def test_looks_end_when_the_budget_is_spent_and_come_back(
