@@ -21,6 +21,7 @@ import importlib.util
 import os
 import platform
 import random
+import shlex
 import statistics
 import subprocess
 import sys
@@ -381,7 +382,7 @@ def main() -> None:
     import torch
 
     where = (
-        f"{dt.datetime.now(dt.timezone.utc):%Y-%m-%d %H:%M} UTC; {rounds} rounds; "
+        f"{dt.datetime.now(dt.timezone.utc):%Y-%m-%d %H:%M} UTC; {rounds} round{'s' * (rounds > 1)}; "
         f"{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, "
         f"Python {platform.python_version()}, torch {torch.__version__}, one thread."
     )
@@ -389,7 +390,7 @@ def main() -> None:
         "# What watching costs",
         "",
         where,
-        f"Command: `python benchmarks/overhead/measure.py {' '.join(sys.argv[1:])}`",
+        f"Command: `python benchmarks/overhead/measure.py {shlex.join(sys.argv[1:])}`",
         "",
         ("Models compiled by torch.compile. " if args.compiled else "")
         + f"All variants run side by side on one core, in {TURNS} turns each. Ratio of process CPU "
