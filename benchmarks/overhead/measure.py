@@ -382,7 +382,8 @@ def main() -> None:
     import torch
 
     where = (
-        f"{dt.datetime.now(dt.timezone.utc):%Y-%m-%d %H:%M} UTC; {rounds} round{'s' * (rounds > 1)}; "
+        f"{dt.datetime.now(dt.timezone.utc):%Y-%m-%d %H:%M} UTC; "
+        f"{rounds} round{'s' * (rounds > 1)}; "
         f"{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, "
         f"Python {platform.python_version()}, torch {torch.__version__}, one thread."
     )
