@@ -63,6 +63,7 @@ ARGUMENTS = {
 # Activations behind the last layer, which give its values a range.
 BOUNDED = ("Sigmoid", "Tanh", "Softmax", "SafeSoftmax", "LogSoftmax", "Relu", "Softplus", "Exp")
 NODES = ("NllLoss", "NllLoss2D", "MseLoss", "BinaryCrossEntropy", "BinaryCrossEntropyWithLogits")
+REACH = 2000  # nodes behind an output that are asked whose it is
 PAIRED = 1024  # samples of an evaluation pass whose own losses are kept
 
 
@@ -245,8 +246,10 @@ class Objectives:
         # One line may compute the losses of several heads: `mse(x.sigmoid(), a) + mse(z, b)`.
         key = (name, source, phase, made if made in BOUNDED else "")
         if key not in self.sites:
-            label = f"{name}@{source}" if source else name
-            beside = sum(k[:3] == key[:3] for k in self.sites)
+            others = [k for k in self.sites if k[:3] == key[:3]]
+            if others and not self._ours(x):
+                return self.sites[others[0]]  # of a model that nobody asked about
+            label, beside = f"{name}@{source}" if source else name, len(others)
             # Keras has torch compute the loss of each row, and reduces them itself.
             reduction = self.capture.reduction or given.get("reduction", "mean")
             ignore = given.get("ignore_index", -100) if name in CLASSES else None
@@ -277,6 +280,20 @@ class Objectives:
                 site.fact, expansion=wider, input_shape=tuple(x.shape), target_shape=tuple(y.shape)
             )
         return site
+
+    def _ours(self, x: Tensor) -> bool:
+        """Whether a watched parameter has a part in x."""
+        known, seen = self.state.models.parameters, set[Any]()
+        waiting = [x.grad_fn]
+        while waiting and len(seen) < REACH:
+            node = waiting.pop()
+            if node is None or node in seen:
+                continue
+            seen.add(node)
+            if id(getattr(node, "variable", None)) in known:
+                return True
+            waiting += [below for below, _ in node.next_functions]
+        return False
 
     def _training(
         self, site: Site, name: str, x: Tensor, y: Tensor, loss: Tensor, given: Any
