@@ -27,6 +27,11 @@ def penalised_weights(run: Run) -> set[str]:
     return found
 
 
+def weight_matrices(run: Run) -> set[str]:
+    """Parameters of two dimensions and more that did not begin as one constant."""
+    return {p.name for p in run.parameters if len(p.shape) > 1 and p.std > 0}
+
+
 def shrinkage(run: Run, names: set[str]) -> float | None:
     """Median over weight matrices of their last norm as a share of their first."""
     shares = [

@@ -17,6 +17,7 @@ from penlight.pitfalls._forces import (
     decay_pull,
     penalised_weights,
     shrinkage,
+    weight_matrices,
     without_penalty,
 )
 
@@ -200,8 +201,7 @@ print("RESULT " + json.dumps({"metric": "mse / var(y)", "value": test_loss}))
 
     def _gone(self, run: Run, seen: Progress) -> bool:
         """Whether hardly anything is left of the weights, and nothing was learnt meanwhile."""
-        names = {p.name for p in run.parameters if len(p.shape) > 1 and p.std > 0}
-        shrunk = shrinkage(run, names)
+        shrunk = shrinkage(run, weight_matrices(run))
         return seen.flat and shrunk is not None and shrunk < self.gone
 
     def _penalty(self, run: Run, seen: Progress) -> Finding | None:
@@ -263,7 +263,7 @@ print("RESULT " + json.dumps({"metric": "mse / var(y)", "value": test_loss}))
             return None
         rates = run.series(LR).finite.values
         lr = float(rates.max()) if len(rates) else optimizer.lr
-        names = {p.name for p in run.parameters if len(p.shape) > 1 and p.std > 0}
+        names = weight_matrices(run)
         shrunk, pull = shrinkage(run, names), decay_pull(run, names, optimizer.weight_decay)
         taken = lr * optimizer.weight_decay * run.steps / max(1 - optimizer.momentum, 0.01)
         decoupled = optimizer.type.endswith("W")

@@ -10,7 +10,7 @@ from penlight.core.pitfall import Demo, Pitfall, limit
 from penlight.core.run import Run
 from penlight.core.vocabulary import GRAD_NORM, LOSS, OBJECTIVE_LOSS, WEIGHT_NORM
 from penlight.pitfalls._curves import progress
-from penlight.pitfalls._forces import coupled, decay_pull, shrinkage
+from penlight.pitfalls._forces import coupled, decay_pull, shrinkage, weight_matrices
 
 
 class OptimizerCoupledWeightDecay(Pitfall):
@@ -137,7 +137,7 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
         decay = optimizer.weight_decay
         if not 0 < decay <= self.usual or seen is None or seen.learnt is None:
             return
-        names = {p.name for p in run.parameters if len(p.shape) > 1 and p.std > 0}
+        names = weight_matrices(run)
         shrunk, pull = shrinkage(run, names), decay_pull(run, names, decay)
         if seen.learnt >= self.learnt or shrunk is None or shrunk > self.shrunk:
             return

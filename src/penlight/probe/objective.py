@@ -30,7 +30,7 @@ from penlight.core.vocabulary import (
 from penlight.probe import keras
 from penlight.probe.capture import Capture
 from penlight.probe.forward import Forward, in_backward
-from penlight.probe.graph import Walk, maker
+from penlight.probe.graph import Walk, maker, walk
 from penlight.probe.guard import Patches
 from penlight.probe.handwritten import LIBRARY, library_form, recognise
 from penlight.probe.pairs import Pairs
@@ -63,7 +63,6 @@ ARGUMENTS = {
 # Activations behind the last layer, which give its values a range.
 BOUNDED = ("Sigmoid", "Tanh", "Softmax", "SafeSoftmax", "LogSoftmax", "Relu", "Softplus", "Exp")
 NODES = ("NllLoss", "NllLoss2D", "MseLoss", "BinaryCrossEntropy", "BinaryCrossEntropyWithLogits")
-REACH = 2000  # nodes behind an output that are asked whose it is
 PAIRED = 1024  # samples of an evaluation pass whose own losses are kept
 
 
@@ -283,17 +282,9 @@ class Objectives:
 
     def _ours(self, x: Tensor) -> bool:
         """Whether a watched parameter has a part in x."""
-        known, seen = self.state.models.parameters, set[Any]()
-        waiting = [x.grad_fn]
-        while waiting and len(seen) < REACH:
-            node = waiting.pop()
-            if node is None or node in seen:
-                continue
-            seen.add(node)
-            if id(getattr(node, "variable", None)) in known:
-                return True
-            waiting += [below for below, _ in node.next_functions]
-        return False
+        graph = walk(x, self.state.models.parameter)
+        known = self.state.models.parameters
+        return graph is not None and any(id(leaf) in known for leaf in graph.leaves())
 
     def _training(
         self, site: Site, name: str, x: Tensor, y: Tensor, loss: Tensor, given: Any
