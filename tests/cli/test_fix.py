@@ -149,6 +149,18 @@ def test_a_healthy_run_is_left_alone(shell: Shell) -> None:
 
 
 @pytest.mark.slow
+def test_what_is_only_noted_is_tried(shell: Shell) -> None:
+    unscaled = HEALTHY.replace("x = torch", "x = 60 + 20 * torch").replace("> 0)", "> 120)")
+    shell.write("train.py", unscaled.replace("range(6)", "range(12)"))
+    done, said = fix(shell, "train.py")
+    assert {x["severity"] for x in said["diagnosis"]["findings"]} == {"note"}
+    assert done.returncode == 0
+    assert said["accepted"] is True
+    assert "BatchNorm1d" in said["patch"]
+    assert "input-scale (a note" in done.stdout
+
+
+@pytest.mark.slow
 def test_what_cannot_be_judged_is_said_with_what_to_do(shell: Shell) -> None:
     blind = ILL.replace("criterion(model(x[i:i + 32]), y[i:i + 32])", "energy(model(x[i:i + 32]))")
     blind = blind.replace("        optimizer.zero_grad()\n", "")

@@ -80,6 +80,17 @@ def test_nothing_to_fix() -> None:
     assert "Nothing to fix" not in said(fixed(diagnosis=Diagnosis(), why="It fails."))
 
 
+def test_notes_that_no_cure_helps() -> None:
+    note = Diagnosis((Finding("input-scale", "the inputs reach 70", severity="note", rank=1),))
+    refusal = Refusal("input-scale", "Scale", "in a factory", "Scale line 7 of nets.py")
+    text = said(fixed(diagnosis=note, trials=OTHERS, refusals=(refusal,)))
+    assert "input-scale (a note, no harm is seen): the inputs reach 70." in text
+    assert "Nothing to fix. What these notes suggest was tried" in text
+    assert "Seed: changed nothing at all" in text
+    assert "Scale line 7" not in text
+    assert "penlight explain" not in text
+
+
 def test_no_cure_gives_the_instruction() -> None:
     refusal = Refusal("double-softmax", "Drop it", "in a factory", "Drop line 7 of nets.py")
     other = Refusal("elsewhere", "Rest", "", "Rest a while")

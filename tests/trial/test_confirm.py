@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,7 +16,7 @@ from penlight.trial.arms import Arm
 from penlight.trial.bench import Spent
 from penlight.trial.confirm import _plans, _rule
 from penlight.trial.decide import FIRST, PROVEN, Rule
-from penlight.trial.outcome import Source
+from penlight.trial.outcome import Score, Source
 from penlight.trial.parts import Joint, Part
 from penlight.trial.short import Cut
 from penlight.trial.tried import Tried
@@ -125,3 +126,13 @@ def test_the_second_test_of_whole_runs_is_for_another_candidate(tmp_path: Path) 
     made.other = "no time"
     assert len(list(_plans(made, EVAL))) == 1
     assert made.bench.stage == "confirmation"
+
+
+def test_measures_that_do_not_agree_are_said(tmp_path: Path) -> None:
+    own = Score({"error": 0.2, "missing": 0.2}, 99)
+    some = tried(arm(tmp_path / "a", [0.5] * PASSES), "x", gain=-0.2)
+    torn = replace(some, own=own, shown_better=True)
+    assert torn.torn == "fewer errors, but worse probabilities"
+    assert replace(torn, gain=0.5).torn == ""
+    assert replace(torn, shown_better=False).torn == ""
+    assert replace(torn, own=Score({"unexplained": 0.2}, 99)).torn == ""

@@ -151,7 +151,7 @@ async def fix(
     """
     words = ["fix", "--quiet", "--budget", str(budget), "--minutes", str(minutes)]
     found, _ = await _recorded(ctx, [*words, *(["--apply"] if apply else [])], script, args, folder)
-    summary, step = _summary(found["diagnosis"]), ""
+    summary = _summary(found["diagnosis"])
     if found["accepted"]:
         best = found["trials"][0]
         summary += (
@@ -159,16 +159,18 @@ async def fix(
             f"{best['after']} in {best['pairs']} pairs of runs."
         )
         step = "Train with it." if apply else "Review the patch and apply it with patch -p1."
+    elif not _causes(found["diagnosis"]):
+        step = "Nothing to do."
     elif found["instructions"]:
         step = found["instructions"][0]["instruction"]
-    elif found["diagnosis"]["findings"]:
+    else:
         step = "No cure is proven: read the prescriptions in fix.diagnosis.findings."
     return {
         "accepted": found["accepted"],
         "patch": found["patch"],
         "applied": bool(apply and found["accepted"]),
         "summary": f"{summary}\n{found['why']}".strip(),
-        "next_step": step or "Nothing to do.",
+        "next_step": step,
         "fix": found,
     }
 

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
+from penlight.core.finding import Finding
 from penlight.report import words as w
 from penlight.report.chart import ROWS, Scale, chart
 from penlight.report.sheet import Sheet
@@ -80,16 +81,20 @@ def print_fix(found: Fix, console: Console, *, patch: str = "", applied: str = "
     """
     sheet = Sheet(console)
     _found(sheet, found)
-    if found.healthy and not found.why:
+    if found.healthy and not found.why and not found.trials:
         sheet.write(("Nothing to fix.", "bold green"), " No trial was run.")
         return
     if found.accepted:
         _cure(sheet, found)
+    elif found.healthy and not found.why:
+        tried = " What these notes suggest was tried, and nothing is proven to help."
+        sheet.write(("Nothing to fix.", "bold green"), tried)
+        sheet.blank()
     else:
         sheet.write(("No cure was proven.", "bold yellow"), f" {found.why}")
         sheet.blank()
     _tried(sheet, found)
-    if not found.accepted:
+    if not found.accepted and not found.healthy:
         _by_hand(sheet, found)
     _closing(sheet, found, patch, applied)
 
@@ -99,13 +104,16 @@ def _found(sheet: Sheet, found: Fix) -> None:
     sheet.write((f"{found.script}: ", "bold"), f"{steps} watched", hang=2)
     for finding in found.diagnosis.causes:
         if finding.severity != "note":
-            sheet.write(
-                (finding.pitfall, "bold red" if finding.severity == "critical" else "bold yellow"),
-                f" ({w.sure(finding)}): {w.sentence(finding.says)}",
-                indent=2,
-                hang=4,
-            )
+            colour = "bold red" if finding.severity == "critical" else "bold yellow"
+            _named(sheet, finding, colour, w.sure(finding))
+        elif found.healthy and found.trials:
+            _named(sheet, finding, "bold", "a note, no harm is seen")
     sheet.blank()
+
+
+def _named(sheet: Sheet, finding: Finding, colour: str, sure: str) -> None:
+    said = f" ({sure}): {w.sentence(finding.says)}"
+    sheet.write((finding.pitfall, colour), said, indent=2, hang=4)
 
 
 def _cure(sheet: Sheet, found: Fix) -> None:

@@ -46,6 +46,7 @@ UNTRUE = {
     "loss-broadcast",
 }  # fmt: skip
 UNBALANCED = {"class-imbalance-collapse"}
+NOTED = 8.0  # runs spent at most on a script of which nothing but notes can be said
 
 
 @dataclass(frozen=True)
@@ -249,12 +250,16 @@ class Doctor:
             return replace(
                 plain, why=f"The training itself fails: {control.error}.{_hint(control)}"
             )
-        if not diagnosis.alarms:
-            why = "" if run.steps else "No optimiser step was seen, so there is nothing to judge."
-            return replace(plain, why=why)
+        if not run.steps and not diagnosis.alarms:
+            return replace(plain, why="No optimiser step was seen, so there is nothing to judge.")
         scene = self.scene_of(Joint(), run)
         found = sources(control)
-        if not found:
+        if not diagnosis.alarms:
+            # A note has harmed nothing that we saw; that its cure helps would be the proof.
+            if not found or not parts_of(diagnosis, scene)[0]:
+                return plain
+            self.bench.budget = min(self.bench.budget, NOTED)
+        elif not found:
             return self._unscored(plain, scene)
         source = found[0]
         if any(f.pitfall in UNBALANCED for f in diagnosis.alarms):
@@ -315,6 +320,8 @@ class Doctor:
                 trials.append(self._screened(tried))
         trials.sort(key=lambda t: (t.verdict != "accept", -t.pairs))
         done = replace(plain, trials=tuple(trials))
+        if chosen is None and plain.healthy:
+            return done
         if chosen is None:
             why = _beyond_proof(plain.diagnosis, trials) or _why_not(search, trials)
             return replace(done, why=why)
@@ -366,7 +373,7 @@ class Doctor:
             *shown,
             None,
             (shown,),
-            tried.arm.error if tried.arm.failed else "",
+            tried.arm.error if tried.arm.failed else tried.torn,
             "; ".join(part.says for part in tried.new),
             1.0 if tried.cut is None else tried.cut.share,
         )

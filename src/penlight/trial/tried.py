@@ -40,6 +40,14 @@ class Tried:
             self.gain == 0 and not self.arm.failed and all(p.certain for p in self.new)
         )
 
+    @property
+    def torn(self) -> str:
+        """What to say where the measures of an outcome do not agree; '' where they do."""
+        if self.gain > GAIN or not self.shown_better or self.own is None:
+            return ""
+        two = {"error", "missing"} <= set(self.own.measures)
+        return "fewer errors, but worse probabilities" if two else ""
+
     def verdict(self, control: Arm) -> Verdict:
         """What one pair says of it, as far as it says anything."""
         if self.arm.digest and self.arm.digest == control.digest and not self.gain:
