@@ -89,3 +89,11 @@ def test_a_small_head_is_counted_from_the_end(scene: Callable[..., Scene]) -> No
     text = found.after([SmallHead()]).project.text("train.py")
     assert "nn.init.normal_(model[-1].weight, std=0.01)" in text
     assert "nn.init.zeros_(model[-1].bias)" in text
+
+
+def test_a_model_that_is_one_layer_is_its_own_head(scene: Callable[..., Scene]) -> None:
+    net = "nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 2))"
+    found = scene(TRAIN.format(act="ReLU", init="").replace(net, "nn.Linear(4, 2)"))
+    assert "nn.init.normal_(model.weight, std=0.01)" in (
+        found.after([SmallHead()]).project.text("train.py")
+    )

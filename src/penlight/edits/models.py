@@ -115,7 +115,7 @@ def path_to(run: Run, name: str) -> str:
     """A module as Python text behind its model's name: "net.0.fc" gives ".net[0].fc"."""
     module = run.module(name)
     root = module.root if module is not None else ""
-    return attribute(name.removeprefix(f"{root}."))
+    return "" if name == root else attribute(name.removeprefix(f"{root}."))
 
 
 def attribute(name: str) -> str:
