@@ -114,8 +114,10 @@ def weighted(run: Run) -> list[str]:
 def path_to(run: Run, name: str) -> str:
     """A module as Python text behind its model's name: "net.0.fc" gives ".net[0].fc"."""
     module = run.module(name)
-    root = module.root if module is not None else ""
-    return "" if name == root else attribute(name.removeprefix(f"{root}."))
+    if module is None:
+        return attribute(name)
+    inside = name.removeprefix(f"{module.root}.")
+    return "" if inside == module.type else attribute(inside)  # a model itself goes by its class
 
 
 def attribute(name: str) -> str:
