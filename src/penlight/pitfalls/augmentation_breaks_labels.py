@@ -81,6 +81,7 @@ class AugmentationBreaksLabels(Pitfall):
             "Drop the transform, or use it only for classes that it maps onto themselves; or "
             "change the label, too.",
             "A promise that holds for all rows but these harms these.",
+            edits=("drop-augmentation",),
         ),
         Prescription(
             "Halve the strength until training accuracy without dropout comes close to that on "
