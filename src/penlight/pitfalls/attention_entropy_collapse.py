@@ -99,7 +99,7 @@ class Attention(nn.Module):
         super().__init__()
         self.qkv = nn.Linear(width, 3 * width)
         self.out = nn.Linear(width, width)
-        nn.init.normal_(self.qkv.weight)
+        nn.init.normal_(self.qkv.weight, std=2.0)
 
     def forward(self, x):
         q, k, v = self.qkv(x).unflatten(-1, (3, heads, -1)).permute(2, 0, 3, 1, 4)
@@ -154,7 +154,7 @@ for epoch in range(8):
 
 print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
 """,
-        cure=(("nn.init.normal_(self.qkv.weight)", "nn.init.xavier_uniform_(self.qkv.weight)"),),
+        cure=(("nn.init.normal_(self.qkv.weight, std=2.0)", "nn.init.xavier_uniform_(self.qkv.weight)"),),
     )
 
     def detect(self, run: Run) -> Iterator[Finding]:
