@@ -154,7 +154,12 @@ for epoch in range(8):
 
 print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
 """,
-        cure=(("nn.init.normal_(self.qkv.weight, std=2.0)", "nn.init.xavier_uniform_(self.qkv.weight)"),),
+        cure=(
+            (
+                "nn.init.normal_(self.qkv.weight, std=2.0)",
+                "nn.init.xavier_uniform_(self.qkv.weight)",
+            ),
+        ),
     )
 
     def detect(self, run: Run) -> Iterator[Finding]:
