@@ -204,3 +204,13 @@ class TestNewHead:
             self.only(net, "rnn", "norm")
 
         assert not self.findings(watched, prepare)  # it learns all the same: a fixed classifier
+
+
+def test_a_second_model_under_the_first_ones_optimiser():
+    second = replace(LEFT, name="second.fc2.weight", root="second", since=30)
+    seen = Hygiene(steps=50, backwards=50, empty_steps=20)
+    (found,) = said(FC1, second, seen)
+    assert found.exact
+    assert "since step 30 second is trained, not what the optimiser was given" in found.says
+    assert not said(FC1, second, replace(seen, empty_steps=17))  # it is stepped now and then
+    assert not said(FC1, second, replace(seen, empty_steps=0))

@@ -72,6 +72,11 @@ class ParamsNotOptimised(Pitfall):
         why="of the loss with which a layer came is still there at the end: with a frozen head "
         "0.86 and 0.96, with a trained one 0.37 and 0.46 (two seeds of bias-only fine-tuning)",
     )
+    nearly: float = limit(
+        0.9,
+        why="of the steps since a second model came: a step that finds no gradient at all moves "
+        "nothing, and where two models take turns half of the steps find one",
+    )
     fewest: float = limit(20, why="steps with that layer, each a loss: fewer say nothing yet")
     prescriptions = (
         Prescription(
@@ -183,6 +188,10 @@ print("RESULT " + json.dumps({"metric": "mse", "value": val_loss}))
         if not held and hygiene.steps and hygiene.empty_steps >= min(hygiene.steps, self.fewest):
             yield self._stranger(run, left)
             return
+        later = self._after_another(run, left, held)
+        if later:
+            yield self._stranger(run, later)
+            return
         hidden = [p for p in left if not p.registered]
         if hidden:
             yield self._left_out(
@@ -207,6 +216,18 @@ print("RESULT " + json.dumps({"metric": "mse", "value": val_loss}))
                 "get a gradient but are in no optimiser: they stay at their random start values",
                 severity="critical" if share >= self.half else "warning",
             )
+
+    def _after_another(
+        self, run: Run, left: Sequence[Parameter], held: Sequence[Parameter]
+    ) -> list[Parameter]:
+        """Weights of a model that came later, while all steps since then found no gradient."""
+        roots = {p.root for p in held}
+        strange = [p for p in left if p.root not in roots]
+        if not strange:
+            return []
+        since = run.hygiene.steps - min(p.since for p in strange)
+        empty = run.hygiene.empty_steps
+        return strange if empty >= max(self.fewest, self.nearly * since) else []
 
     def _unstepped(self, run: Run) -> Finding:
         count, name = run.hygiene.backwards, run.hygiene.unstepped
@@ -269,9 +290,11 @@ print("RESULT " + json.dumps({"metric": "mse", "value": val_loss}))
     def _stranger(self, run: Run, left: Sequence[Parameter]) -> Finding:
         steps, empty = run.hygiene.steps, run.hygiene.empty_steps
         first = max(0, steps - empty)
+        other = not any(p.root == left[0].root for p in run.parameters if p.optimised)
+        became = f"{left[0].root} is trained" if other else "the model has other layers"
         says = (
             f"The optimiser holds none of the weights that the loss depends on: since step {first} "
-            "the model has other layers than those it was given, and no step has moved anything."
+            f"{became}, not what the optimiser was given, and no step has moved anything."
             if first
             else "The optimiser holds none of the weights that the loss depends on: it was built "
             f"for another model, and all of its {steps} steps moved nothing."
