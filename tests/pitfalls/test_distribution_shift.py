@@ -115,3 +115,26 @@ def test_rows_that_were_split_in_the_order_of_their_labels():
 )
 def test_other_labels_are_no_sorted_split(labels, fields):
     assert not split(*labels, **fields)
+
+
+RESCALED = {"own": 0.83, "rescaled": 0.02, "training": 0.01, "rows": 200,
+            "mean": [0.09, 0.47], "std": [0.8, 0.18]}  # fmt: skip
+
+
+def rescaled(**changes):
+    exam = Exam(name="rescaled", values={**RESCALED, **changes})
+    return list(DistributionShift().detect(fake_run({}, [objective(), exam], steps=200)))
+
+
+def test_the_scale_of_the_training_rows_brings_the_answers_back():
+    (found,) = rescaled()
+    assert found.severity == "critical"
+    assert "mean 0.47 and standard deviation 0.18" in found.says
+    assert "names 98% of them rightly instead of 17%" in found.says
+
+
+def test_another_scale_that_does_not_matter():
+    assert not rescaled(own=0.02)
+    assert not rescaled(own=0.15)
+    assert not rescaled(own=0.5, rescaled=0.3, rows=40)  # within chance
+    assert not rescaled(own=0.1, rescaled=0.9)

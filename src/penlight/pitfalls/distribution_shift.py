@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -11,7 +12,7 @@ from penlight.core.finding import Evidence, Finding, Prescription
 from penlight.core.pitfall import Demo, Pitfall, limit
 from penlight.core.run import Run
 from penlight.pitfalls._evaluations import held_out_passes
-from penlight.pitfalls._shift import shift
+from penlight.pitfalls._shift import SIGMAS, shift
 
 
 class DistributionShift(Pitfall):
@@ -71,7 +72,9 @@ class DistributionShift(Pitfall):
         "of the demo 0.3 to 0.5, on healthy scripts with rows of one kind under 0.05",
     )
     severe: float = limit(
-        0.2, why="errors per row lost: more than a fifth of all answers is beyond tuning"
+        0.2,
+        why="errors per row lost, or won by another scale: more than a fifth of all answers is "
+        "beyond tuning",
     )
     moved_on: float = limit(
         3.0,
@@ -149,6 +152,10 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
         if one_sided is not None:
             yield one_sided
             return
+        rescaled = self._rescaled(run)
+        if rescaled is not None:
+            yield rescaled
+            return
         seen = shift(run)
         if seen is None or not seen.told_apart or seen.drawn_anew:
             return
@@ -198,6 +205,35 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             confidence=0.95,
             first_step=0,
             prescriptions=self.prescriptions[2:],
+        )
+
+    def _rescaled(self, run: Run) -> Finding | None:
+        """Held-out rows that the model knows as soon as they have the scale of the training."""
+        exam = run.exam("rescaled")
+        if exam is None:
+            return None
+        own, better = float(exam.values["own"]), float(exam.values["rescaled"])
+        rows = float(exam.values["rows"])
+        error = math.sqrt(max(own * (1 - own) + better * (1 - better), 0.01) / rows)
+        if own - better < max(self.severe, SIGMAS * error):
+            return None
+        (mean, held_mean), (std, held_std) = exam.values["mean"], exam.values["std"]
+        return self.finding(
+            f"Held-out rows come on another scale than training rows: mean {held_mean:.3g} and "
+            f"standard deviation {held_std:.3g}, where training rows have {mean:.3g} and "
+            f"{std:.3g}. Moved to that scale, the model names {1 - better:.0%} of them rightly "
+            f"instead of {1 - own:.0%}.",
+            Evidence(
+                "exam",
+                f"{own:.0%} of {rows:.0f} held-out rows are named wrongly, {better:.0%} of them "
+                "once each feature has the mean and the spread that it has in training",
+                value=own,
+                limit=better + self.severe,
+            ),
+            severity="critical",
+            confidence=0.97,
+            first_step=0,
+            prescriptions=self.prescriptions[:2],
         )
 
     def _left_behind(self, run: Run) -> bool:

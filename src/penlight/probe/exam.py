@@ -37,6 +37,7 @@ from penlight.core import facts as f
 from penlight.probe import dependence, memory, replays
 from penlight.probe.capture import Batch, Capture, OutOfTimeError, UnrepeatableError
 from penlight.probe.heldout import HeldOut, widened
+from penlight.probe.pairs import Shelf
 from penlight.probe.state import State
 
 STEPS = 40  # steps an arm runs at most
@@ -58,11 +59,20 @@ class Exam:
         capture: batches and states.
         reached: ids of the parameters that training losses reach.
         seconds: what all exams together may take.
+        held_out: rows of an evaluation, with their targets.
     """
 
-    def __init__(self, state: State, capture: Capture, reached: set[int], seconds: float) -> None:
+    def __init__(
+        self,
+        state: State,
+        capture: Capture,
+        reached: set[int],
+        seconds: float,
+        held_out: Shelf | None = None,
+    ) -> None:
         self.state = state
         self.capture = capture
+        self.held_out = held_out
         self.reached = reached
         self.deadline = thread_time() + seconds
         capture.deadline = self.deadline + GRACE
@@ -113,6 +123,8 @@ class Exam:
         yield "modes", self._modes(end, _enough(late, self.capture.first))
         yield "shuffled", self._shuffled(end, late)
         yield "memory", self._memory(begin, end)
+        if self.held_out is not None:
+            yield "rescaled", replays.rescaled(self, end, self.held_out)
         yield "conventions", replays.conventions(self, begin)
         whole = self.left()
         batches = self._standardised()

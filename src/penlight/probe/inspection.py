@@ -103,8 +103,7 @@ class Inspection:
     def run(self) -> None:
         """Run the tests and write their facts."""
         first, last = sample(self.pairs.first), sample(self.pairs.last)
-        shelves = [p for p in self.pairs.held_out.values() if p.rows >= FEW]
-        newest = max(reversed(shelves), key=lambda p: p.step, default=None)
+        newest = self.pairs.newest(FEW)
         few = sample(newest, FEW) if newest is not None else None
         held = few if few is not None and len(few) >= FEWEST else None
         recent = lately(first, last, few) if few is not None else None

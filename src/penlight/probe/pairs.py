@@ -93,6 +93,11 @@ class Pairs:
         self._trained: tuple[Tensor, int] | None = None  # input, numbers in the output
         self._evaluated: tuple[Tensor, int] | None = None
 
+    def newest(self, fewest: int) -> Shelf | None:
+        """Rows of the evaluation that was looked at last, of those with so many."""
+        shelves = [p for p in self.held_out.values() if p.rows >= fewest]
+        return max(reversed(shelves), key=lambda p: p.step, default=None)
+
     def trained(self, args: Any, output: Tensor) -> None:
         """A training forward pass of a looked-at step has ended."""
         self.alone = self.alone and len(args) == 1

@@ -32,6 +32,7 @@ from penlight.probe.nonfinite import NonFinites
 from penlight.probe.objective import Objectives
 from penlight.probe.offenders import Offenders
 from penlight.probe.readout import Readout
+from penlight.probe.replays import HELD
 from penlight.probe.resume import Resume
 from penlight.probe.routers import Routers
 from penlight.probe.schedule import SPARED, Governor
@@ -168,9 +169,11 @@ class Parts:
         Inspection(self.state, self.objectives.pairs, 0.3 * self._left()).run()
 
     def _exam(self) -> None:
-        exam = Exam(self.state, self.objectives.capture, self.training.reached, self._left())
+        objectives = self.objectives
+        held_out = objectives.pairs.newest(HELD)
+        exam = Exam(self.state, objectives.capture, self.training.reached, self._left(), held_out)
         # A model that prints in its forward pass is not to print what the script never ran.
-        with contextlib.redirect_stdout(io.StringIO()), untouched(self.objectives.capture.model):
+        with contextlib.redirect_stdout(io.StringIO()), untouched(objectives.capture.model):
             exam.run()
 
     def _hygiene(self) -> None:

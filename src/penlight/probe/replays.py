@@ -7,6 +7,9 @@ Exams, by name, and their values:
                   newest ("last"), in evaluation mode, and before any training ("untrained")
     fresh         a few steps on the newest batches from the first weights and from the last ones:
                   loss before and after
+    rescaled      errors of the trained model on held-out rows as they came ("own"), with each
+                  feature moved to the mean and the spread that it has in training rows
+                  ("rescaled"), and on training rows ("training")
 """
 
 from __future__ import annotations
@@ -21,6 +24,8 @@ import torch
 from torch import Tensor, nn
 
 from penlight.probe.capture import Batch
+from penlight.probe.inspection import targets
+from penlight.probe.pairs import Shelf
 
 if TYPE_CHECKING:
     from penlight.probe.exam import Exam
@@ -30,6 +35,9 @@ FEWEST = 8  # steps: fewer than this many say nothing
 STEPS = 40
 CLOSE = 0.5  # of the loss of the first weights: a veteran below that can learn
 SMALL = 1e-6
+HELD = 40  # held-out rows: fewer say nothing
+MOST = 256
+MOVED, WIDER = 0.5, 1.5  # of a feature's spread: what is within needs no experiment
 SHARE = 0.15  # of the time that is left, for one of these experiments without training
 
 
@@ -153,3 +161,46 @@ def _paired(before: list[float], after: list[float]) -> float:
     d = torch.tensor(before, dtype=torch.float64) - torch.tensor(after, dtype=torch.float64)
     error = float(d.std()) / math.sqrt(len(d))
     return float(d.mean()) / error if error > 0 else 0.0
+
+
+def rescaled(exam: Exam, end: nn.Module, shelf: Shelf) -> dict[str, Any]:
+    """Does the trained model know held-out rows once they have the scale of the training rows?"""
+    batch = (list(exam.capture.last) or exam.capture.first)[-1]
+    x = batch.args[0]
+    if len(batch.args) != 1 or not x.is_floating_point() or not 2 <= x.dim() <= 4:
+        return {}
+    pieces = [p for p in shelf.pieces if p.x.shape[1:] == x.shape[1:] and p.x.dtype == x.dtype]
+    if sum(len(p.x) for p in pieces) < HELD:
+        return {}
+    rows, y = (torch.cat([getattr(p, k) for p in pieces])[:MOST] for k in ("x", "y"))
+    place = exam.capture.channels if x.dim() == 4 else -1
+    (mean, std), (own_mean, own_std) = (_scale(t, place) for t in (x, rows))
+    wider = own_std / std
+    moved = (own_mean - mean).abs() / std
+    apart = bool(((moved > MOVED) | (wider > WIDER) | (wider < 1 / WIDER)).any())
+    if not apart or not bool((torch.isfinite(wider) & torch.isfinite(moved)).all()):
+        return {}
+    turned = (rows.double().movedim(place, -1) - own_mean) / own_std * std + mean
+    asked = {
+        "own": (rows, y),
+        "rescaled": (turned.movedim(-1, place).to(x.dtype), y),
+        "training": (x[:MOST], batch.target[:MOST]),
+    }
+    end.eval()
+    values: dict[str, Any] = {}
+    with torch.no_grad():
+        for name, (given, wanted) in asked.items():
+            labels, _, logits = targets(wanted.cpu(), exam.capture.output(end, (given,)).cpu())
+            if labels is None or logits is None:
+                return {}
+            values[name] = float((logits.argmax(1) != labels).double().mean())
+    exam.capture.train(end)
+    both = {"mean": (mean, own_mean), "std": (std, own_std)}
+    told = {k: [float(a.mean()), float(b.mean())] for k, (a, b) in both.items()}
+    return {**values, **told, "rows": len(rows)}
+
+
+def _scale(x: Tensor, place: int) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of each feature, over rows and places."""
+    flat = x.double().movedim(place, -1).flatten(0, -2)
+    return flat.mean(0), flat.std(0).clamp_min(SMALL)
