@@ -210,3 +210,12 @@ class TestOneBatch:
                     yield batch
 
         assert not self.findings(watched, batches)
+
+
+def test_rows_known_by_heart_and_a_fifth_of_the_others_wrong():
+    rise = [1.2, 0.95, 0.9, 0.95, 1.0, 1.05, 1.1, 1.1, 1.1, 1.12]  # 16% of ln 4
+    curve = [*np.linspace(1.4, 0.001, 150), *[0.001] * 50]
+    (found,) = said(rise, TS, curve)
+    assert found.severity == "warning"
+    assert [f.severity for f in said(rise, TS, curve, accuracies=[0.9] * 10)] == ["note"]
+    assert [f.severity for f in said(rise, TS)] == ["note"]

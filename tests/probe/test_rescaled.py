@@ -11,7 +11,6 @@ from penlight.core.facts import Exam  # noqa: E402
 from penlight.probe import Probe  # noqa: E402
 from penlight.store.memory import MemorySink  # noqa: E402
 
-
 Data = tuple[Tensor, Tensor]
 
 

@@ -115,6 +115,17 @@ class Overfitting(Pitfall):
         why="of the loss of a guess that knows nothing: a quarter of all there is to know was lost "
         "again; over-confidence of healthy long runs stayed under 0.1",
     )
+    nothing: float = limit(
+        0.02,
+        why="of that loss: a training loss below it leaves nothing to learn, so that what follows "
+        "is memory alone",
+    )
+    wrong: float = limit(
+        0.2,
+        why="of the held-out answers, where every training row is known by heart: a gap of a fifth "
+        "is what a user sees; healthy scripts that learn all rows have up to 0.1 "
+        "(benchmarks/healthy: mlp_cls, mnist_example)",
+    )
     passes: float = limit(
         8, why="evaluations of a history without samples to pair: fewer make no trend"
     )
@@ -359,7 +370,9 @@ print("RESULT " + json.dumps({"metric": "validation loss", "value": val_loss}))
         chance = self._chance(run, last) or losses[0][0]
         lost = (last_loss - lowest) / chance
         skill = self._skill_lost(passes, last)
-        costly = lost > self.costly or (skill is not None and lost > self.rise)
+        by_heart = after < self.nothing * chance
+        wrong = by_heart and last.accuracy is not None and last.accuracy < 1 - self.wrong
+        costly = lost > self.costly or ((skill is not None or wrong) and lost > self.rise)
         says = (
             f"Since step {best.step} the validation loss has risen from {lowest:.3g} to "
             f"{last_loss:.3g} while the training loss fell from {before:.3g} to {after:.3g}"
