@@ -54,6 +54,7 @@ STYLES: dict[str, tuple[Edit, str, str, str, str, str, str, str]] = {
     "sum": (MeanLoss(), THREE, "3", "", 'nn.CrossEntropyLoss(reduction="sum")', CALL, '(reduction="sum")', "()"),
     "sum in the call": (MeanLoss(), THREE, "3", "", "None", 'F.cross_entropy(model(x[rows]), y[rows], reduction="sum")', ', reduction="sum"', ""),
     "weights": (ClassWeights(), "(torch.arange(24) % 4 == 0).long()", "2", "", "nn.CrossEntropyLoss()", CALL, "Loss()\nfor", "Loss(weight=torch.tensor([0.6667, 2]))\nfor"),
+    "weights turned around": (ClassWeights(), "(torch.arange(24) % 4 == 0).long()", "2", "", "nn.CrossEntropyLoss(weight=torch.tensor([0.75, 0.25]))", CALL, "[0.75, 0.25]", "[0.6667, 2]"),
     "labels 1 and 2": (RecodeLabels(), "(torch.arange(24) % 2 + 1).view(-1, 1).float()", "1", "", "nn.BCEWithLogitsLoss()", CALL, "(torch.arange(24) % 2 + 1).view(-1, 1).float()", "((torch.arange(24) % 2 + 1).view(-1, 1).float() == 2).float()"),
 }  # fmt: skip
 
@@ -79,7 +80,7 @@ def test_the_objective_changes_and_runs(
     elif isinstance(edit, MeanLoss):
         assert objective.reduction == "mean"
     elif isinstance(edit, ClassWeights):
-        assert objective.weighted
+        assert objective.weights == pytest.approx((0.6667, 2.0))
 
 
 def test_the_evaluation_gets_its_targets_in_the_same_form(

@@ -132,3 +132,30 @@ def test_the_tokens_of_a_language_model_may_be_rare():
 
     assert told(500)
     assert not told(len(names))
+
+
+def turned(weights, shown=(920, 80), correct=(920, 0)):
+    return said(
+        (200, 40), (240, 0), correct, shown=shown, phase="eval", weighted=True, weights=weights
+    )
+
+
+def test_weights_that_are_turned_around():
+    (found,) = turned((0.92, 0.08))
+    assert found.severity == "warning"
+    assert "class 1, 8.0% of the training rows, weighs 0.08 in the loss" in found.says
+    assert (
+        "11.5 times as frequent as class 1 and weighs 11.5 times as much" in found.evidence[0].says
+    )
+    assert found.prescriptions[0].edits == ("class-weights",)
+    (found,) = turned((0.6, 0.3, 0.1), shown=(600, 300, 100))
+    assert "class 2" in found.says
+
+
+def test_weights_that_are_right_or_do_not_matter():
+    assert not turned((0.08, 0.92))
+    assert not turned((1.0, 1.0))
+    assert not turned((0.92, 0.08), shown=(600, 400))  # hardly imbalanced
+    assert not turned((1.0, 0.0))  # a class that is left out on purpose
+    assert not turned((0.92, 0.08), correct=(200, 38))  # the rare class is found all the same
+    assert not turned(())

@@ -201,6 +201,7 @@ class Objective(Fact):
     target_dtype: str = ""
     reduction: str = "mean"
     weighted: bool = False
+    weights: tuple[float, ...] = ()  # of the classes, at first sight
     label_smoothing: float = 0.0
     ignore_index: int | None = None
     target_learnt: bool = False  # the target has a gradient, too: it is an output

@@ -31,11 +31,15 @@ class ClassWeights(Edit):
         if targets is None:
             raise Refused("How many samples each class has was not seen.")
         name = "weight" if found.function in ("cross_entropy", "nll_loss") else "pos_weight"
-        if argument(call, name) is not None:
+        given = argument(call, name)
+        known = scene.run.objective is not None and scene.run.objective.weights
+        if given is not None and not known:
             raise Refused("The loss is weighted already.")
         values = weights(targets, found.function)
         head, imports = member(source, "torch", "tensor")
         shown = ", ".join(f"{v:.4g}" for v in values)
+        if given is not None:
+            return [*imports, source.replace(given.value, f"{head}([{shown}])")]
         return [*imports, add_argument(source, call, f"{name}={head}([{shown}])")]
 
     def live(self, training: Training) -> None:

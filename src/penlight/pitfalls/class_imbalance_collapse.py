@@ -131,6 +131,16 @@ class ClassImbalanceCollapse(Pitfall):
         why="recall on the other classes: they are learnt, so the run is long enough for the rare "
         "ones to show as well",
     )
+    uneven: float = limit(
+        4.0,
+        why="samples of the most frequent class for one of the rarest: below it weights matter "
+        "little",
+    )
+    against: float = limit(
+        2.0,
+        why="weight of the most frequent class over that of the rarest: weights against imbalance "
+        "are at most 1 here, and small differences are a matter of taste",
+    )
     prescriptions = (
         Prescription(
             "Look at recall per class, balanced accuracy or AUC, not at accuracy.",
@@ -194,7 +204,10 @@ print("RESULT " + json.dumps({"metric": "balanced accuracy", "value": sum(recall
     )
 
     def detect(self, run: Run) -> Iterator[Finding]:
-        if run.objective is None or run.objective.weighted:
+        if run.objective is None:
+            return
+        if run.objective.weighted:
+            yield from self._turned(run, run.objective)
             return
         counts = self._late(run)
         if counts is None or not 2 <= len(counts.labels) <= self.classes:
@@ -219,6 +232,46 @@ print("RESULT " + json.dumps({"metric": "balanced accuracy", "value": sum(recall
         served = counts.correct[usual].sum() / max(counts.labels[usual].sum(), 1)
         if counts.labels[neglected].sum() >= self.rarest and served >= self.served:
             yield self._neglected(counts, learnt, neglected, float(served))
+
+    def _turned(self, run: Run, objective: Objective) -> Iterator[Finding]:
+        """Class weights that grow with how frequent a class is."""
+        targets = run.targets(objective)
+        shown = np.array(targets.classes if targets is not None else (), float)
+        weights = np.array(objective.weights[: len(shown)])
+        met = shown > 0
+        if len(weights) < len(shown) or met.sum() < 2 or not (weights[met] > 0).all():
+            return  # a class of weight 0 is left out on purpose
+        top = int(shown.argmax())
+        rare = int(np.where(met, shown, np.inf).argmin())
+        frequent, less = shown[top] / shown[rare], weights[top] / weights[rare]
+        if targets is None or frequent < self.uneven or less < self.against:
+            return
+        if met.sum() > 2 and np.corrcoef(np.log(shown[met]), np.log(weights[met]))[0, 1] < 0.5:
+            return
+        late = self._late(run)
+        seen = late is not None and rare < len(late.labels) and late.labels[rare] >= self.rarest
+        if late is not None and seen and late.correct[rare] >= self.served * late.labels[rare]:
+            return
+        share = shown[rare] / shown.sum()
+        yield self.finding(
+            f"The class weights are turned around: class {rare}, {share:.1%} of the training rows, "
+            f"weighs {weights[rare]:.3g} in the loss, and class {top} {weights[top]:.3g}. Mistakes "
+            "about the rare class cost next to nothing.",
+            Evidence(
+                "objective",
+                f"class {top} is {frequent:.3g} times as frequent as class {rare} and weighs "
+                f"{less:.3g} times as much",
+                where=objective.site,
+                value=float(less),
+                limit=self.against,
+            ),
+            severity="warning",
+            confidence=0.9,
+            where=objective.site,
+            source=objective.source,
+            first_step=0,
+            prescriptions=self.prescriptions[1:2],
+        )
 
     def _late(self, run: Run) -> Counts | None:
         """Counts over the last held-out pass, else over the training windows of the second half."""

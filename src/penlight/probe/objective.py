@@ -42,6 +42,7 @@ from penlight.probe.targets import Targets
 from penlight.signals.predictions import (
     BINARY,
     CLASSES,
+    MANY,
     OTHERS,
     ROWS,
     VALUES,
@@ -265,6 +266,7 @@ class Objectives:
                 target_dtype=str(y.dtype).removeprefix("torch."),
                 reduction=str(reduction),
                 weighted=given.get("weight") is not None or given.get("pos_weight") is not None,
+                weights=_weights(given.get("weight"), name),
                 label_smoothing=float(given.get("label_smoothing", 0.0)),
                 ignore_index=ignore,
                 target_learnt=y.requires_grad and phase == "train",
@@ -431,3 +433,10 @@ def counted(site: Site, tally: Tally, step: int) -> f.Predictions:
         correct=tuple(tally.correct),
         output_std=tally.output_std,
     )
+
+
+def _weights(weight: Any, name: str) -> tuple[float, ...]:
+    """The weights of the classes in a loss, as far as their labels are counted."""
+    if name not in CLASSES or not isinstance(weight, Tensor) or weight.dim() != 1:
+        return ()
+    return tuple(weight.tolist()) if len(weight) <= MANY else ()
