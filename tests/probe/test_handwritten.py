@@ -144,6 +144,20 @@ def test_cross_entropy_that_picks_the_logarithm_at_the_label(
     assert torch.equal(found.target, labels)
 
 
+def test_tokens_picked_along_the_last_dimension() -> None:
+    scores, tokens = torch.randn(2, 5, 7, requires_grad=True), torch.randint(7, (2, 5))
+    logs = scores.log_softmax(-1)
+    picked = -logs.gather(-1, tokens[..., None]).squeeze(-1)
+    found = read(picked.mean(), scores)
+    assert found is not None
+    assert torch.equal(found.target, tokens)
+    assert torch.equal(found.prediction, logs.movedim(-1, 1))
+    mask = (tokens > 2).float()
+    assert read((picked * mask).sum() / mask.sum(), scores) is None  # not all of them count
+    one = -logs.gather(-1, tokens[:, :3, None]).mean()
+    assert read(one, scores) is None  # only some places
+
+
 def test_the_likelihood_of_a_distribution(output: Tensor) -> None:
     labels = torch.randint(3, (8,))
     loss = -torch.distributions.Categorical(logits=output).log_prob(labels).mean()

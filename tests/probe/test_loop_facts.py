@@ -142,8 +142,16 @@ class Tagger(nn.Module):
         return self.head(self.embedding(tokens))  # type: ignore[no-any-return]
 
 
+def by_token(logits: Tensor, y: Tensor, **options: Any) -> Tensor:
+    return F.cross_entropy(logits.flatten(0, 1), y.flatten(), **options)
+
+
+def by_hand(logits: Tensor, y: Tensor) -> Tensor:
+    return -logits.log_softmax(-1).gather(-1, y[..., None]).squeeze(-1).mean()
+
+
 class TestPadding:
-    def padding(self, **options: Any) -> list[f.Padding]:
+    def padding(self, compare: Any = by_token, **options: Any) -> list[f.Padding]:
         torch.manual_seed(0)
         x, y = torch.randint(1, 9, (32, 10)), torch.randint(1, 9, (32, 10))
         for row in range(32):
@@ -153,8 +161,8 @@ class TestPadding:
             model = Tagger()
             optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
             for rows in range(0, 32, 8):
-                logits = model(x[rows : rows + 8]).flatten(0, 1)
-                loss = F.cross_entropy(logits, y[rows : rows + 8].flatten(), **options)
+                logits = model(x[rows : rows + 8])
+                loss = compare(logits, y[rows : rows + 8], **options)
                 loss.sum().backward()
                 optimizer.step()
         return sink.run().all(f.Padding)
@@ -165,6 +173,11 @@ class TestPadding:
         assert (fact.value, fact.rows, fact.lengths, fact.inside) == (0.0, 32, 6, 0)
         assert fact.targets == 320
         assert fact.padded == sum(10 - n - 1 for n in lengths)
+        assert fact.counted
+
+    def test_counted_by_hand(self) -> None:
+        (fact,) = self.padding(by_hand)
+        assert (fact.value, fact.rows, fact.lengths, fact.inside) == (0.0, 32, 6, 0)
         assert fact.counted
 
     def test_left_out(self) -> None:

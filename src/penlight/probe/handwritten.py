@@ -216,18 +216,23 @@ def _picked(graph: Walk, node: Node) -> Recognised | None:
     while made.op.name == "Expand" and made.op.inputs:
         made = graph.nodes[made.op.inputs[0]]
     logs = _logs(made) if made.op.name != "Sub" else _normalised(graph, made)
-    if logs is None or logs.dim() != 2:
+    if logs is None or logs.dim() < 2:
         return None
     if node.op.name == "Gather":
         labels = saved(node.live, "index")
+        if labels is not None and logs.dim() > 2:  # of tokens: classes last, as layers give them
+            if labels.shape != (*logs.shape[:-1], 1):
+                return None
+            logs, labels = logs.movedim(-1, 1), labels[..., 0]
     else:
         places: tuple[Tensor | None, ...] = getattr(node.live, "_saved_indices", None) or ()
         labels = places[1] if len(places) == 2 else None
-    if labels is None or labels.is_floating_point() or labels.numel() != len(logs):
+    rows = logs[:, 0]
+    if labels is None or labels.is_floating_point() or labels.numel() != rows.numel():
         return None
     if not bool((labels >= 0).all()):
         return None  # counted from the end: python allows it, the library does not
-    return Recognised("nll_loss", logs, labels.reshape(-1))
+    return Recognised("nll_loss", logs, labels.reshape(rows.shape))
 
 
 def _logs(node: Node) -> Tensor | None:

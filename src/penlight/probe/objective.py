@@ -223,6 +223,7 @@ class Objectives:
             if plain and output is not None:
                 self.capture.objective(plain, output, y, {}, graph.loss)
             self._training(site, name, x, y, value, {})
+            self.shares.look(site.fact, self.forward.given, x, y, {})
         return True
 
     def _site(
