@@ -42,6 +42,11 @@ def test_a_loss_that_stands_at_a_guess_is_lost_though_it_began_a_hair_above():
     assert not said(targets, own=[2.33, *([1.2, 1.25, 1.3] * 13)])
 
 
+def test_a_loss_near_a_guess_that_still_falls_is_on_its_way():
+    targets = Targets(objective=objective().site, samples=1000, integral=True, classes=(100,) * 10)
+    assert not said(targets, own=[3.2 - 0.02 * i for i in range(40)])
+
+
 def test_harmless():
     assert not said(given=1 / 8)
     assert not said(own=FALLS)

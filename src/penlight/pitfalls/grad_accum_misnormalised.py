@@ -165,8 +165,9 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             return
         if ends is None:
             return
-        if ends < self.worse and (seen is None or seen.learnt is None or seen.learnt > self.learnt):
-            return
+        at_a_guess = seen is not None and seen.learnt is not None and seen.learnt <= self.learnt
+        if ends < self.worse and (seen is None or not at_a_guess or seen.falling):
+            return  # it learns, or is on its way
         k, rate = fact.batches, run.optimizers[0].lr
         end = f"{ends:.2g} times the first" if math.isfinite(ends) else "not a number"
         yield self.finding(
