@@ -112,3 +112,41 @@ def test_live_faces_add_what_is_missing() -> None:
     assert len(list(model.parameters())) == 4
     with pytest.raises(Refused):
         OptimiseAll().live(training)
+
+
+COPIED = """
+import torch
+from torch import nn
+
+x, y = torch.randn(64, 4), torch.randn(64, 1)
+
+
+def fit(model, optimizer):
+    for _ in range(30):
+        optimizer.zero_grad()
+        nn.functional.mse_loss(model(x), y).backward()
+        optimizer.step()
+
+
+first = nn.Linear(4, 1)
+optimizer = torch.optim.SGD(first.parameters(), lr=0.1)
+fit(first, optimizer)
+second = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 1))
+optimizer = torch.optim.SGD({given}, lr=0.1)
+fit(second, optimizer)
+"""
+
+
+def test_a_copied_line_gives_the_optimiser_of_the_second_model_the_first_one(
+    scene: Callable[..., Scene], rerun: Callable[[Scene], Recorded]
+) -> None:
+    found = scene(COPIED.replace("{given}", "first.parameters()"))
+    edited = found.after([OptimiseAll()])
+    assert edited.script.text == COPIED.replace("{given}", "second.parameters()")
+    assert all(p.optimised for p in rerun(edited).run.parameters)
+
+
+def test_two_optimisers_of_which_none_is_a_copy(scene: Callable[..., Scene]) -> None:
+    given = "[*first.parameters(), *nn.Linear(2, 2).parameters()]"
+    with pytest.raises(Refused, match="2 optimisers"):
+        scene(COPIED.replace("{given}", given)).after([OptimiseAll()])

@@ -31,6 +31,9 @@ class OptimiseAll(Edit):
     def source(self, scene: Scene) -> Sequence[Change]:
         if not left_out(scene.run):
             raise Refused("The optimiser holds every registered weight that the loss reaches.")
+        again = _given_again(scene)
+        if again is not None:
+            return [again]
         source, call, _ = scene.optimizer()
         late = _made_later(source, call)
         if late:
@@ -52,6 +55,31 @@ def left_out(run: Run) -> list[Parameter]:
         for p in run.parameters
         if p.registered and p.requires_grad and p.reached and not p.optimised
     ]
+
+
+def _given_again(scene: Scene) -> Change | None:
+    """Where one of several optimisers got the model of an earlier one: the model it was meant for.
+
+    A copied line: `optimizer = SGD(model_0.parameters())` in front of the training of `model_1`.
+    """
+    strangers = _strangers(scene.run)
+    several = scene.optimizers() if len({o.source for o in scene.run.optimizers}) > 1 else []
+    if len(strangers) != 1 or not several:
+        return None
+    source, call, _ = max(several, key=lambda made: made[0].span(made[1]))
+    owners = _owners(source, call)
+    twice = any(_owners(s, c) == owners for s, c, _ in several if c is not call)
+    if len(owners) != 1 or not twice or not _known(source, call, strangers[0]):
+        return None
+    given = _given(source, call)
+    named = [n for n in source.all(cst.Name, given) if n.value == owners[0]]
+    return source.replace(named[0], strangers[0]) if len(named) == 1 else None
+
+
+def _strangers(run: Run) -> list[str]:
+    """Models that the loss reaches and of which no optimiser holds anything."""
+    held = {p.root for p in run.parameters if p.optimised}
+    return list(dict.fromkeys(p.root for p in left_out(run) if p.root not in held))
 
 
 # -- built too early -----------------------------------------------------------------------------
@@ -131,8 +159,7 @@ def _widened(scene: Scene, source: Source, call: cst.Call) -> Sequence[Change]:
     run, given = scene.run, _given(source, call)
     owners = _owners(source, call)
     missing = left_out(run)
-    held = {p.root for p in run.parameters if p.optimised}
-    strangers = list(dict.fromkeys(p.root for p in missing if p.root not in held))
+    strangers = _strangers(run)
     if not strangers:
         root = _common(owners)
         if not root:
