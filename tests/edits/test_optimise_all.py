@@ -147,6 +147,6 @@ def test_a_copied_line_gives_the_optimiser_of_the_second_model_the_first_one(
 
 
 def test_two_optimisers_of_which_none_is_a_copy(scene: Callable[..., Scene]) -> None:
-    given = "[*first.parameters(), *nn.Linear(2, 2).parameters()]"
+    given = "nn.Linear(4, 1).parameters()"
     with pytest.raises(Refused, match="2 optimisers"):
         scene(COPIED.replace("{given}", given)).after([OptimiseAll()])
