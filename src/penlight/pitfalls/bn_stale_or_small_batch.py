@@ -91,6 +91,7 @@ class BnStaleOrSmallBatch(Pitfall):
             "Leave the momentum of nn.BatchNorm at 0.1.",
             "The running statistics then are an average over the last ten or twenty batches.",
             "it is 0.1 already",
+            edits=("norm-momentum",),
         ),
     )
     demo = Demo(
