@@ -46,7 +46,7 @@ UNTRUE = {
     "loss-broadcast",
 }  # fmt: skip
 UNBALANCED = {"class-imbalance-collapse"}
-NOTED = 8.0  # runs spent at most on a script of which nothing but notes can be said
+NOTED = 12.0  # runs spent at most on a script of which nothing but notes can be said
 
 
 @dataclass(frozen=True)
