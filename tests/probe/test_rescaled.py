@@ -76,3 +76,22 @@ def test_a_model_that_does_not_care_about_the_scale() -> None:
     exam = asked(model, numbers(400), (30 * x, y))
     assert exam is not None
     assert abs(exam.values["own"] - exam.values["rescaled"]) < 0.05
+
+
+class OneSize(nn.Module):
+    """Made for batches of 40 rows and no others."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Linear(6, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(x.view(40, 6))  # type: ignore[no-any-return]
+
+
+def test_a_model_for_one_size_of_batches() -> None:
+    x, y = numbers(40)
+    exam = asked(OneSize(), numbers(400), (100 + 9 * x, y))
+    assert exam is not None
+    assert exam.values["rows"] == 40
+    assert exam.values["rescaled"] < exam.values["own"]

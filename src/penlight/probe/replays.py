@@ -16,14 +16,14 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import thread_time
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
-from penlight.probe.capture import Batch
+from penlight.probe.capture import Batch, UnrepeatableError
 from penlight.probe.inspection import targets
 from penlight.probe.pairs import Shelf
 
@@ -166,17 +166,20 @@ def _paired(before: list[float], after: list[float]) -> float:
 def rescaled(exam: Exam, end: nn.Module, shelf: Shelf) -> dict[str, Any]:
     """Does the trained model know held-out rows once they have the scale of the training rows?"""
     batch = (list(exam.capture.last) or exam.capture.first)[-1]
-    x = batch.args[0]
+    x, size = batch.args[0], len(batch.args[0])
     if len(batch.args) != 1 or not x.is_floating_point() or not 2 <= x.dim() <= 4:
         return {}
     pieces = [p for p in shelf.pieces if p.x.shape[1:] == x.shape[1:] and p.x.dtype == x.dtype]
-    if sum(len(p.x) for p in pieces) < HELD:
+    if sum(len(p.x) for p in pieces) < max(HELD, size):
         return {}
     rows, y = (torch.cat([getattr(p, k) for p in pieces])[:MOST] for k in ("x", "y"))
     place = exam.capture.channels if x.dim() == 4 else -1
-    (mean, std), (own_mean, own_std) = (_scale(t, place) for t in (x, rows))
-    wider = own_std / std
-    moved = (own_mean - mean).abs() / std
+    trained = [b.args[0] for b in exam.capture.last or exam.capture.first]
+    (mean, std), (own_mean, own_std) = (
+        _scale([t for t in given if t.shape[1:] == x.shape[1:]], place)
+        for given in (trained, [rows])
+    )
+    wider, moved = own_std / std, (own_mean - mean).abs() / std
     apart = bool(((moved > MOVED) | (wider > WIDER) | (wider < 1 / WIDER)).any())
     if not apart or not bool((torch.isfinite(wider) & torch.isfinite(moved)).all()):
         return {}
@@ -184,23 +187,34 @@ def rescaled(exam: Exam, end: nn.Module, shelf: Shelf) -> dict[str, Any]:
     asked = {
         "own": (rows, y),
         "rescaled": (turned.movedim(-1, place).to(x.dtype), y),
-        "training": (x[:MOST], batch.target[:MOST]),
+        "training": (x, batch.target),
     }
     end.eval()
-    values: dict[str, Any] = {}
-    with torch.no_grad():
-        for name, (given, wanted) in asked.items():
-            labels, _, logits = targets(wanted.cpu(), exam.capture.output(end, (given,)).cpu())
-            if labels is None or logits is None:
-                return {}
-            values[name] = float((logits.argmax(1) != labels).double().mean())
-    exam.capture.train(end)
+    try:
+        with torch.no_grad():
+            wrong = {k: _wrong(exam, end, *pair, size) for k, pair in asked.items()}
+    except UnrepeatableError:
+        return {}  # a model for one size of batches, or one that does not run in evaluation mode
+    finally:
+        exam.capture.train(end)
+    if None in wrong.values():
+        return {}
     both = {"mean": (mean, own_mean), "std": (std, own_std)}
     told = {k: [float(a.mean()), float(b.mean())] for k, (a, b) in both.items()}
-    return {**values, **told, "rows": len(rows)}
+    return {**wrong, **told, "rows": len(rows) // size * size}
 
 
-def _scale(x: Tensor, place: int) -> tuple[Tensor, Tensor]:
+def _wrong(exam: Exam, model: nn.Module, x: Tensor, y: Tensor, size: int) -> float | None:
+    """Share of rows that a model names wrongly, in batches like those of the training."""
+    whole = len(x) // size * size
+    outputs = [exam.capture.output(model, (part,)) for part in x[:whole].split(size)]
+    labels, _, logits = targets(y[:whole].cpu(), torch.cat(outputs).cpu())
+    if labels is None or logits is None:
+        return None
+    return float((logits.argmax(1) != labels).double().mean())
+
+
+def _scale(given: Sequence[Tensor], place: int) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation of each feature, over rows and places."""
-    flat = x.double().movedim(place, -1).flatten(0, -2)
+    flat = torch.cat([x.double().movedim(place, -1).flatten(0, -2) for x in given])
     return flat.mean(0), flat.std(0).clamp_min(SMALL)
