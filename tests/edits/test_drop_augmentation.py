@@ -132,6 +132,14 @@ def test_in_the_data_set(
     assert "Compose([Double()])" in text  # the library's own go by their names
 
 
+def test_a_row_of_random_changes(scene: Callable[..., Scene]) -> None:
+    row = "RandomFlip(), RandomFlip(), Double(), RandomFlip()"
+    script = ROWS.replace("{change}", "row = self.transform(row)").replace(
+        "Double(), RandomFlip()", row
+    )
+    assert "Compose([Double()])" in scene(script).after([DropAugmentation()]).script.text
+
+
 def test_each_change_by_itself(scene: Callable[..., Scene]) -> None:
     found = scene(LOOP.format(change=NOISE, fed="mirrored(batch)"))
     tried = list(DropAugmentation.propose(found, Finding("augmentation-breaks-labels", "")))

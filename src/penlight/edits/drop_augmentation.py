@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import libcst as cst
 
@@ -61,10 +62,13 @@ def _places(scene: Scene) -> Iterator[Change]:
     """The random changes of what the model is trained on, each as the change that takes it out."""
     taken: list[Change] = []
     for change in _all(scene):
-        if not any(change.file == t.file and change.start < t.end and t.start < change.end
-                   for t in taken):  # fmt: skip
+        if not any(_overlap(change, t) for t in taken):
             taken.append(change)
             yield change
+
+
+def _overlap(one: Change, other: Change) -> bool:
+    return one.file == other.file and one.start < other.end and other.start < one.end
 
 
 def _all(scene: Scene) -> Iterator[Change]:
@@ -88,11 +92,22 @@ def _all(scene: Scene) -> Iterator[Change]:
                 for value in given:
                     yield from _calls(scene, source, value)
         for compose in source.calls("Compose", "Sequential"):
-            for value in (arg.value for arg in compose.args[:1]):
-                for element in value.elements if isinstance(value, cst.List) else ():
-                    made = element.value
-                    if isinstance(made, cst.Call) and last_name(made.func).startswith(NAMED):
-                        yield drop_entry(source, element)
+            if compose.args and isinstance(compose.args[0].value, cst.List):
+                yield from _entries(source, compose.args[0].value)
+
+
+def _entries(source: Source, row: cst.List) -> Iterator[Change]:
+    """A library's random changes in a list of them."""
+    random = [
+        e
+        for e in row.elements
+        if isinstance(e.value, cst.Call) and last_name(e.value.func).startswith(NAMED)
+    ]
+    drops = [drop_entry(source, e) for e in random]
+    if any(_overlap(a, b) for a, b in pairwise(drops)):  # side by side on one line
+        kept = ", ".join(source.code(e.value) for e in row.elements if e not in random)
+        drops = [source.replace(row, f"[{kept}]")]
+    yield from drops
 
 
 def _calls(scene: Scene, source: Source, value: cst.BaseExpression) -> Iterator[Change]:
