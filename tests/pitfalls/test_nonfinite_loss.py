@@ -24,6 +24,15 @@ def test_names_place_operation_step_batch_and_rows() -> None:
     assert found.exact
 
 
+def test_tensors_without_a_module_have_no_name() -> None:
+    birth = NonFinite(step=0, direction="forward", module="?", inside=False, op="Mean")
+    (found,) = NonfiniteLoss().detect(fake_run({}, [birth], steps=0))
+    assert (
+        found.says == "The first NaN or infinity was born in the forward pass at the loss (Mean)."
+    )
+    assert found.where == ""
+
+
 def test_tells_the_backward_pass_from_the_forward_pass() -> None:
     birth = NonFinite(step=3, direction="backward", module="fc", reason="it was not")
     (found,) = NonfiniteLoss().detect(fake_run({LOSS: [0.5] * 4}, [birth]))

@@ -164,8 +164,10 @@ print("RESULT " + json.dumps({"metric": "mse / var(y)", "value": value}))
                 exact=grown is None,
             )
             return
-        module = birth.module or "the loss"
-        place = module if birth.inside or not birth.module else f"an operation after {module}"
+        known = birth.module.strip("?")  # tensors without a module have no name
+        module = known or "the loss"
+        place = module if birth.inside or not known else f"an operation after {module}"
+        when = f" at step {birth.step}," if run.steps else ""  # none: the weights move by hand
         how = {
             "forward": f"in the forward pass at {place}",
             "backward": f"in the backward pass at {place}",
@@ -199,10 +201,10 @@ print("RESULT " + json.dumps({"metric": "mse / var(y)", "value": value}))
                 )
             )
         yield self.finding(
-            f"The first NaN or infinity was born at step {birth.step}, {how}{operation}.",
+            f"The first NaN or infinity was born{when} {how}{operation}.",
             *evidence,
             confidence=0.99,
-            where=birth.module,
+            where=known,
             source=birth.source,
             first_step=birth.step,
             exact=grown is None,
