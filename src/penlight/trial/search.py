@@ -179,7 +179,7 @@ class Search:
         structural = [m for m, new in [*own, *candidates] if any(p.new_rate for p in new)]
         for made in structural[:2]:
             board += self._rates(made, self._scene_of(made), upwards, most=2)
-        if not any(t.gain > GAIN for t in board) and not _proven_only(diagnosis):
+        if not any(t.gain > GAIN for t in board) and not _no_matter_of_rates(diagnosis):
             board += self._rates(below, scene, upwards)
         return board
 
@@ -486,11 +486,12 @@ def _upwards(diagnosis: Diagnosis) -> bool:
     return any(f.pitfall in TOO_LOW for f in diagnosis.causes[:1])
 
 
-def _proven_only(diagnosis: Diagnosis) -> bool:
-    """Whether all that is wrong is proven and no matter of the learning rate."""
+def _no_matter_of_rates(diagnosis: Diagnosis) -> bool:
+    """Whether what is wrong is beyond any edit, as wrong data are, or proven and something else."""
     causes = [f for f in diagnosis.alarms if f.role == "cause"]
+    edits = {e for f in diagnosis.alarms for p in f.prescriptions for e in p.edits}
     rate = any("learning-rate" in p.edits for f in causes for p in f.prescriptions)
-    return all(f.exact for f in causes) and not rate
+    return not edits or (all(f.exact for f in causes) and not rate)
 
 
 def _phase(wanted: Sequence[Candidate]) -> str:
