@@ -12,7 +12,7 @@ from penlight.edits.names import member
 from penlight.edits.scene import Scene
 from penlight.edits.source import Change, argument
 from penlight.edits.training import Training
-from penlight.edits.values import add_argument
+from penlight.edits.values import set_argument
 
 
 @dataclass(frozen=True)
@@ -31,16 +31,13 @@ class ClassWeights(Edit):
         if targets is None:
             raise Refused("How many samples each class has was not seen.")
         name = "weight" if found.function in ("cross_entropy", "nll_loss") else "pos_weight"
-        given = argument(call, name)
         known = scene.run.objective is not None and scene.run.objective.weights
-        if given is not None and not known:
+        if argument(call, name) is not None and not known:
             raise Refused("The loss is weighted already.")
         values = weights(targets, found.function)
         head, imports = member(source, "torch", "tensor")
         shown = ", ".join(f"{v:.4g}" for v in values)
-        if given is not None:
-            return [*imports, source.replace(given.value, f"{head}([{shown}])")]
-        return [*imports, add_argument(source, call, f"{name}={head}([{shown}])")]
+        return [*imports, *set_argument(scene, source, call, name, f"{head}([{shown}])")]
 
     def live(self, training: Training) -> None:
         import torch

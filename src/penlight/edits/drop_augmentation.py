@@ -12,6 +12,7 @@ from penlight.core.finding import Finding
 from penlight.edits.data import functions, in_training, model_calls
 from penlight.edits.edit import Edit, Refused
 from penlight.edits.flow import drop_entry, last_value, made_of, unwrap
+from penlight.edits.models import is_module
 from penlight.edits.scene import Scene
 from penlight.edits.source import Change, Source, dotted, last_name
 
@@ -21,7 +22,10 @@ DRAWS = {
     "standard_normal", "integers", "random_sample", "binomial",
 }  # fmt: skip
 # Attributes of a data set that hold a change of its rows, and the library's own random changes.
-HELD = {"transform", "transforms", "augment", "augmentation", "augmentations", "aug"}
+HELD = {
+    "self.transform", "self.transforms", "self.augment", "self.augmentation", "self.augmentations",
+    "self.aug",
+}  # fmt: skip
 NAMED = (
     "Random", "ColorJitter", "Gauss", "HorizontalFlip", "VerticalFlip", "Cutout", "AutoAugment",
     "TrivialAugment", "AugMix", "ElasticTransform", "Rotate", "CoarseDropout",
@@ -196,18 +200,14 @@ def _draws_inside(scene: Scene, call: cst.Call) -> bool:
     """Whether a call of one of the project's own functions on its inputs draws something."""
     if not call.args or call.args[0].keyword is not None:
         return False
-    if isinstance(call.func, cst.Attribute) and dotted(call.func) in {f"self.{n}" for n in HELD}:
+    if dotted(call.func) in HELD:
         return True
     for other, function, _ in functions(scene, last_name(call.func)):
         owner = other.enclosing(function, cst.ClassDef)
-        if function.name.value in ("forward", "__init__") or _is_module(other, owner):
+        if isinstance(owner, cst.ClassDef) and is_module(owner):
+            continue
+        if function.name.value in ("forward", "__init__"):
             continue
         if any(last_name(c.func) in DRAWS for c in other.all(cst.Call, function)):
             return True
     return False
-
-
-def _is_module(source: Source, owner: cst.CSTNode | None) -> bool:
-    if not isinstance(owner, cst.ClassDef):
-        return False
-    return any("Module" in source.code(base.value) for base in owner.bases)

@@ -9,7 +9,7 @@ import libcst as cst
 from penlight.core.run import Run
 from penlight.edits.edit import Refused
 from penlight.edits.scene import Scene
-from penlight.edits.source import Source, dotted
+from penlight.edits.source import Source, dotted, last_name
 
 SCOPES = (cst.FunctionDef, cst.ClassDef, cst.Module)
 
@@ -118,6 +118,11 @@ def path_to(run: Run, name: str) -> str:
         return attribute(name)
     inside = name.removeprefix(f"{module.root}.")
     return "" if inside == module.type else attribute(inside)  # a model itself goes by its class
+
+
+def is_module(owner: cst.ClassDef) -> bool:
+    """Whether a class is a torch module by its bases."""
+    return any("Module" in last_name(base.value) for base in owner.bases)
 
 
 def attribute(name: str) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import libcst as cst
 
 from penlight.edits.edit import Edit, Refused
+from penlight.edits.models import is_module
 from penlight.edits.names import member
 from penlight.edits.scene import Scene
 from penlight.edits.source import Change, Source, last_name
@@ -137,11 +138,7 @@ def _wrapped(
 
 def _layers_in(source: Source, value: cst.CSTNode) -> bool:
     """Whether a list, dict or comprehension builds layers itself, not inside of a Sequential."""
-    classes = {
-        c.name.value
-        for c in source.all(cst.ClassDef)
-        if any("Module" in last_name(b.value) for b in c.bases)
-    }
+    classes = {c.name.value for c in source.all(cst.ClassDef) if is_module(c)}
     return any(
         last_name(call.func) in LAYERS or last_name(call.func) in classes
         for call in source.all(cst.Call, value)

@@ -236,7 +236,9 @@ print("RESULT " + json.dumps({"metric": "balanced accuracy", "value": sum(recall
     def _turned(self, run: Run, objective: Objective) -> Iterator[Finding]:
         """Class weights that grow with how frequent a class is."""
         targets = run.targets(objective)
-        shown = np.array(targets.classes if targets is not None else (), float)
+        if targets is None:
+            return
+        shown = np.array(targets.classes, float)
         weights = np.array(objective.weights[: len(shown)])
         met = shown > 0
         if len(weights) < len(shown) or met.sum() < 2 or not (weights[met] > 0).all():
@@ -244,14 +246,15 @@ print("RESULT " + json.dumps({"metric": "balanced accuracy", "value": sum(recall
         top = int(shown.argmax())
         rare = int(np.where(met, shown, np.inf).argmin())
         frequent, less = shown[top] / shown[rare], weights[top] / weights[rare]
-        if targets is None or frequent < self.uneven or less < self.against:
+        if frequent < self.uneven or less < self.against:
             return
         if met.sum() > 2 and np.corrcoef(np.log(shown[met]), np.log(weights[met]))[0, 1] < 0.5:
             return
         late = self._late(run)
-        seen = late is not None and rare < len(late.labels) and late.labels[rare] >= self.rarest
-        if late is not None and seen and late.correct[rare] >= self.served * late.labels[rare]:
-            return
+        if late is not None and rare < len(late.labels):
+            rows = late.labels[rare]
+            if rows >= self.rarest and late.correct[rare] >= self.served * rows:
+                return
         share = shown[rare] / shown.sum()
         yield self.finding(
             f"The class weights are turned around: class {rare}, {share:.1%} of the training rows, "

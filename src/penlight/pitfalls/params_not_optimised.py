@@ -190,7 +190,7 @@ print("RESULT " + json.dumps({"metric": "mse", "value": val_loss}))
             return
         later = self._after_another(run, left, held)
         if later:
-            yield self._stranger(run, later)
+            yield self._stranger(run, later, f"{later[0].root} is trained")
             return
         hidden = [p for p in left if not p.registered]
         if hidden:
@@ -287,11 +287,11 @@ print("RESULT " + json.dumps({"metric": "mse", "value": val_loss}))
             first_step=0,
         )
 
-    def _stranger(self, run: Run, left: Sequence[Parameter]) -> Finding:
+    def _stranger(
+        self, run: Run, left: Sequence[Parameter], became: str = "the model has other layers"
+    ) -> Finding:
         steps, empty = run.hygiene.steps, run.hygiene.empty_steps
         first = max(0, steps - empty)
-        other = not any(p.root == left[0].root for p in run.parameters if p.optimised)
-        became = f"{left[0].root} is trained" if other else "the model has other layers"
         says = (
             f"The optimiser holds none of the weights that the loss depends on: since step {first} "
             f"{became}, not what the optimiser was given, and no step has moved anything."

@@ -321,6 +321,10 @@ class Capture:
         for name, module in model.named_modules():
             module.training = self.modes.get(name, True)
 
+    def feature_dim(self, x: Tensor) -> int:
+        """Where the features of an input lie: the channels of an image, else the last dimension."""
+        return self.channels if x.dim() == 4 else -1
+
     def thaw(self, model: nn.Module) -> None:
         """Let a copy's parameters learn that did when the training began."""
         for name, p in model.named_parameters():

@@ -208,11 +208,9 @@ class Exam:
         x = batches[0].args[0]
         if not 2 <= x.dim() <= 4 or not x.is_floating_point() or len(x) < 2 or self.capture.ids:
             return []
-        # Features as in the statistics: channels of an image, else the last dimension.
-        place = self.capture.channels if x.dim() == 4 else -1
-        same = [b.args[0].double().movedim(place, -1).flatten(0, -2) for b in batches
-                if b.args[0].shape[place] == x.shape[place]]  # fmt: skip
-        rows = torch.cat(same)
+        place = self.capture.feature_dim(x)
+        given = [b.args[0] for b in batches if b.args[0].shape[place] == x.shape[place]]
+        rows = replays.features(given, place)
         mean, std, size = rows.mean(0), rows.std(0), rows.square().mean(0).sqrt()
         moving = std > 1e-6 * size
         if not bool(moving.any()) or not bool(torch.isfinite(size).all()):

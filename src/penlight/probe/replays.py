@@ -173,7 +173,7 @@ def rescaled(exam: Exam, end: nn.Module, shelf: Shelf) -> dict[str, Any]:
     if sum(len(p.x) for p in pieces) < max(HELD, size):
         return {}
     rows, y = (torch.cat([getattr(p, k) for p in pieces])[:MOST] for k in ("x", "y"))
-    place = exam.capture.channels if x.dim() == 4 else -1
+    place = exam.capture.feature_dim(x)
     trained = [b.args[0] for b in exam.capture.last or exam.capture.first]
     (mean, std), (own_mean, own_std) = (
         _scale([t for t in given if t.shape[1:] == x.shape[1:]], place)
@@ -214,7 +214,12 @@ def _wrong(exam: Exam, model: nn.Module, x: Tensor, y: Tensor, size: int) -> flo
     return float((logits.argmax(1) != labels).double().mean())
 
 
+def features(given: Sequence[Tensor], place: int) -> Tensor:
+    """Inputs as (rows and places, features), in float64."""
+    return torch.cat([x.double().movedim(place, -1).flatten(0, -2) for x in given])
+
+
 def _scale(given: Sequence[Tensor], place: int) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation of each feature, over rows and places."""
-    flat = torch.cat([x.double().movedim(place, -1).flatten(0, -2) for x in given])
+    flat = features(given, place)
     return flat.mean(0), flat.std(0).clamp_min(SMALL)

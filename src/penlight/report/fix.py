@@ -81,12 +81,13 @@ def print_fix(found: Fix, console: Console, *, patch: str = "", applied: str = "
     """
     sheet = Sheet(console)
     _found(sheet, found)
-    if found.healthy and not found.why and not found.trials:
+    sound = found.healthy and not found.why
+    if sound and not found.trials:
         sheet.write(("Nothing to fix.", "bold green"), " No trial was run.")
         return
     if found.accepted:
         _cure(sheet, found)
-    elif found.healthy and not found.why:
+    elif sound:
         tried = " What these notes suggest was tried, and nothing is proven to help."
         sheet.write(("Nothing to fix.", "bold green"), tried)
         sheet.blank()

@@ -320,11 +320,9 @@ class Doctor:
                 trials.append(self._screened(tried))
         trials.sort(key=lambda t: (t.verdict != "accept", -t.pairs))
         done = replace(plain, trials=tuple(trials))
-        if chosen is None and plain.healthy:
-            return done
         if chosen is None:
             why = _beyond_proof(plain.diagnosis, trials) or _why_not(search, trials)
-            return replace(done, why=why)
+            return replace(done, why="" if plain.healthy else why)
         texts = self.texts_of(chosen.joint)
         return replace(
             done,
