@@ -97,6 +97,9 @@ class Parameter(Fact):
         return math.prod(self.shape[:-1] if self.units_last else self.shape[1:])
 
 
+OWN = "own-update"  # type of optimiser: a script that moves its weights itself
+
+
 @dataclass(frozen=True, slots=True)
 class Optimizer(Fact):
     """One optimiser as it stood at its first step."""
@@ -115,6 +118,13 @@ class Optimizer(Fact):
     parameters: int = 0  # tensors
     frozen: int = 0  # tensors with requires_grad=False among them
     source: str = ""
+
+    @property
+    def named(self) -> str:
+        """With its learning rate, as a sentence names it."""
+        own = self.type == OWN
+        rate = f"lr={self.lr:g}" if self.lr or not own else "of no fixed learning rate"
+        return f"the script's own update ({rate})" if own else f"{self.type}({rate})"
 
     @property
     def adaptive(self) -> bool:

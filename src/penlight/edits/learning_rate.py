@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from penlight.core.facts import OWN
 from penlight.core.finding import Finding
 from penlight.edits.edit import Edit, Refused
+from penlight.edits.own_update import own, rate_changes
 from penlight.edits.scene import Scene
 from penlight.edits.source import Change
 from penlight.edits.training import Training
@@ -15,7 +17,13 @@ from penlight.edits.values import set_argument
 LOWER = (0.1, 0.01, 0.3, 0.001)
 HIGHER = (10.0, 100.0, 3.0, 1000.0)
 # Where a training with that optimiser usually starts.
-USUAL = {"sgd": (0.1, 0.01), "adagrad": (0.01,), "adadelta": (1.0,), "lbfgs": (1.0,)}
+USUAL = {
+    "sgd": (0.1, 0.01),
+    "adagrad": (0.01,),
+    "adadelta": (1.0,),
+    "lbfgs": (1.0,),
+    OWN: (0.1, 0.01),
+}
 USUAL_ELSE = (1e-3,)
 NEAR = 1.6  # rates nearer than this factor are one
 TOO_LOW = ("lr-too-low", "stopped-too-early", "vanishing-gradient", "symmetric-init")
@@ -58,6 +66,8 @@ class LearningRate(Edit):
         return f"Set the learning rate to {self.value:g}"
 
     def source(self, scene: Scene) -> Sequence[Change]:
+        if own(scene):
+            return rate_changes(scene, self.value)
         made = scene.optimizers()
         if len({seen.lr for _, _, seen in made}) != 1:
             count = "no optimiser" if not made else f"{len(made)} optimisers of different rates"

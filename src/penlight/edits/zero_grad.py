@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import libcst as cst
 
 from penlight.edits.edit import Edit, Refused
+from penlight.edits.own_update import clearing, own
 from penlight.edits.scene import Loop, Scene
 from penlight.edits.source import Change
 from penlight.edits.training import Training
@@ -25,6 +26,8 @@ class ZeroGrad(Edit):
         return "Clear the gradients before each backward pass"
 
     def source(self, scene: Scene) -> Sequence[Change]:
+        if own(scene):
+            return clearing(scene)
         loop = scene.loop
         source, calls = loop.source, list(loop.source.calls("zero_grad", within=loop.body))
         clear = f"{loop.optimizer}.zero_grad()"

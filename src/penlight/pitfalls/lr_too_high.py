@@ -231,7 +231,7 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             return
         evidence += numb
         optimizer = run.optimizers[0] if run.optimizers else None
-        named = f"{optimizer.type}(lr={optimizer.lr:g})" if optimizer else "the optimiser"
+        named = optimizer.named if optimizer else "the optimiser"
         became = "became non-finite" if curve.broken is not None else f"ended at {curve.end:.3g}"
         yield self.finding(
             f"The learning rate is too high: with {named} the loss began at {curve.first:.3g} "

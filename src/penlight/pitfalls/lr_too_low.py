@@ -213,12 +213,12 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             if curve.learnt >= self.learnt or travel >= self.travelled or size >= self.crawl:
                 return
             # A replay speaks against it unless none of its rates was a usual one.
-            tiny = run.optimizers[0].lr < self.tiny and 100 * size < self.crawl
+            tiny = 0 < run.optimizers[0].lr < self.tiny and 100 * size < self.crawl
             tried = known and not tiny
             if compared is None and (tried or size >= self.blind):
                 return
         optimizer: Optimizer = run.optimizers[0]
-        named = f"{optimizer.type}(lr={optimizer.lr:g})"
+        named = optimizer.named
         short = "the layers stand close to their random start"
         if ahead is not None:
             short = f"{ahead.steps} steps at a higher rate got further"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from penlight.core.facts import Graph, Hygiene, Parameter
+from penlight.core.facts import OWN, Graph, Hygiene, Parameter
 from penlight.core.finding import Evidence, Finding, Prescription
 from penlight.core.pitfall import Demo, Pitfall, limit
 from penlight.core.run import Run
@@ -73,6 +73,13 @@ class MissingZeroGrad(Pitfall):
             "Call optimizer.zero_grad() once in every iteration, before loss.backward().",
             "Then each step follows the gradient of its own batch.",
             "you accumulate over k batches: clear after each step, not after each batch",
+            edits=("zero-grad",),
+        ),
+    )
+    _own = (
+        Prescription(
+            "Clear each gradient when it has been used: p.grad = None, or p.grad.zero_().",
+            "Then each step follows the gradient of its own batch.",
             edits=("zero-grad",),
         ),
     )
@@ -196,6 +203,7 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             exact=severe,
             source=next((o.source for o in run.optimizers), ""),
             first_step=first,
+            prescriptions=self._own if any(o.type == OWN for o in run.optimizers) else None,
         )
 
     @staticmethod

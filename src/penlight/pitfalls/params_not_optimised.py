@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from penlight.core.facts import Hygiene, Optimizer, Parameter
+from penlight.core.facts import OWN, Hygiene, Optimizer, Parameter
 from penlight.core.finding import Evidence, Finding, Prescription
 from penlight.core.pitfall import Demo, Pitfall, limit
 from penlight.core.run import Run
@@ -89,6 +89,13 @@ class ParamsNotOptimised(Pitfall):
             "Keep layers in nn.ModuleList or nn.ModuleDict, single tensors in nn.Parameter.",
             "A Python list hides its layers from model.parameters(), .to() and state_dict().",
             edits=("module-list",),
+        ),
+    )
+    _move = (
+        Prescription(
+            "Move every weight: for p in model.parameters(): p -= lr * p.grad, under no_grad().",
+            "A weight that the loop does not name keeps its random start value.",
+            "the part is meant to stay fixed: then say so with requires_grad_(False)",
         ),
     )
     _step = (
@@ -203,7 +210,7 @@ print("RESULT " + json.dumps({"metric": "mse", "value": val_loss}))
                 severity="critical",
             )
             return
-        roots = {p.root for p in held}
+        roots, own = {p.root for p in held}, run.optimizers[0].type == OWN
         fresh = [p for p in left if p.root in roots and looks_untrained(p)]
         if fresh:
             modules = {(p.root, p.module) for p in fresh}
@@ -213,8 +220,11 @@ print("RESULT " + json.dumps({"metric": "mse", "value": val_loss}))
                 run,
                 fresh,
                 live,
-                "get a gradient but are in no optimiser: they stay at their random start values",
+                "get a gradient but "
+                + ("the script's own update passes them over" if own else "are in no optimiser")
+                + ": they stay at their random start values",
                 severity="critical" if share >= self.half else "warning",
+                prescriptions=self._move if own else None,
             )
 
     def _after_another(
@@ -266,6 +276,7 @@ print("RESULT " + json.dumps({"metric": "mse", "value": val_loss}))
         live: Sequence[Parameter],
         what: str,
         severity: str,
+        prescriptions: tuple[Prescription, ...] | None = None,
     ) -> Finding:
         share = _size(left) / max(1, _size(live))
         names = _some(left)
@@ -285,6 +296,7 @@ print("RESULT " + json.dumps({"metric": "mse", "value": val_loss}))
             where=left[0].module or left[0].name,
             source=next((o.source for o in run.optimizers), ""),
             first_step=0,
+            prescriptions=prescriptions,
         )
 
     def _stranger(

@@ -316,6 +316,15 @@ class Capture:
         else:
             self.optimizer = (type(optimizer), groups)
 
+    def descent(self, group: dict[str, Any]) -> None:
+        """The script moves the weights of a group against their gradients, by its learning rate."""
+        if self.model is None or not self.start or self.optimizer is not None:
+            return
+        held = {id(p) for p in group["params"]}
+        names = [n for n, p in self.model.named_parameters() if id(p) in held]
+        if names:
+            self.optimizer = (torch.optim.SGD, [{"lr": group["lr"], "params": names}])
+
     def train(self, model: nn.Module) -> None:
         """Put a copy into the modes that the model had when its training began."""
         for name, module in model.named_modules():

@@ -22,6 +22,7 @@ from penlight.core.vocabulary import (
 )
 from penlight.probe import keras
 from penlight.probe.activations import Activations
+from penlight.probe.byhand import HandSteps, variable
 from penlight.probe.coast import Coast
 from penlight.probe.forward import Forward, in_backward
 from penlight.probe.graph import Walk, walk
@@ -74,6 +75,7 @@ class Training:
         self.changed = False  # a new optimiser: what it trains may be new as well
         # Leaves that belong to no model: a layer kept in a list, or a tensor made by hand.
         self.strangers: dict[int, ReferenceType[Tensor]] = {}
+        self.called: dict[int, str] = {}  # by number
         self.held: set[int] = set()  # numbers of those that some optimiser has held
         self.plain: dict[int, float] = {}  # sums of those that a model keeps as plain attributes
         self.activations = Activations(state)
@@ -94,7 +96,7 @@ class Training:
 
         before, after = (
             guard("optimiser hooks", self._before),
-            guard("optimiser hooks", self._after),
+            guard("optimiser hooks", self.after),
         )
 
         def pre(optimizer: Any, args: Any, kwargs: Any) -> None:
@@ -110,6 +112,7 @@ class Training:
             if state.ledger.ours():
                 on_step()
 
+        self.by_hand = HandSteps(self, pre, post)
         self._patch(patches, pre, post, land)
         self._handles = [
             hooks.register_optimizer_step_pre_hook(pre),
@@ -120,6 +123,7 @@ class Training:
         """Take the optimiser hooks off."""
         for handle in self._handles:
             handle.remove()
+        self.by_hand.remove()
 
     # -- patches --------------------------------------------------------------------------
 
@@ -129,10 +133,11 @@ class Training:
         begin, end = guard("backward", self._begin), guard("optimiser hooks", self._end)
         watch_keras = guard("keras", keras.watch)
         coasted = self.state.ledger.contained("optimiser hooks", coast.backward)
+        by_hand = self.by_hand
 
-        def watched_backward(tensors: Any, *args: Any, **kwargs: Any) -> Any:
-            if torch.compiler.is_compiling():
-                return backward(tensors, *args, **kwargs)
+        def passes(tensors: Any) -> None:
+            if by_hand.hand is not None:
+                by_hand.step(tensors)
             if not (coast.on and coasted(tensors)):
                 land()
                 self.state.ledger.claim()
@@ -140,13 +145,20 @@ class Training:
                     self.keras = True
                     watch_keras(patches, pre, post)
                 begin(tensors)
+
+        def watched_backward(tensors: Any, *args: Any, **kwargs: Any) -> Any:
+            if torch.compiler.is_compiling():
+                return backward(tensors, *args, **kwargs)
+            passes(tensors)
             result = backward(tensors, *args, **kwargs)
+            if by_hand.hand is not None:
+                by_hand.passed()
             if self.ahead is not None:
                 end()
             return result
 
         patches.wrap(torch.autograd, "backward", watched_backward)
-
+        by_hand.patch(patches, passes)
         self._patch_setting_up(patches)
 
     def _patch_setting_up(self, patches: Patches) -> None:
@@ -180,6 +192,7 @@ class Training:
         patches.wrap(scaler, "unscale_", watched_unscale)
 
     def _built(self, optimizer: Optimizer) -> None:
+        self.by_hand.none()
         self.sources[optimizer] = user_line(3)
 
     def _scaled(self, outputs: Any, result: Any) -> None:
@@ -240,6 +253,8 @@ class Training:
         self.ops = tuple(node.op for node in found.nodes)
         if self.on_walk is not None and not state.saved_hooks:
             self.on_walk(found)
+        if self.by_hand.hand is not None:
+            self.by_hand.hand.reached(found.leaves())
         for leaf in found.leaves():
             self.reached.add(id(leaf))
             known = self.strangers.get(id(leaf))
@@ -257,9 +272,7 @@ class Training:
         if self.only and id(optimizer) not in self.only:
             return
         new = id(optimizer) not in self.watched
-        watched = self._meet(optimizer) if new else self.watched[id(optimizer)]
-        for meet in self.on_meet if new else ():
-            meet(optimizer)
+        watched = self.meet(optimizer) if new else self.watched[id(optimizer)]
         if watched.stale:
             self.odd = True
             state.count("stale_gradients")
@@ -276,11 +289,12 @@ class Training:
         if state.light:
             self.updates.begin(watched)
 
-    def _meet(self, optimizer: Optimizer) -> Watched:
+    def meet(self, optimizer: Any) -> Watched:
+        """An optimiser, or what stands for one, makes its first step."""
         index = self.met
         self.met += 1
         self.changed = index < SEVERAL
-        name = type(optimizer).__name__
+        name = getattr(optimizer, "kind", type(optimizer).__name__)
         watched = self.watched[id(optimizer)] = Watched(
             index, name, ref(optimizer, self._gone), steps=self.state.step
         )
@@ -301,9 +315,11 @@ class Training:
                 groups=len(optimizer.param_groups),
                 parameters=len(tensors),
                 frozen=sum(not p.requires_grad for p in tensors),
-                source=self.sources.get(optimizer, ""),
+                source=str(self.sources.get(optimizer) or getattr(optimizer, "source", "")),
             )
         )
+        for meet in self.on_meet:
+            meet(optimizer)
         return watched
 
     def _gone(self, dead: ReferenceType[Optimizer]) -> None:
@@ -313,11 +329,11 @@ class Training:
         """Look at the gradients that are about to be used."""
         state = self.state
         first = next((p for g in watched.groups for p in g["params"] if p.grad is not None), None)
-        if first is None:
+        if first is None and not watched.graded():
             self.odd = True
             state.count("empty_steps")
             return
-        if self.nonfinites.suspicious(first):
+        if first is not None and self.nonfinites.suspicious(first):
             held = [p for p in watched.tensors() if p.grad is not None]
             self.nonfinites.gradients(held, self.ops)
         if state.light:
@@ -326,10 +342,16 @@ class Training:
     def _name(self, p: Tensor) -> str:
         found = self.state.models.parameter(p)
         if not found and id(p) in self.strangers:
-            return f"unnamed{list(self.strangers).index(id(p))}{tuple(p.shape)}"
+            return self._stranger(list(self.strangers).index(id(p)), p)
         return found or f"unnamed{tuple(p.shape)}"
 
-    def _after(self, optimizer: Optimizer) -> None:
+    def _stranger(self, number: int, p: Tensor) -> str:
+        if number not in self.called:
+            self.called[number] = variable(p) or f"unnamed{number}{tuple(p.shape)}"
+        return self.called[number]
+
+    def after(self, optimizer: Any) -> None:
+        """An optimiser, or what stands for one, has made a step."""
         state = self.state
         watched = self.watched.get(id(optimizer))
         if watched is None:
@@ -416,6 +438,8 @@ class Training:
     def describe(self) -> None:
         """Write the parameters as they stand: at the start, again later when more is known."""
         optimised = {id(p) for w in self.watched.values() for p in w.tensors()} | self.checked
+        if self.by_hand.hand is not None:
+            optimised -= self.by_hand.hand.still()
         self.state.models.describe(self.state, optimised, self.reached, self.newest_walk)
         for number, stranger in enumerate(self.strangers.values()):
             leaf = stranger()
@@ -427,7 +451,7 @@ class Training:
             if number in self.held or own or isinstance(leaf, torch.nn.Parameter):
                 self.state.write(
                     f.Parameter(
-                        name=own or f"unnamed{number}{tuple(leaf.shape)}",
+                        name=own or self._stranger(number, leaf),
                         shape=tuple(leaf.shape),
                         registered=False,
                         optimised=number in self.held,
@@ -444,7 +468,7 @@ class Training:
     def preflight(self, model: torch.nn.Module, optimizer: Optimizer | None) -> None:
         """Look at the gradients of a check, after its one backward pass."""
         if optimizer is not None:
-            self._gradients(self._meet(optimizer))
+            self._gradients(self.meet(optimizer))
             held = {id(p) for p in self.watched[id(optimizer)].tensors()}
         else:
             held = {id(p) for p in model.parameters() if p.requires_grad}
@@ -461,6 +485,7 @@ class Training:
     def finish(self) -> None:
         """Write what is known only at the end."""
         self.coast.end()
+        self.by_hand.finish()
         self.activations.finish()
         self.describe()
         self.state.readout.poll(force=True)

@@ -42,21 +42,21 @@ class Updates:
     def gradients(self, watched: Watched) -> None:
         """Measure the gradients that are about to be used."""
         state = self.state
-        held = [p for p in watched.tensors() if p.grad is not None]
+        held = watched.graded()
+        grads = {id(p): grad for p, grad in held}
         unscale = getattr(watched.ref(), "grad_scale", None)
         zero = True
-        for ps in by_device(held):
-            norms = measure.norms([weights.local(p.grad) for p in ps if p.grad is not None])
+        for ps in by_device([p for p, _ in held]):
+            norms = measure.norms([weights.local(grads[id(p)]) for p in ps])
             if isinstance(unscale, Tensor):
                 norms = norms / unscale
             zero = zero and norms.is_cpu and not float(norms.sum())
             state.readout.add_each(GRAD_NORM, [self.name(p) for p in ps], state.step, norms)
         if zero:
             state.count("zeroed_steps")
-        for p in held if state.half else ():
-            if p.grad is not None:
-                share = weights.floor_share(weights.sample(p.grad))
-                state.readout.add(FLOOR_SHARE, self.name(p), state.step, share)
+        for p, grad in held if state.half else ():
+            share = weights.floor_share(weights.sample(grad))
+            state.readout.add(FLOOR_SHARE, self.name(p), state.step, share)
 
     def begin(self, watched: Watched) -> None:
         """Keep some of each parameter's values, before the step."""

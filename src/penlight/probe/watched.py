@@ -55,3 +55,8 @@ class Watched:
     def tensors(self) -> list[Tensor]:
         """All parameters it holds."""
         return [p for g in self.groups for p in g["params"]]
+
+    def graded(self) -> list[tuple[Tensor, Tensor]]:
+        """Those that have a gradient, with it."""
+        handed = getattr(self.ref(), "given", None)  # to a script that moves its weights itself
+        return handed or [(p, p.grad) for p in self.tensors() if p.grad is not None]

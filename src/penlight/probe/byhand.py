@@ -1,0 +1,338 @@
+"""A training whose weights the script moves itself, without an optimiser of torch's.
+
+`with torch.no_grad(): w -= lr * w.grad` calls no step that could be watched. So the leaves that a
+loss reaches are: where they have moved since the last backward pass, a step was taken.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Container, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from weakref import ReferenceType, ref
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules import module as hooks
+
+from penlight.core.facts import OWN
+from penlight.probe.forward import in_backward
+from penlight.probe.graph import walk
+from penlight.probe.guard import Patches
+from penlight.probe.state import first_tensor, measurable
+from penlight.probe.still import unreal
+from penlight.probe.watched import Watched
+from penlight.signals import parameters as weights
+
+if TYPE_CHECKING:
+    from penlight.probe.training import Hook, Training
+
+TRIED = 4  # backward passes after which nobody looks for weights that are made anew
+ROUNDING = 1e-7  # relative, of a float32
+SAME = 1e-2  # relative difference up to which steps are those of one learning rate
+
+
+@dataclass
+class Leaf:
+    """A tensor that a loss reaches, as it was at the newest backward pass."""
+
+    ref: ReferenceType[Tensor]
+    shape: tuple[int, ...]
+    version: int
+    moved: bool = False  # ever, between two backward passes
+    pulled: bool = False  # it had a gradient, and a step was taken
+    before: Tensor | None = None  # some of its entries
+    grad: Tensor | None = None  # likewise
+
+
+class ByHand:
+    """Looks like a torch optimiser to the probe; its parameters are the weights that move.
+
+    Attributes:
+        waiting: a backward pass has been made, and no step since.
+        given: (weight, gradient) of a pass whose gradients were handed to the script.
+        rate: learning rate of the first step, if that was plain gradient descent.
+        plain: whether all steps that were looked at were that at this rate.
+        renewed: each step puts new tensors in the place of the old ones.
+        source: where the script asks for the gradients.
+    """
+
+    kind = OWN
+
+    def __init__(self) -> None:
+        self.waiting = False
+        self.given: list[tuple[Tensor, Tensor]] = []
+        self.rate: float | None = None
+        self.plain = True
+        self.renewed = False
+        self.source = ""
+        self._leaves: dict[int, Leaf] = {}
+        self._canary: Leaf | None = None  # moves in a way that torch does not count
+
+    @property
+    def param_groups(self) -> list[dict[str, Any]]:
+        """One group: the weights, and their learning rate, None where it is not known."""
+        held = [] if self.renewed else [p for _, p in self._alive()]
+        return [{"params": held, "lr": self.rate}]
+
+    def still(self) -> set[int]:
+        """Ids of weights that had a gradient and have never moved."""
+        return {id(p) for leaf, p in self._alive() if leaf.pulled and not leaf.moved}
+
+    def reached(self, leaves: Iterable[Tensor]) -> None:
+        """A loss reaches these, as a walk of its graph meets them: those next to it first."""
+        found = [p for p in leaves if p.is_floating_point() and measurable(p)][::-1]
+        old, alive = list(self._leaves.values()), {id(p) for _, p in self._alive()}
+        if self.waiting and found and not any(id(p) in alive for p in found):
+            same = [leaf.shape for leaf in old] == [tuple(p.shape) for p in found]
+            self.renewed = same and all(map(descends, old, found))
+        self._leaves = {k: v for k, v in self._leaves.items() if k in alive}
+        for p in found:
+            self._leaves.setdefault(id(p), Leaf(ref(p), tuple(p.shape), p._version))
+
+    def remember(self, look: bool) -> None:
+        """A backward pass is over.
+
+        Args:
+            look: whether the step to come is measured.
+        """
+        self.waiting = True
+        grads = {id(p): grad for p, grad in self.given}
+        for leaf, p in self._alive():
+            leaf.version = p._version
+            grad = grads.get(id(p), p.grad) if look else None
+            leaf.before = weights.sample(p.detach()) if look or leaf is self._canary else None
+            leaf.grad = weights.sample(grad) if grad is not None else None
+
+    def moved(self) -> bool:
+        """Whether a step was taken since the last backward pass."""
+        if self.renewed:
+            return True
+        if self._canary is not None:
+            return changed(self._canary)
+        alive = self._alive()
+        return any(p._version != leaf.version for leaf, p in alive) or any(
+            changed(leaf) for leaf, _ in alive
+        )
+
+    def measure(self) -> None:
+        """A step was taken: which weights it has moved, and by what rate."""
+        self.waiting = False
+        steps = []
+        for leaf, p in self._alive():
+            counted, moved = p._version != leaf.version, changed(leaf)
+            leaf.moved |= counted or moved
+            if moved and not counted:
+                self._canary = self._canary or leaf
+            if leaf.before is None or leaf.grad is None:
+                continue
+            leaf.pulled |= bool(leaf.grad.any())
+            if moved and leaf.grad.shape == leaf.before.shape:
+                steps.append((leaf.before, weights.sample(p.detach()), leaf.grad))
+        if not steps:
+            return
+        ends = zip(*steps, strict=True)
+        found = rate(*(torch.cat([x.double().reshape(-1) for x in xs]) for xs in ends))
+        if self.rate is None and self.plain:
+            self.rate = found
+        self.plain &= bool(found and self.rate and abs(found / self.rate - 1) <= SAME)
+
+    def trains(self, registered: Container[int]) -> bool:
+        """Whether the steps are a training's: of the weights of a model, if the loss reaches any.
+
+        Else they are those of an input that is searched for, as an adversarial one is.
+
+        Args:
+            registered: ids of the parameters of modules.
+        """
+        own = [leaf for key, leaf in self._leaves.items() if key in registered]
+        return self.renewed or any(leaf.moved for leaf in own or self._leaves.values())
+
+    def _alive(self) -> list[tuple[Leaf, Tensor]]:
+        return [(leaf, p) for leaf in self._leaves.values() if (p := leaf.ref()) is not None]
+
+
+class HandSteps:
+    """Hands the steps of such a training to `Training`, as those of an optimiser.
+
+    Args:
+        before, after: what an optimiser's hooks call around its step.
+    """
+
+    def __init__(self, training: Training, before: Hook, after: Hook) -> None:
+        self.training = training
+        self.hand: ByHand | None = ByHand()
+        self.first: Watched | None = None  # the first pass, before it is known to be a training's
+        guard = training.state.ledger.guard
+        self._before, self._after = before, after
+        self._notice = guard("steps by hand", self._noticed)
+        self._keep = guard("steps by hand", self._kept)
+        self._handle: Any = None
+
+    def none(self) -> None:
+        """An optimiser steps in this script, or will: its steps count."""
+        self.hand = None
+        self.remove()
+
+    def remove(self) -> None:
+        """Take the hook off."""
+        if self._handle is not None:
+            self._handle.remove()
+            self._handle = None
+
+    def step(self, loss: Any = None) -> None:
+        """Take note of a step, if one was taken since the last backward pass.
+
+        Args:
+            loss: of the backward pass that begins.
+        """
+        hand = self.hand
+        if hand is not None and hand.waiting and self._notice(hand, loss):
+            self._after(hand, (), {})
+
+    def passed(self) -> None:
+        """A backward pass is over."""
+        hand = self.hand
+        if hand is None or hand.waiting:
+            return
+        if self._known(hand) and not hand.renewed:
+            self._before(hand, (), {})
+        self._keep(hand)
+        hand.given = []
+
+    def finish(self) -> None:
+        """The script is over, perhaps with a step after its last backward pass."""
+        hand = self.hand
+        if hand is not None and hand.waiting and self._known(hand) and self._noticed(hand, None):
+            self.training.after(hand)
+
+    def _known(self, hand: ByHand) -> bool:
+        return id(hand) in self.training.watched
+
+    def _noticed(self, hand: ByHand, loss: Any) -> bool:
+        if in_backward():
+            return False
+        training, models = self.training, self.training.state.models
+        start = first_tensor(loss)
+        early = start is not None and not self._known(hand) and training.state.backwards <= TRIED
+        if not (moved := hand.moved()) and early and start is not None:
+            found = walk(start, models.parameter)
+            hand.reached(found.leaves() if found is not None else ())
+            moved = hand.renewed
+        if not moved:
+            return False
+        hand.measure()
+        capture = training.forward.capture
+        if not self._known(hand):
+            if training.met or not hand.trains(models.parameters):
+                self.none()
+                return False
+            hand.source = training.nonfinites.line
+            watched = training.meet(hand)
+            if self.first is not None:
+                watched.before, watched.start = self.first.before, self.first.start
+            self._handle = hooks.register_module_forward_pre_hook(self._entered)
+        elif training.state.step == 1 and hand.plain and hand.rate and capture is not None:
+            capture.descent(hand.param_groups[0])
+        return True
+
+    def _kept(self, hand: ByHand) -> None:
+        training = self.training
+        look = training.state.light
+        if self.first is None and not self._known(hand):
+            look = True
+            self.first = Watched(0, "", ref(hand))
+            training.updates.gradients(self.first)
+            training.updates.begin(self.first)
+            training.describe()
+            if training.forward.capture is not None:
+                training.forward.capture.snapshot()
+        hand.remember(look)
+
+    def _entered(self, module: nn.Module, args: Any) -> None:
+        """A model is called: a step that was taken before comes first."""
+        stack = self.training.forward.stack
+        if len(stack) != 1 or torch.compiler.is_compiling():
+            return
+        self.step()
+        if not stack and self.training.forward.active:  # a new step begins with this call
+            stack.append(module)
+
+    def patch(self, patches: Patches, begin: Callable[[Any], None]) -> None:
+        """Watch `torch.autograd.grad`, too, as long as it is what a script learns by.
+
+        Args:
+            begin: called with the losses before their backward pass.
+        """
+        grad = torch.autograd.grad
+
+        def watched(outputs: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+            if not self._trained(inputs, kwargs):
+                return grad(outputs, inputs, *args, **kwargs)
+            begin(outputs)
+            result = grad(outputs, inputs, *args, **kwargs)
+            held = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
+            pairs = zip(held, result, strict=True)
+            if self.hand is not None:
+                self.hand.given = [(p, g) for p, g in pairs if isinstance(g, Tensor)]
+                self.passed()
+            return result
+
+        patches.wrap(torch.autograd, "grad", watched)
+
+    def _trained(self, inputs: Any, kwargs: dict[str, Any]) -> bool:
+        """Whether a script asks for gradients to learn by: of leaves, and of nothing further."""
+        if self.hand is None or torch.compiler.is_compiling() or unreal() or in_backward():
+            return False
+        if kwargs.get("create_graph") or self.training.state.ledger.inside:
+            return False
+        held = (inputs,) if isinstance(inputs, Tensor) else inputs
+        return isinstance(held, (list, tuple)) and all(
+            isinstance(p, Tensor) and p.is_leaf and p.requires_grad for p in held
+        )
+
+
+def changed(leaf: Leaf) -> bool:
+    """Whether the entries that were kept are others now."""
+    p = leaf.ref()
+    if p is None or leaf.before is None or not p.is_cpu:
+        return False
+    return not torch.equal(weights.sample(p.detach()), leaf.before)
+
+
+def descends(leaf: Leaf, now: Tensor) -> bool:
+    """Whether a tensor is an older one, moved against its gradient."""
+    if leaf.before is None or leaf.grad is None:
+        return False
+    step = weights.sample(now.detach()) - leaf.before
+    return float((step * leaf.grad).sum()) < 0 or not bool(step.any() or leaf.grad.any())
+
+
+def rate(before: Tensor, after: Tensor, grad: Tensor) -> float | None:
+    """The learning rate, to three digits, if a step was plain gradient descent."""
+    step, size = after - before, float(grad.square().sum())
+    found = -float((step * grad).sum()) / size if size > 0 else 0.0
+    rest, rounding = float((step + found * grad).norm()), ROUNDING * float(before.norm())
+    plain = found > 0 and rest <= SAME * float(step.norm()) + rounding
+    return float(f"{found:.3g}") if plain else None
+
+
+def variable(tensor: Tensor) -> str:
+    """What the main script calls a tensor, '' where it has no global name for it."""
+    for name, value in list(vars(sys.modules["__main__"]).items()):
+        if name[:1] == "_":
+            continue
+        if value is tensor:
+            return name
+        items = (
+            value.items()
+            if type(value) is dict
+            else enumerate(value)
+            if type(value) in (list, tuple)
+            else ()
+        )
+        for key, item in items:
+            if item is tensor:
+                return f"{name}[{key!r}]"
+    return ""
