@@ -174,7 +174,22 @@ def attentive() -> Trace:
     return loop(net, torch.optim.AdamW(net.parameters(), lr=1e-3))
 
 
-TRAININGS = [plain, closure, gan, accumulated_bf16, checkpointed, recurrent, attentive]
+def by_hand() -> Trace:
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(10, 32), nn.ReLU(), nn.Dropout(0.3), nn.Linear(32, 3))
+    x, y = torch.randn(256, 10), torch.randint(3, (256,))
+    losses = []
+    for _ in range(60):
+        loss = F.cross_entropy(net(x), y)
+        grads = torch.autograd.grad(loss, list(net.parameters()))
+        with torch.no_grad():
+            for p, grad in zip(net.parameters(), grads, strict=True):
+                p -= 0.1 * grad
+        losses.append(loss.item())
+    return losses, [p.detach().clone() for p in net.parameters()], torch.rand(3)
+
+
+TRAININGS = [by_hand, plain, closure, gan, accumulated_bf16, checkpointed, recurrent, attentive]
 
 
 def watched(training: Callable[[], Trace]) -> tuple[Trace, MemorySink]:
@@ -224,13 +239,21 @@ def test_everything_is_taken_off() -> None:
             len(optimizer._global_optimizer_post_hooks),
         ]
 
-    functions = [F.cross_entropy, torch.autograd.backward, nn.Module.__init__, torch.compile]
+    functions = [
+        F.cross_entropy,
+        torch.autograd.backward,
+        torch.autograd.grad,
+        nn.Module.__init__,
+        torch.compile,
+    ]
     count = hooks()
     watched(plain)
+    watched(by_hand)
     assert hooks() == count
     assert [
         F.cross_entropy,
         torch.autograd.backward,
+        torch.autograd.grad,
         nn.Module.__init__,
         torch.compile,
     ] == functions

@@ -22,7 +22,8 @@ from penlight.probe.graph import walk
 from penlight.probe.guard import Patches
 from penlight.probe.state import first_tensor, measurable
 from penlight.probe.still import unreal
-from penlight.probe.watched import Watched
+from penlight.probe.updates import by_device
+from penlight.probe.watched import Sampled, Watched
 from penlight.signals import parameters as weights
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class ByHand:
 
     Attributes:
         waiting: a backward pass has been made, and no step since.
-        given: (weight, gradient) of a pass whose gradients were handed to the script.
+        handed: (weight, gradient) of a pass whose gradients were handed to the script.
         rate: learning rate of the first step, if that was plain gradient descent.
         plain: whether all steps that were looked at were that at this rate.
         renewed: each step puts new tensors in the place of the old ones.
@@ -62,7 +63,7 @@ class ByHand:
 
     def __init__(self) -> None:
         self.waiting = False
-        self.given: list[tuple[Tensor, Tensor]] = []
+        self.handed: list[tuple[Tensor, Tensor]] = []
         self.rate: float | None = None
         self.plain = True
         self.renewed = False
@@ -98,12 +99,24 @@ class ByHand:
             look: whether the step to come is measured.
         """
         self.waiting = True
-        grads = {id(p): grad for p, grad in self.given}
+        grads = {id(p): grad for p, grad in self.handed}
         for leaf, p in self._alive():
             leaf.version = p._version
             grad = grads.get(id(p), p.grad) if look else None
             leaf.before = weights.sample(p.detach()) if look or leaf is self._canary else None
             leaf.grad = weights.sample(grad) if grad is not None else None
+
+    def sampled(self) -> list[Sampled]:
+        """What was kept of the weights at the newest backward pass."""
+        kept = {
+            id(p): leaf.before.reshape(-1) for leaf, p in self._alive() if leaf.before is not None
+        }
+        groups = [] if self.renewed else by_device([p for _, p in self._alive() if id(p) in kept])
+        return [
+            Sampled(tuple(ps), torch.cat(parts), [len(part) for part in parts])
+            for ps in groups
+            if (parts := [kept[id(p)] for p in ps])
+        ]
 
     def moved(self) -> bool:
         """Whether a step was taken since the last backward pass."""
@@ -163,7 +176,7 @@ class HandSteps:
     def __init__(self, training: Training, before: Hook, after: Hook) -> None:
         self.training = training
         self.hand: ByHand | None = ByHand()
-        self.first: Watched | None = None  # the first pass, before it is known to be a training's
+        self.looked = False  # at the first pass, before it is known to be a training's
         guard = training.state.ledger.guard
         self._before, self._after = before, after
         self._notice = guard("steps by hand", self._noticed)
@@ -199,12 +212,13 @@ class HandSteps:
         if self._known(hand) and not hand.renewed:
             self._before(hand, (), {})
         self._keep(hand)
-        hand.given = []
+        hand.handed = []
 
     def finish(self) -> None:
         """The script is over, perhaps with a step after its last backward pass."""
         hand = self.hand
         if hand is not None and hand.waiting and self._known(hand) and self._noticed(hand, None):
+            self.training.coast.end()
             self.training.after(hand)
 
     def _known(self, hand: ByHand) -> bool:
@@ -229,9 +243,7 @@ class HandSteps:
                 self.none()
                 return False
             hand.source = training.nonfinites.line
-            watched = training.meet(hand)
-            if self.first is not None:
-                watched.before, watched.start = self.first.before, self.first.start
+            training.meet(hand).begin(hand.sampled())
             self._handle = hooks.register_module_forward_pre_hook(self._entered)
         elif training.state.step == 1 and hand.plain and hand.rate and capture is not None:
             capture.descent(hand.param_groups[0])
@@ -240,11 +252,9 @@ class HandSteps:
     def _kept(self, hand: ByHand) -> None:
         training = self.training
         look = training.state.light
-        if self.first is None and not self._known(hand):
-            look = True
-            self.first = Watched(0, "", ref(hand))
-            training.updates.gradients(self.first)
-            training.updates.begin(self.first)
+        if not self.looked and not self._known(hand):
+            look = self.looked = True
+            training.updates.gradients(Watched(0, OWN, ref(hand)))
             training.describe()
             if training.forward.capture is not None:
                 training.forward.capture.snapshot()
@@ -275,7 +285,7 @@ class HandSteps:
             held = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
             pairs = zip(held, result, strict=True)
             if self.hand is not None:
-                self.hand.given = [(p, g) for p, g in pairs if isinstance(g, Tensor)]
+                self.hand.handed = [(p, g) for p, g in pairs if isinstance(g, Tensor)]
                 self.passed()
             return result
 

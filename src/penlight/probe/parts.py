@@ -121,6 +121,7 @@ class Parts:
 
     def endings(self, patches: Patches, examine: bool) -> Iterator[tuple[str, Callable[[], None]]]:
         """What is left to do at the end, by part: hooks off first, then what each has to write."""
+        yield "steps by hand", hidden(self.training.by_hand.finish)
         yield "hooks", self.forward.off
         yield "hooks", self.training.remove
         yield "hooks", self.moments.remove

@@ -143,6 +143,7 @@ class Training:
                 self.state.ledger.claim()
                 if "keras" in sys.modules and not self.keras:
                     self.keras = True
+                    by_hand.none()
                     watch_keras(patches, pre, post)
                 begin(tensors)
 
@@ -485,7 +486,6 @@ class Training:
     def finish(self) -> None:
         """Write what is known only at the end."""
         self.coast.end()
-        self.by_hand.finish()
         self.activations.finish()
         self.describe()
         self.state.readout.poll(force=True)

@@ -61,13 +61,7 @@ class Updates:
     def begin(self, watched: Watched) -> None:
         """Keep some of each parameter's values, before the step."""
         held = [p for p in watched.tensors() if p.requires_grad and p.numel()]
-        watched.before = [Sampled(tuple(ps), *weights.samples(ps)) for ps in by_device(held)]
-        if not watched.start:
-            watched.start = {
-                id(p): part
-                for group in watched.before
-                for p, part in zip(group.tensors, group.parts(), strict=True)
-            }
+        watched.begin([Sampled(tuple(ps), *weights.samples(ps)) for ps in by_device(held)])
 
     def end(self, watched: Watched) -> None:
         """Compare them with the values after it."""

@@ -41,6 +41,16 @@ class Watched:
     # The parameter whose gradient is looked at for leftovers.
     canary: ReferenceType[Tensor] | None = None
 
+    def begin(self, kept: list[Sampled]) -> None:
+        """Keep some of the weights, as they are before a step."""
+        self.before = kept
+        if not self.start:
+            self.start = {
+                id(p): part
+                for group in kept
+                for p, part in zip(group.tensors, group.parts(), strict=True)
+            }
+
     @property
     def site(self) -> str:
         """Name in the store."""
@@ -58,5 +68,5 @@ class Watched:
 
     def graded(self) -> list[tuple[Tensor, Tensor]]:
         """Those that have a gradient, with it."""
-        handed = getattr(self.ref(), "given", None)  # to a script that moves its weights itself
+        handed = getattr(self.ref(), "handed", None)  # to a script that moves its weights itself
         return handed or [(p, p.grad) for p in self.tensors() if p.grad is not None]
