@@ -188,6 +188,21 @@ def test_a_broken_detector_is_told_and_hides_no_other() -> None:
     assert diagnosis.faults == ("the broken detector failed: ZeroDivisionError: of its own",)
 
 
+class Proof(Pitfall):
+    """A detector that has seen the wiring."""
+
+    family = "data"
+
+    def detect(self, run: Run) -> Iterator[Finding]:
+        yield self.finding("There.", confidence=0.9, exact=True)
+
+
+def test_a_statistic_is_told_with_a_third_of_the_odds_and_a_proof_with_its_own() -> None:
+    sure = {x.pitfall: x.confidence for x in diagnose(fake_run(), [Loud(), Proof()]).findings}
+    assert sure["proof"] == 0.9
+    assert sure["loud"] / (1 - sure["loud"]) == pytest.approx(0.9 / 0.1 / 3)
+
+
 @pytest.mark.parametrize("key", ["schema", "penlight", "script", "steps", "findings"])
 def test_the_json_has_what_the_contract_promises(key: str) -> None:
     assert key in diagnose(fake_run(), [Loud()]).to_json()

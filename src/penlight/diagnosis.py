@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from penlight.catalogue import catalogue
+from penlight.core.calibration import calibrated
 from penlight.core.facts import Act, Blind, Fault, NonFinite, Predictions
 from penlight.core.finding import Diagnosis, Excluded, Finding
 from penlight.core.pitfall import Pitfall
@@ -44,7 +45,7 @@ def diagnose(run: Run, pitfalls: Iterable[Pitfall] | None = None) -> Diagnosis:
     end = run.end
     acts = [{"step": x.step, "what": x.what, "says": x.says} for x in run.all(Act)]
     return Diagnosis(
-        findings=tuple(told_apart(x, known, silent) for x in rank(findings, known)),
+        findings=tuple(told_apart(told(x), known, silent) for x in rank(findings, known)),
         checked=tuple(known),
         blind=tuple(f"{b.what}: {b.why}" for b in run.all(Blind)),
         faults=tuple(faults),
@@ -58,6 +59,13 @@ def diagnose(run: Run, pitfalls: Iterable[Pitfall] | None = None) -> Diagnosis:
             **({"acts": acts} if acts else {}),
         },
     )
+
+
+def told(finding: Finding) -> Finding:
+    """The finding as sure as it may be of a program that is new to its detector."""
+    if finding.exact:
+        return finding
+    return replace(finding, confidence=calibrated(finding.confidence))
 
 
 def told_apart(finding: Finding, known: dict[str, Pitfall], silent: set[str]) -> Finding:

@@ -73,7 +73,8 @@ def test_duration(seconds, said):
         (0.9, True, "proven"),
         (0.999, False, "99% sure"),
         (0.85, False, "likely, 85% sure"),
-        (0.6, False, "possible, 60% sure"),
+        (0.6, False, "likely, 60% sure"),
+        (0.57, False, "possible, 57% sure"),
     ],
 )
 def test_sure(confidence, exact, said):

@@ -50,7 +50,11 @@ class Excluded:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One pitfall seen in one run. `confidence` is the detector's probability of being right."""
+    """One pitfall seen in one run.
+
+    `confidence` is the probability of being right: the detector's own, on programs like those that
+    it was made with; in a diagnosis, on any (`penlight.core.calibration`).
+    """
 
     pitfall: str
     says: str

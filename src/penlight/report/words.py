@@ -154,7 +154,7 @@ def sure(finding: Finding) -> str:
     percent = min(99, round(100 * finding.confidence))
     if percent >= 95:
         return f"{percent}% sure"
-    return f"{'likely' if percent >= 80 else 'possible'}, {percent}% sure"
+    return f"{'likely' if percent >= 60 else 'possible'}, {percent}% sure"
 
 
 def since(step: int | None) -> str:
