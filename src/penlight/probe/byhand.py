@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn.modules import module as hooks
 
 from penlight.core.facts import OWN
+from penlight.probe import keras
 from penlight.probe.forward import in_backward
 from penlight.probe.graph import walk
 from penlight.probe.guard import Patches
@@ -29,6 +30,7 @@ from penlight.signals import parameters as weights
 if TYPE_CHECKING:
     from penlight.probe.training import Hook, Training
 
+LISTED = 256  # entries of a list that may be one of weights
 TRIED = 4  # backward passes after which nobody looks for weights that are made anew
 ROUNDING = 1e-7  # relative, of a float32
 SAME = 1e-2  # relative difference up to which steps are those of one learning rate
@@ -252,6 +254,9 @@ class HandSteps:
     def _kept(self, hand: ByHand) -> None:
         training = self.training
         look = training.state.light
+        if any(keras.is_layer(root.module) for root in training.state.models.roots):
+            self.none()  # such a model has an optimiser of its own
+            return
         if not self.looked and not self._known(hand):
             look = self.looked = True
             training.updates.gradients(Watched(0, OWN, ref(hand)))
@@ -335,14 +340,9 @@ def variable(tensor: Tensor) -> str:
             continue
         if value is tensor:
             return name
-        items = (
-            value.items()
-            if type(value) is dict
-            else enumerate(value)
-            if type(value) in (list, tuple)
-            else ()
-        )
-        for key, item in items:
+        if type(value) not in (dict, list, tuple) or len(value) > LISTED:
+            continue
+        for key, item in value.items() if type(value) is dict else enumerate(value):
             if item is tensor:
                 return f"{name}[{key!r}]"
     return ""

@@ -143,7 +143,6 @@ class Training:
                 self.state.ledger.claim()
                 if "keras" in sys.modules and not self.keras:
                     self.keras = True
-                    by_hand.none()
                     watch_keras(patches, pre, post)
                 begin(tensors)
 
