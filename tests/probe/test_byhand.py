@@ -55,7 +55,7 @@ WAYS = {
         p.grad = None
 """,
     "autograd.grad": """
-    grads = torch.autograd.grad(loss, params)
+    grads = torch.autograd.grad(loss, iter(params))
     with torch.no_grad():
         for p, g in zip(params, grads):
             p -= 0.1 * g

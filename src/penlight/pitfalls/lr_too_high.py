@@ -9,7 +9,7 @@ from penlight.core.finding import Evidence, Finding, Prescription
 from penlight.core.pitfall import Demo, Pitfall, limit
 from penlight.core.run import Run
 from penlight.core.vocabulary import DEPENDENCE, LOSS, LR, UPDATE_RATIO, ZERO_SHARE
-from penlight.pitfalls._curves import FINE, RUINED, Progress, progress
+from penlight.pitfalls._curves import FINE, RUINED, SIGMAS, Progress, progress
 from penlight.pitfalls._halves import halves
 from penlight.pitfalls._rates import CLEAR, Rates, rates, update_size
 
@@ -348,11 +348,11 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
                 value=compared.own if compared.own > -1e3 else None,
                 limit=compared.tenth,
             )
-        if (
-            size is not None
-            and size > self.bold
-            and (compared is None or compared.own < compared.tenth)
-        ):
+        # Weights that were drawn tiny take long steps, too, and come to rest at their lowest loss.
+        rests = curve.end <= curve.best + SIGMAS * curve.error and not curve.diverged
+        learns = rests and curve.learnt is not None and curve.learnt >= RUINED
+        harmful = not learns if compared is None else compared.own < compared.tenth
+        if size is not None and size > self.bold and harmful:
             yield Evidence(
                 "update_ratio",
                 f"in the first {FIRST} steps one step changed a typical weight matrix by "

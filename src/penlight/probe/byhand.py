@@ -7,7 +7,7 @@ loss reaches are: where they have moved since the last backward pass, a step was
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from weakref import ReferenceType, ref
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 LISTED = 256  # entries of a list that may be one of weights
 TRIED = 4  # backward passes after which nobody looks for weights that are made anew
+PATIENCE = 64  # and for any step at all: so many gradients without one are looked at, or saved
 ROUNDING = 1e-7  # relative, of a float32
 SAME = 1e-2  # relative difference up to which steps are those of one learning rate
 
@@ -71,7 +72,8 @@ class ByHand:
         self.renewed = False
         self.source = ""
         self._leaves: dict[int, Leaf] = {}
-        self._canary: Leaf | None = None  # moves in a way that torch does not count
+        self._counted = False  # torch counts the changes that its steps make
+        self._canary: Leaf | None = None  # moves in a way that it does not count
 
     @property
     def param_groups(self) -> list[dict[str, Any]]:
@@ -104,9 +106,9 @@ class ByHand:
         grads = {id(p): grad for p, grad in self.handed}
         for leaf, p in self._alive():
             leaf.version = p._version
-            grad = grads.get(id(p), p.grad) if look else None
             leaf.before = weights.sample(p.detach()) if look or leaf is self._canary else None
-            leaf.grad = weights.sample(grad) if grad is not None else None
+            grad = grads.get(id(p), p.grad) if look and p.is_cpu else None
+            leaf.grad = weights.sample(grad) if grad is not None and measurable(grad) else None
 
     def sampled(self) -> list[Sampled]:
         """What was kept of the weights at the newest backward pass."""
@@ -127,9 +129,10 @@ class ByHand:
         if self._canary is not None:
             return changed(self._canary)
         alive = self._alive()
-        return any(p._version != leaf.version for leaf, p in alive) or any(
-            changed(leaf) for leaf, _ in alive
-        )
+        if any(p._version != leaf.version for leaf, p in alive):
+            self._counted = True
+            return True
+        return not self._counted and any(changed(leaf) for leaf, _ in alive)
 
     def measure(self) -> None:
         """A step was taken: which weights it has moved, and by what rate."""
@@ -229,6 +232,9 @@ class HandSteps:
     def _noticed(self, hand: ByHand, loss: Any) -> bool:
         if in_backward():
             return False
+        if self.training.state.backwards > PATIENCE and not self._known(hand):
+            self.none()
+            return False
         training, models = self.training, self.training.state.models
         start = first_tensor(loss)
         early = start is not None and not self._known(hand) and training.state.backwards <= TRIED
@@ -283,6 +289,8 @@ class HandSteps:
         grad = torch.autograd.grad
 
         def watched(outputs: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+            if self.hand is not None and isinstance(inputs, Iterator):  # model.parameters()
+                inputs = tuple(inputs)
             if not self._trained(inputs, kwargs):
                 return grad(outputs, inputs, *args, **kwargs)
             begin(outputs)

@@ -16,7 +16,7 @@ from penlight.core.vocabulary import ACT_ABSMAX, ACT_RMS, DEPENDENCE, OUTPUT_GRA
 from penlight.probe import keras
 from penlight.probe.graph import MADE
 from penlight.probe.leaks import Leaks
-from penlight.probe.models import Root, is_leaf, settings
+from penlight.probe.models import Root, is_leaf, settings, unwrap
 from penlight.probe.rows import Rows
 from penlight.probe.state import State, first_tensor, measurable
 from penlight.probe.wiring import has_weights, recut
@@ -175,7 +175,8 @@ class Forward:
             self.flows.passed(root, args, tensor)
         if torch.is_grad_enabled() and tensor.requires_grad:
             self._trained(root, args, tensor)
-            if state.keeping and self.capture is not None:
+            whole = unwrap(module) is root.module  # not a part that the script calls besides
+            if whole and state.keeping and self.capture is not None:
                 self.capture.forward(root, positional, named, tensor)
         elif not torch.is_grad_enabled() and root.trained:
             loose = root.loose(None if module is root.module else module)

@@ -114,6 +114,8 @@ class Parts:
 
     def broken(self, part: str) -> None:
         """A part is off for good. Without its clock the probe cannot tell looks from rests."""
+        if part == "steps by hand":
+            self.training.by_hand.none()
         if part == "optimiser hooks":
             self.state.rest()
             self.training.coast.on = False

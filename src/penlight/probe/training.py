@@ -283,8 +283,10 @@ class Training:
             self.describe()
         if state.step == 0 and self.forward.capture is not None:
             self.forward.capture.before_first_step(optimizer)
-        closure = bool(args and callable(args[0])) or callable(kwargs.get("closure"))
-        if not closure:
+        # The optimiser comes first among the arguments of its step.
+        given = (*args[1:2], kwargs.get("closure"))
+        watched.closure = any(callable(x) for x in given)
+        if not watched.closure:
             self._gradients(watched)
         if state.light:
             self.updates.begin(watched)
@@ -330,8 +332,9 @@ class Training:
         state = self.state
         first = next((p for g in watched.groups for p in g["params"] if p.grad is not None), None)
         if first is None and not watched.graded():
-            self.odd = True
-            state.count("empty_steps")
+            if not watched.closure:  # which may well clear what it has made
+                self.odd = True
+                state.count("empty_steps")
             return
         if first is not None and self.nonfinites.suspicious(first):
             held = [p for p in watched.tensors() if p.grad is not None]
@@ -356,6 +359,8 @@ class Training:
         watched = self.watched.get(id(optimizer))
         if watched is None:
             return
+        if watched.closure:
+            self._gradients(watched)
         canary = watched.canary() if watched.canary is not None else None
         if canary is None or canary.grad is None:
             held = [p for p in watched.tensors() if p.grad is not None and not p.grad.is_sparse]

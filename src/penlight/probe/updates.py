@@ -52,7 +52,7 @@ class Updates:
                 norms = norms / unscale
             zero = zero and norms.is_cpu and not float(norms.sum())
             state.readout.add_each(GRAD_NORM, [self.name(p) for p in ps], state.step, norms)
-        if zero:
+        if zero and not watched.closure:
             state.count("zeroed_steps")
         for p, grad in held if state.half else ():
             share = weights.floor_share(weights.sample(grad))

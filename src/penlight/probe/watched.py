@@ -33,6 +33,7 @@ class Watched:
     steps: int = 0  # counted on from the iteration in which it was met
     used: bool = False  # its gradients have been stepped on and not cleared since
     stale: bool = False  # a backward pass began on such gradients
+    closure: bool = False  # its step makes the gradients itself, once or several times
     start: dict[int, Tensor] = field(default_factory=dict)  # sampled weights at the first step
     before: list[Sampled] = field(default_factory=list)  # ... before the step under way
     loss: float | Tensor | None = None
