@@ -9,6 +9,7 @@ import pytest
 
 from penlight.core.facts import Graph, Op, Optimizer, Parameter
 from penlight.core.vocabulary import LOSS as RECORDED
+from penlight.core.vocabulary import OBJECTIVE_LOSS
 from penlight.pitfalls.wrong_sign import WrongSign
 from penlight.testing import check_card, fake_run, objective
 
@@ -42,6 +43,46 @@ def test_an_optimiser_that_maximises():
     (found,) = said(replace(ADAM, maximize=True, source="train.py:7"), PLAIN)
     assert "maximize=True" in found.says
     assert found.source == "train.py:7"
+
+
+OWN_UPDATE = Optimizer(type="own-update", parameters=2, lr=0.5, source="train.py:9")
+WRITTEN = replace(LOSS, by_hand=True, function="nll_loss")
+
+
+def written(optimizer, *, backwards, curve=RISING, facts=()):
+    """A loss written by hand, and what backward() was called on: it, or its negative."""
+    series = {
+        RECORDED: (backwards * curve).tolist(),
+        (OBJECTIVE_LOSS, WRITTEN.site): curve.tolist(),
+    }
+    run = fake_run(series, [WRITTEN, optimizer, PLAIN, *facts])
+    return list(WrongSign().detect(run))
+
+
+def test_an_update_that_adds_the_gradient():
+    (found,) = written(replace(OWN_UPDATE, maximize=True), backwards=1)
+    assert "adds the gradient" in found.says
+    assert found.prescriptions[0].do.endswith("w -= lr * w.grad.")
+
+
+def test_a_likelihood_without_its_minus():
+    (found,) = written(OWN_UPDATE, backwards=-1)
+    assert "without its minus" in found.says
+    assert written(ADAM, backwards=-1, facts=[WEIGHT])
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "backwards", "curve"),
+    [
+        (OWN_UPDATE, 1, RISING),  # a rate that is too high
+        (OWN_UPDATE, -1, FALLING),
+        (replace(OWN_UPDATE, maximize=True), -1, RISING),  # a likelihood that is climbed
+        (replace(OWN_UPDATE, maximize=True, parameters=1), 1, RISING),  # an input, as in an attack
+        (ADAM, -1, RISING),  # no weight of a model
+    ],
+)
+def test_silent_on_losses_written_by_hand(optimizer, backwards, curve):
+    assert not written(optimizer, backwards=backwards, curve=curve)
 
 
 @pytest.mark.parametrize(

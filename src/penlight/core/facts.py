@@ -277,6 +277,7 @@ class Targets(Fact):
     sorted_share: float | None = None  # share of batches holding one class only, multi-class data
     entropy: float | None = None  # H(y) in nats, classification only
     ignored: float = 0.0  # share of class indices that are the loss's ignore_index
+    moved: float = 0.0  # how far the mean of the newest batch lies off, in standard deviations
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ STEADY = 0.1  # spread of their ratio up to which two loss curves count as propo
 RUINED, FINE = 0.1, 0.5  # shares learnt: below the one nothing works, from the other on it does
 WORSE = 0.05  # share of chance by which a loss must exceed it: estimates of both err by less
 SIGMAS = 3.0  # differences below this many standard errors are noise
+MOVED = 4.0  # standard deviations: a batch of one's own data lies within two of them, if sorted
 RISE = 0.01  # of a loss: one that stands still has no noise, and may stand a hair higher
 
 
@@ -152,7 +153,8 @@ def chance_loss(run: Run, objective: Objective | None = None) -> float | None:
             return None
         return float(np.mean([entropy((p, 1 - p)) for p in targets.mean])) or None
     if objective.function == "mse_loss":
-        return float(np.mean(np.square(targets.std))) or None
+        # Targets that a model makes, as in Q-learning, have another spread in the end.
+        return (float(np.mean(np.square(targets.std))) or None) if targets.moved < MOVED else None
     tried = run.exam("halves") if objective.function in ABSOLUTE else None
     if tried is not None and objective is run.objective and objective.reduction == "mean":
         return float(tried.values.get("guess", 0.0)) or None

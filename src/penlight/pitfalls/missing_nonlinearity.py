@@ -131,7 +131,8 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
         names = [wiring.place(i) or f"layer {k}" for k, i in enumerate(reversed(stack))]
         seen = progress(run)
         fit = seen.learnt if seen is not None else None
-        fine = fit is not None and fit >= self.fits
+        broken = seen is not None and seen.broken is not None  # no linear map does that
+        fine = broken or (fit is not None and fit >= self.fits)
         poor = fit is not None and fit < self.half
         evidence = [
             Evidence(

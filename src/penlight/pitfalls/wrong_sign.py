@@ -6,12 +6,15 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from penlight.core.facts import Graph, Objective, Optimizer, Parameter
+from penlight.core.facts import OWN, Graph, Objective, Optimizer, Parameter
 from penlight.core.finding import Evidence, Finding, Prescription
 from penlight.core.pitfall import Demo, Pitfall, limit
 from penlight.core.run import Run
-from penlight.core.vocabulary import LOSS
+from penlight.core.vocabulary import LOSS, OBJECTIVE_LOSS
 from penlight.pitfalls._graph import LOSSES
+
+EARLY = 3  # losses at most that speak for the beginning: one without an end is soon at its worst
+SAME = 0.01  # relative difference up to which one loss is the negative of another
 
 
 class WrongSign(Pitfall):
@@ -34,7 +37,8 @@ class WrongSign(Pitfall):
     ## Causes
     - A minus in front of a loss that is an error already, as in `-F.mse_loss(...)`. What comes as a
       likelihood or a reward needs that minus; torch's losses have it inside.
-    - `maximize=True` given to the optimiser.
+    - `maximize=True` given to the optimiser, or `w += lr * w.grad` in an update of one's own.
+    - The mean logarithm of the right class's probability, written by hand, without its minus.
 
     ## When not to worry
     Adversarial training, gradient reversal and attacks on inputs ascend one loss on purpose, beside
@@ -68,8 +72,16 @@ class WrongSign(Pitfall):
             "torch's losses are errors: smaller is better.",
         ),
         Prescription(
-            "Or take maximize=True away from the optimiser.",
+            "Take maximize=True away from the optimiser.",
             "It is meant for rewards and likelihoods.",
+        ),
+        Prescription(
+            "Subtract the gradient: w -= lr * w.grad.",
+            "The gradient points to where the loss grows.",
+        ),
+        Prescription(
+            "Put a minus in front of the mean logarithm: loss = -log_probs[rows, y].mean().",
+            "A likelihood is to grow, and an optimiser makes smaller what it is given.",
         ),
     )
     demo = Demo(
@@ -108,25 +120,31 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
     def detect(self, run: Run) -> Iterator[Finding]:
         objective = run.objective
         several = len(run.optimizers) != 1 or len(run.objectives) != 1
-        if objective is None or several or objective.by_hand:
+        if objective is None or several:
             return
         optimizer = run.optimizers[0]
-        negated = _negated(run, objective)
+        mirrored = objective.by_hand and _mirrored(run, objective)
+        if objective.by_hand and not (mirrored or optimizer.maximize):
+            return
+        negated = mirrored or _negated(run, objective)
         if not (negated ^ optimizer.maximize) or not _moves_a_model(run):
             return
         curve = run.series(LOSS).finite
         if len(curve) < self.values:
             return
         sign = -1.0 if negated else 1.0  # what backward() was called on is what is recorded
-        before = sign * float(np.median(curve.head(0.1, 3)))
+        before = sign * float(np.median(curve.head(0.1, 3)[:EARLY]))
         after = sign * float(np.median(curve.tail(0.1, 3)))
         if before <= 0 or after < self.rise * before:
             return
-        how = (
-            "backward() is called on the negative of the loss"
-            if negated
-            else f"the {optimizer.type} optimiser has maximize=True"
-        )
+        how, cure = f"the {optimizer.type} optimiser has maximize=True", self.prescriptions[1]
+        if mirrored:
+            how, cure = "backward() is called on it without its minus", self.prescriptions[3]
+        elif negated:
+            how = "backward() is called on the negative of the loss"
+            cure = self.prescriptions[0]
+        elif optimizer.type == OWN:
+            how, cure = "the script's own update adds the gradient", self.prescriptions[2]
         yield self.finding(
             f"The training makes its {objective.function} larger, from {before:.3g} to "
             f"{after:.3g}: {how}.",
@@ -147,7 +165,7 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             where=objective.site,
             source=objective.source if negated else optimizer.source,
             first_step=0,
-            prescriptions=self.prescriptions[:1] if negated else self.prescriptions[1:],
+            prescriptions=(cure,),
         )
 
 
@@ -161,7 +179,20 @@ def _negated(run: Run, objective: Objective) -> bool:
     )
 
 
+def _mirrored(run: Run, objective: Objective) -> bool:
+    """Whether what was learnt from is the negative of the loss that was recognised in it."""
+    own = run.series(OBJECTIVE_LOSS, objective.site).finite
+    given = run.series(LOSS).finite
+    at = dict(zip(given.steps.tolist(), given.values.tolist(), strict=True))
+    pairs = [
+        (v, at[n]) for n, v in zip(own.steps.tolist(), own.values.tolist(), strict=True) if n in at
+    ]
+    return len(pairs) > 2 and all(abs(v + w) <= SAME * abs(v) for v, w in pairs)
+
+
 def _moves_a_model(run: Run) -> bool:
     """Whether what the loss reaches and the optimiser holds are weights of a model."""
+    if run.optimizers[0].type == OWN and not run.modules:
+        return run.optimizers[0].parameters > 1  # a layer's weight and bias, not an input alone
     held = [p for p in run.parameters if p.reached and p.optimised and p.requires_grad]
     return bool(held) and all(p.registered and p.root for p in held)

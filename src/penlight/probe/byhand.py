@@ -56,7 +56,8 @@ class ByHand:
     Attributes:
         waiting: a backward pass has been made, and no step since.
         handed: (weight, gradient) of a pass whose gradients were handed to the script.
-        rate: learning rate of the first step, if that was plain gradient descent.
+        rate: learning rate of the first step, if that was plain gradient descent, or ascent.
+        ascends: whether that went up the gradient.
         plain: whether all steps that were looked at were that at this rate.
         renewed: each step puts new tensors in the place of the old ones.
         source: where the script asks for the gradients.
@@ -68,6 +69,7 @@ class ByHand:
         self.waiting = False
         self.handed: list[tuple[Tensor, Tensor]] = []
         self.rate: float | None = None
+        self.ascends = False
         self.plain = True
         self.renewed = False
         self.source = ""
@@ -79,7 +81,7 @@ class ByHand:
     def param_groups(self) -> list[dict[str, Any]]:
         """One group: the weights, and their learning rate, None where it is not known."""
         held = [] if self.renewed else [p for _, p in self._alive()]
-        return [{"params": held, "lr": self.rate}]
+        return [{"params": held, "lr": self.rate, "maximize": self.ascends}]
 
     def still(self) -> set[int]:
         """Ids of weights that had a gradient and have never moved."""
@@ -152,9 +154,9 @@ class ByHand:
             return
         ends = zip(*steps, strict=True)
         found = rate(*(torch.cat([x.double().reshape(-1) for x in xs]) for xs in ends))
-        if self.rate is None and self.plain:
-            self.rate = found
-        self.plain &= bool(found and self.rate and abs(found / self.rate - 1) <= SAME)
+        if self.rate is None and self.plain and found is not None:
+            self.rate, self.ascends = abs(found), found < 0
+        self.plain &= bool(found and self.rate and abs(abs(found) / self.rate - 1) <= SAME)
 
     def trains(self, registered: Container[int]) -> bool:
         """Whether the steps are a training's: of the weights of a model, if the loss reaches any.
@@ -333,11 +335,11 @@ def descends(leaf: Leaf, now: Tensor) -> bool:
 
 
 def rate(before: Tensor, after: Tensor, grad: Tensor) -> float | None:
-    """The learning rate, to three digits, if a step was plain gradient descent."""
+    """The learning rate, to three digits, of a plain gradient step; negative if it went up."""
     step, size = after - before, float(grad.square().sum())
     found = -float((step * grad).sum()) / size if size > 0 else 0.0
     rest, rounding = float((step + found * grad).norm()), ROUNDING * float(before.norm())
-    plain = found > 0 and rest <= SAME * float(step.norm()) + rounding
+    plain = found != 0 and rest <= SAME * float(step.norm()) + rounding
     return float(f"{found:.3g}") if plain else None
 
 

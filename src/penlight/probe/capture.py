@@ -317,13 +317,13 @@ class Capture:
             self.optimizer = (type(optimizer), groups)
 
     def descent(self, group: dict[str, Any]) -> None:
-        """The script moves the weights of a group against their gradients, by its learning rate."""
+        """The script moves the weights of a group along their gradients, by its learning rate."""
         if self.model is None or not self.start or self.optimizer is not None:
             return
         held = {id(p) for p in group["params"]}
         names = [n for n, p in self.model.named_parameters() if id(p) in held]
         if names:
-            self.optimizer = (torch.optim.SGD, [{"lr": group["lr"], "params": names}])
+            self.optimizer = (torch.optim.SGD, [{**group, "params": names}])
 
     def train(self, model: nn.Module) -> None:
         """Put a copy into the modes that the model had when its training began."""

@@ -169,6 +169,8 @@ class Objectives:
             self.capture.objective(name, x, y, given, result, inside=inside is not None)
             self.pairs.learnt(x, y, inside=inside is not None)
         if training and not self.state.armed:
+            if self.state.glimpse and y.is_floating_point():
+                self._site(name, x, y, given, "train", line=inside).targets.later(y)
             return True
         if not training and torch.is_grad_enabled():
             return True  # neither training nor evaluation: a metric, or a term without gradient

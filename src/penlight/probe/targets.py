@@ -13,6 +13,7 @@ from penlight.signals.predictions import BINARY, CLASSES, MANY, ROWS
 
 BATCHES = 64  # that are counted
 COLUMNS = 64  # of a target
+TINY = 1e-12  # least variance that is divided by
 
 
 @dataclass
@@ -42,6 +43,7 @@ class Targets:
     ignored: float = 0.0
     multi_hot: float | None = None
     _moments: Moments | None = None
+    _newest: Tensor | None = None  # means of the columns in a later batch
 
     def add(self, objective: f.Objective, y: Tensor) -> None:
         """Take in the targets of one batch."""
@@ -77,6 +79,18 @@ class Targets:
         if len(self.counts) <= MANY:
             for v, c in zip(values.tolist()[: MANY + 1], counts.tolist(), strict=False):
                 self.counts[v] = self.counts.get(v, 0) + c
+
+    def later(self, y: Tensor) -> None:
+        """Take note of a batch that is not counted: targets that a model makes itself move."""
+        if y.is_floating_point() and y.numel():
+            rows = y.detach().reshape(y.shape[0], -1)[:ROWS, :COLUMNS] if y.dim() else y[None, None]
+            self._newest = rows.double().mean(0)
+
+    def _moved(self, mean: Tensor, std: Tensor) -> float:
+        if self._newest is None or self._newest.shape != mean.shape:
+            return 0.0
+        off, spread = (self._newest - mean).square().mean(), std.square().mean()
+        return float((off / spread.clamp_min(TINY)).sqrt())
 
     def _several(self, y: Tensor) -> None:
         if y.dim() != 2 or not bool(((y == 0) | (y == 1)).all()):
@@ -117,4 +131,5 @@ class Targets:
             sorted_share=self.single / self.batches if len(self.counts) > 1 else None,
             entropy=entropy,
             ignored=self.ignored,
+            moved=self._moved(mean, std),
         )
