@@ -49,6 +49,9 @@ class NoInformationFromInput(Pitfall):
     needs = (Inputs, Targets, Exam, Module, DEPENDENCE)
     caused_by = ("symmetric-init",)  # with all weights at zero nothing comes through
     looks_like = {
+        "positional-information-missing": (
+            "Where only the order is not seen, other tokens still change the output."
+        ),
         "class-imbalance-collapse": (
             "With rare classes the scores do tell samples apart, and the loss is below the "
             "entropy of the labels."

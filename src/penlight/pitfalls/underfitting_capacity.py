@@ -70,6 +70,9 @@ class UnderfittingCapacity(Pitfall):
         "cross-sample-leak",
     )
     looks_like = {
+        "positional-information-missing": (
+            "Attention that is not told the order gives the same answer to any order of the tokens."
+        ),
         "moe-router-collapse": "A mixture of experts that collapsed has experts that get no token.",
         "optimizer-coupled-weight-decay": (
             "Decay that Adam divides makes the weights shrink, and balances the task's gradient."

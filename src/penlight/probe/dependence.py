@@ -7,6 +7,8 @@ Exams, by name, and their values:
                 the dimension of the input that counts samples ("dim")
     reach       share of the output that moves when the first step of each sequence is another
                 sample's ("first"), and when all others are ("rest"); "length"
+    order       of the largest output, how far outputs move when the tokens of a row are dealt anew
+                ("apart"), and when they are another row's ("other"); "length"
     causality   for targets that are the input's own tokens: share of earlier outputs that move when
                 the last token does, and of targets that are the next token ("following"), the
                 same ("copied") or the one after the next ("skipped")
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 CUT = 16  # parameters without gradient that are moved
 FEWEST = 8  # rows that were changed: fewer say nothing
+LONG = 5  # tokens that have an order, of which the first and the last one stay
 ALIKE = 0.9  # share of targets that are tokens of the input
 
 
@@ -95,6 +98,42 @@ def reach(exam: Exam, model: nn.Module) -> dict[str, Any]:
         moved[name] = float(gap / (before.abs().max() + 1e-30))
     exam.capture.train(model)
     return {**moved, "length": int(x.shape[1])} if "rest" in moved else {}
+
+
+def order(exam: Exam, model: nn.Module) -> dict[str, Any]:
+    """Deal the tokens of each row anew: does any output tell?
+
+    The first and the last one stay: they may be read by their places.
+    """
+    batch = exam.capture.first[0]
+    x = batch.args[0]
+    if not exam.capture.ids or x.is_floating_point() or x.dim() != 2 or x.shape[1] < LONG:
+        return {}
+    if len(x) < 3:
+        return {}
+    model.eval()
+    before = _output(exam, model, batch.args)
+    if before.dim() < 2 or len(before) != len(x):
+        exam.capture.train(model)
+        return {}
+    inner = torch.arange(1, x.shape[1] - 1)
+    places = torch.arange(x.shape[1])
+    places[1:-1] = inner.flip(0).roll(1)
+    rest = tuple(a[:, places] if a.shape[:2] == x.shape else a for a in batch.args[1:])
+    dealt = _output(exam, model, (x[:, places], *rest))
+    changed = x.clone()
+    changed[:, 1:-1] = x.roll(1, 0)[:, 1:-1]
+    other = _output(exam, model, (changed, *batch.args[1:]))
+    exam.capture.train(model)
+    if not dealt.shape == other.shape == before.shape:
+        return {}
+    each = before[:, places] if before.dim() == 3 and before.shape[1] == x.shape[1] else before
+    scale = float(before.abs().max()) + 1e-30
+    return {
+        "apart": float((dealt - each).abs().max()) / scale,
+        "other": float((other - before).abs().max()) / scale,
+        "length": int(x.shape[1]),
+    }
 
 
 def cut(exam: Exam, model: nn.Module) -> dict[str, Any]:

@@ -123,6 +123,7 @@ class Exam:
         yield "modes", self._modes(end, _enough(late, self.capture.first))
         yield "shuffled", self._shuffled(end, late)
         yield "memory", self._memory(begin, end)
+        yield "order", dependence.order(self, end)
         if self.held_out is not None:
             yield "rescaled", replays.rescaled(self, end, self.held_out)
         yield "conventions", replays.conventions(self, begin)
