@@ -91,9 +91,6 @@ class MisalignedLabels(Pitfall):
         "distribution-shift",
     )
     looks_like = {
-        "positional-information-missing": (
-            "Attention that is not told the order answers alike to the same tokens in any order."
-        ),
         "label-noise": (
             "Where only part of the labels is wrong, the rule behind the others is learnt."
         ),

@@ -52,7 +52,6 @@ class PositionalInformationMissing(Pitfall):
             "Where no information arrives another row's tokens change nothing; here they do, and "
             "only their order does not."
         ),
-        "misaligned-labels": "Wrong labels can be learnt by heart, an order unseen cannot.",
     }
     same: float = limit(
         1e-4,
