@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -36,6 +37,17 @@ def test_says_the_numbers() -> None:
     assert "around 2.5e+05 with a spread of 6e+04" in found.says
     assert "0% of their variance is explained" in found.says
     assert "2.5e+08 steps to the targets, and the run had 100" in found.evidence[1].says
+
+
+def test_targets_that_moved_away_are_no_measure() -> None:
+    """Those of a critic: nobody knows how much of the later ones there is to explain."""
+    run = run_of(1.0, 0.08, left=170.0)
+    assert list(TargetScale().detect(run))
+    still = [x for x in run.facts if not isinstance(x, Targets)]
+    moved = [replace(x, moved=20.0) for x in run.facts if isinstance(x, Targets)]
+    assert not list(
+        TargetScale().detect(fake_run({LOSS: run.series(LOSS).values}, [*still, *moved]))
+    )
 
 
 def test_a_run_that_learnt_a_part_is_warned() -> None:

@@ -88,7 +88,7 @@ def test_the_first_layer_can_be_the_bottleneck(net):
     )
 
 
-def tried(net, own=0.46, wide=0.1, last=0.47, rows=200):
+def tried(net, own=0.46, wide=0.1, last=0.47, rows=200, noisy=1.0):
     """Two classes and two units of tanh, and what a wider copy has learnt."""
     graph = net("BinaryCrossEntropyWithLogits", "out[2,1]", "Tanh", "hidden[4,2]")
     site = "binary_cross_entropy_with_logits@train.py:1"
@@ -102,6 +102,7 @@ def tried(net, own=0.46, wide=0.1, last=0.47, rows=200):
         graph,
         Exam(name="halves", values={**values, "held": own}),
         Exam(name="wide", values={**values, "held": wide, "own": own}),
+        Exam(name="modes", values={"train": noisy * last, "eval": last}),
     ]
     loss = {LOSS: [*np.linspace(0.7, 0.47, 200), *np.linspace(0.47, last, 400)]}
     return list(UnderfittingCapacity().detect(fake_run(loss, facts)))
@@ -114,3 +115,4 @@ def test_a_wider_copy_soon_does_better_on_rows_it_has_not_seen(net):
     assert not tried(net, wide=0.35)  # better, but not by much
     assert not tried(net, own=0.12)  # the narrow one can, with half of the rows
     assert not tried(net, last=0.3)  # the run is on its way
+    assert not tried(net, noisy=2.5)  # dropout keeps it from more

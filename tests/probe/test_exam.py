@@ -186,6 +186,46 @@ def test_a_model_that_looks_at_the_next_token(honest: bool) -> None:
     assert (exam.values["earlier"] > 1e-6) != honest
 
 
+class Bag(nn.Module):
+    """Attention over embedded tokens, told their places or not, with one answer a row or each."""
+
+    def __init__(self, placed: bool, each: bool) -> None:
+        super().__init__()
+        self.token, self.place = nn.Embedding(9, 16), nn.Embedding(12, 16)
+        self.attention = nn.MultiheadAttention(16, 2, batch_first=True)
+        self.head, self.placed, self.each = nn.Linear(16, 4), placed, each
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        places = torch.arange(tokens.shape[1]) if self.placed else torch.zeros_like(tokens[0])
+        x = self.token(tokens) + self.place(places)
+        x = x + self.attention(x, x, x, need_weights=False)[0]
+        return self.head(x if self.each else x.mean(1))
+
+
+@pytest.mark.parametrize("each", [True, False])
+@pytest.mark.parametrize("placed", [True, False])
+def test_tokens_dealt_anew(placed: bool, each: bool) -> None:
+    x = torch.randint(9, (200, 12))
+    y = torch.randint(4, (200, 12) if each else (200,))
+    exam = train(Bag(placed, each), x, y).exam("order")
+    assert exam is not None
+    assert (exam.values["apart"] > 1e-3) == placed
+    assert exam.values["other"] > 1e-2
+
+
+def test_a_part_that_is_called_beside_the_model() -> None:
+    """As for a penalty on some of its weights: what the whole was given is known all the same."""
+    net = Bag(placed=True, each=False)
+    x, y = torch.randint(9, (200, 12)), torch.randint(4, (200,))
+
+    def losses() -> Iterator[Tensor]:
+        rows = torch.randint(200, (32,))
+        output, used = net(x[rows]), net.token(x[rows])
+        yield F.cross_entropy(output, y[rows]) + 0.01 * used.square().mean()
+
+    assert stepped(net, losses).exam("rates") is not None
+
+
 COMPARED: dict[str, tuple[slice, Compare]] = {
     "classes second": (slice(1, None), lambda o, y: F.cross_entropy(o.transpose(1, 2), y)),
     "permuted": (slice(1, None), lambda o, y: F.cross_entropy(o.permute(0, 2, 1), y)),

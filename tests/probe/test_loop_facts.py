@@ -541,3 +541,15 @@ class TestHeads:
         (seen,) = sink.run().all(f.Targets)
         assert seen.ignored == 0.25
         assert seen.classes == (36,)
+
+    @pytest.mark.parametrize(("drift", "moved"), [(0.0, False), (0.2, True)])
+    def test_targets_that_move(self, drift: float, moved: bool) -> None:
+        model = nn.Linear(4, 1)
+        with watched() as sink:
+            optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+            for step in range(400):
+                optimizer.zero_grad()
+                F.mse_loss(model(torch.randn(64, 4)), torch.randn(64, 1) + drift * step).backward()
+                optimizer.step()
+        (seen,) = sink.run().all(f.Targets)
+        assert (seen.moved > 4) == moved

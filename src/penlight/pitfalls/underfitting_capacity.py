@@ -122,6 +122,11 @@ class UnderfittingCapacity(Pitfall):
         why="of the loss of the narrow model, on rows that were not trained on: two units of tanh "
         "stood at 0.46 where 64 reached 0.1; sound nets of 16 units and noisy data gain nothing",
     )
+    noisy: float = limit(
+        2.0,
+        why="times the loss in evaluation mode that the same batches have in training mode: from "
+        "there on dropout takes more than the width does (SO-33969059 as its author mended it)",
+    )
     still: float = limit(
         0.15,
         why="of the whole fall, in the last third: a run that still falls is short, not narrow",
@@ -256,7 +261,7 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
         narrow = self._narrowest(run, whole=False)
         if own is None or wide is None or narrow is None or run.steps < wide.steps:
             return None
-        if seen.slope > self.still * (seen.first - seen.end):
+        if seen.slope > self.still * (seen.first - seen.end) or self._noise(run) > self.noisy:
             return None
         onward = late.start * (1 - max(late.own, late.tenth, late.tenfold)) if late else seen.end
         if wide.held > self.ahead * min(own.held, seen.end, onward):
@@ -286,6 +291,14 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             source=narrow.source,
             first_step=0,
         )
+
+    @staticmethod
+    def _noise(run: Run) -> float:
+        """How many times the loss in evaluation mode that in training mode is."""
+        modes = run.exam("modes")
+        if modes is None or not float(modes.values["eval"]) > 0:
+            return 1.0
+        return float(modes.values["train"]) / float(modes.values["eval"])
 
     @staticmethod
     def _narrowest(run: Run, whole: bool = True) -> Module | None:
