@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import pytest
 
-from penlight.core.facts import Exam, Fact, NonFinite, Predictions
+from penlight.core.facts import Exam, Fact, NonFinite, Optimizer, Predictions
 from penlight.core.finding import Finding, Severity
 from penlight.core.pitfall import Pitfall
 from penlight.core.run import Run
@@ -206,3 +206,10 @@ def test_a_statistic_is_told_with_a_third_of_the_odds_and_a_proof_with_its_own()
 @pytest.mark.parametrize("key", ["schema", "penlight", "script", "steps", "findings"])
 def test_the_json_has_what_the_contract_promises(key: str) -> None:
     assert key in diagnose(fake_run(), [Loud()]).to_json()
+
+
+def test_an_update_of_the_scripts_own_is_named_in_words() -> None:
+    assert Optimizer(type="SGD", lr=0.1).named == "SGD(lr=0.1)"
+    own = Optimizer(type="own-update", lr=0.125)
+    assert own.named == "the script's own update (0.125 times the gradient)"
+    assert Optimizer(type="own-update").named == "the script's own update"

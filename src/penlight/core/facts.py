@@ -122,9 +122,9 @@ class Optimizer(Fact):
     @property
     def named(self) -> str:
         """With its learning rate, as a sentence names it."""
-        own = self.type == OWN
-        rate = f"lr={self.lr:g}" if self.lr or not own else "of no fixed learning rate"
-        return f"the script's own update ({rate})" if own else f"{self.type}({rate})"
+        if self.type != OWN:
+            return f"{self.type}(lr={self.lr:g})"
+        return "the script's own update" + (f" ({self.lr:g} times the gradient)" if self.lr else "")
 
     @property
     def adaptive(self) -> bool:
