@@ -42,6 +42,16 @@ STYLES = {
     "function": (
         "def make(model, lr=0.5):\n    return torch.optim.SGD(model.parameters(), lr=lr)\n",
         "optimizer = make(model, lr=0.25)", "lr=0.25", "lr=0.01"),
+    "tuple": ("epochs, lr = 3, 0.5", "optimizer = torch.optim.SGD(model.parameters(), lr=lr)", "3, 0.5", "3, 0.01"),
+    "unpacked": (
+        "def settings():\n    return 3, 0.5\n\nepochs, lr = settings()",
+        "optimizer = torch.optim.SGD(model.parameters(), lr=lr)", "lr=lr", "lr=0.01"),
+    "handed on": (
+        "lr = 0.5\ndef make(model, lr):\n    return torch.optim.SGD(model.parameters(), lr=lr)\n",
+        "optimizer = make(model, lr)", "lr = 0.5", "lr = 0.01"),
+    "given twice": (
+        "lr = 0.5\nlr = 0.25\ndef make(model, lr):\n    return torch.optim.SGD(model.parameters(), lr=lr)\n",
+        "optimizer = make(model, lr)", "lr=lr", "lr=0.01"),
     "expression": ("base = 2", "optimizer = torch.optim.SGD(model.parameters(), lr=base / 4)", "lr=base / 4", "lr=0.01"),
 }  # fmt: skip
 

@@ -94,14 +94,33 @@ def _origin(
 def _assigned(source: Source, name: cst.Name) -> Iterator[cst.BaseExpression]:
     """All values ever given to a plain name in the file: assignments and default arguments."""
     for node in source.all(cst.AssignTarget):
-        if isinstance(node.target, cst.Name) and node.target.value == name.value:
-            assign = source.parent(node)
-            assert isinstance(assign, cst.Assign)
-            yield assign.value
+        assign = source.parent(node)
+        assert isinstance(assign, cst.Assign)
+        for target, value in _pairs(node.target, assign.value):
+            if isinstance(target, cst.Name) and target.value == name.value:
+                yield value
     for param in source.all(cst.Param):
         if param.name.value == name.value:
             passed = _passed(source, param)
-            yield from passed or ([param.default] if param.default is not None else [name])
+            if not passed:
+                yield param.default if param.default is not None else name
+            # train(lr) hands on the outer variable of that name, whose values are here already.
+            yield from (
+                v for v in passed if not (isinstance(v, cst.Name) and v.value == name.value)
+            )
+
+
+def _pairs(
+    target: cst.BaseExpression, value: cst.BaseExpression
+) -> Iterator[tuple[cst.BaseExpression, cst.BaseExpression]]:
+    """What each name of an assignment is given; of `a, b = f()` both the whole."""
+    if not isinstance(target, cst.Tuple):
+        yield target, value
+        return
+    targets = [e.value for e in target.elements]
+    values = [e.value for e in value.elements] if isinstance(value, cst.Tuple) else []
+    whole = [value] * len(targets)
+    yield from zip(targets, values if len(values) == len(targets) else whole, strict=True)
 
 
 def _passed(source: Source, param: cst.Param) -> list[cst.BaseExpression]:
