@@ -73,15 +73,15 @@ class ByHand:
         self.plain = True
         self.renewed = False
         self.source = ""
+        self.param_groups = [Group(self)]
         self._leaves: dict[int, Leaf] = {}
-        self._counted = False  # torch counts the changes that its steps make
+        self._changes = 0  # of all leaves together, as torch counts them, at the newest step
+        self._counted = False  # whether it counts those that the script's steps make
         self._canary: Leaf | None = None  # moves in a way that it does not count
 
-    @property
-    def param_groups(self) -> list[dict[str, Any]]:
-        """One group: the weights, and their learning rate, None where it is not known."""
-        held = [] if self.renewed else [p for _, p in self._alive()]
-        return [{"params": held, "lr": self.rate, "maximize": self.ascends}]
+    def weights(self) -> list[Tensor]:
+        """Those that move, as far as they last for longer than a step."""
+        return [] if self.renewed else [p for _, p in self._alive()]
 
     def still(self) -> set[int]:
         """Ids of weights that had a gradient and have never moved."""
@@ -97,6 +97,7 @@ class ByHand:
         self._leaves = {k: v for k, v in self._leaves.items() if k in alive}
         for p in found:
             self._leaves.setdefault(id(p), Leaf(ref(p), tuple(p.shape), p._version))
+        self._changes = self._count()
 
     def remember(self, look: bool) -> None:
         """A backward pass is over.
@@ -108,7 +109,8 @@ class ByHand:
         grads = {id(p): grad for p, grad in self.handed}
         for leaf, p in self._alive():
             leaf.version = p._version
-            leaf.before = weights.sample(p.detach()) if look or leaf is self._canary else None
+            if leaf is not self._canary or look:
+                leaf.before = weights.sample(p.detach()) if look else None
             grad = grads.get(id(p), p.grad) if look and p.is_cpu else None
             leaf.grad = weights.sample(grad) if grad is not None and measurable(grad) else None
 
@@ -125,20 +127,29 @@ class ByHand:
         ]
 
     def moved(self) -> bool:
-        """Whether a step was taken since the last backward pass."""
+        """Whether a step was taken since the last one that was noticed."""
         if self.renewed:
             return True
         if self._canary is not None:
             return changed(self._canary)
-        alive = self._alive()
-        if any(p._version != leaf.version for leaf, p in alive):
+        if self._count() != self._changes:
             self._counted = True
             return True
-        return not self._counted and any(changed(leaf) for leaf, _ in alive)
+        return not self._counted and any(changed(leaf) for leaf, _ in self._alive())
+
+    def settle(self) -> None:
+        """A step was noticed: the next one begins here."""
+        self.waiting = False
+        self._changes = self._count()
+        if self._canary is not None and (p := self._canary.ref()) is not None:
+            self._canary.before = weights.sample(p.detach())
+
+    def _count(self) -> int:
+        alive = [leaf.ref() for leaf in self._leaves.values()]
+        return sum(p._version for p in alive if p is not None)
 
     def measure(self) -> None:
         """A step was taken: which weights it has moved, and by what rate."""
-        self.waiting = False
         steps = []
         for leaf, p in self._alive():
             counted, moved = p._version != leaf.version, changed(leaf)
@@ -156,6 +167,7 @@ class ByHand:
         found = rate(*(torch.cat([x.double().reshape(-1) for x in xs]) for xs in ends))
         if self.rate is None and self.plain and found is not None:
             self.rate, self.ascends = abs(found), found < 0
+            self.param_groups[0].update(lr=self.rate, maximize=self.ascends)
         self.plain &= bool(found and self.rate and abs(abs(found) / self.rate - 1) <= SAME)
 
     def trains(self, registered: Container[int]) -> bool:
@@ -173,6 +185,20 @@ class ByHand:
         return [(leaf, p) for leaf in self._leaves.values() if (p := leaf.ref()) is not None]
 
 
+class Group(dict[str, Any]):
+    """The one group of such an optimiser: its weights are looked up when they are asked for."""
+
+    def __init__(self, hand: ByHand) -> None:
+        super().__init__(lr=None, maximize=False)
+        self._hand = ref(hand)
+
+    def __missing__(self, key: str) -> Any:
+        hand = self._hand()
+        if key != "params":
+            raise KeyError(key)
+        return hand.weights() if hand is not None else []
+
+
 class HandSteps:
     """Hands the steps of such a training to `Training`, as those of an optimiser.
 
@@ -187,6 +213,7 @@ class HandSteps:
         guard = training.state.ledger.guard
         self._before, self._after = before, after
         self._notice = guard("steps by hand", self._noticed)
+        self._glance = training.state.ledger.contained("steps by hand", self._glanced)
         self._keep = guard("steps by hand", self._kept)
         self._handle: Any = None
 
@@ -208,13 +235,19 @@ class HandSteps:
             loss: of the backward pass that begins.
         """
         hand = self.hand
-        if hand is not None and hand.waiting and self._notice(hand, loss):
+        if hand is None or not hand.waiting:
+            return
+        # Between looks this runs for every step, and does no more than notice it.
+        if self._glance(hand) if self.training.coast.on else self._notice(hand, loss):
             self._after(hand, (), {})
 
     def passed(self) -> None:
         """A backward pass is over."""
         hand = self.hand
         if hand is None or hand.waiting:
+            return
+        if self.training.coast.on:
+            hand.waiting, hand.handed = True, []
             return
         if self._known(hand) and not hand.renewed:
             self._before(hand, (), {})
@@ -230,6 +263,12 @@ class HandSteps:
 
     def _known(self, hand: ByHand) -> bool:
         return id(hand) in self.training.watched
+
+    def _glanced(self, hand: ByHand) -> bool:
+        if in_backward() or not self.training.state.ledger.ours() or not hand.moved():
+            return False
+        hand.settle()
+        return True
 
     def _noticed(self, hand: ByHand, loss: Any) -> bool:
         if in_backward():
@@ -257,6 +296,7 @@ class HandSteps:
             self._handle = hooks.register_module_forward_pre_hook(self._entered)
         elif training.state.step == 1 and hand.plain and hand.rate and capture is not None:
             capture.descent(hand.param_groups[0])
+        hand.settle()
         return True
 
     def _kept(self, hand: ByHand) -> None:
