@@ -64,4 +64,4 @@ for epoch in range(epochs):
         acc = (model(x_valid).argmax(1) == y_valid).float().mean().item()
     print(epoch, f"train loss {running / len(x_train):.4f}  valid acc {acc:.4f}")
 
-print("RESULT", json.dumps({"metric": "valid_acc", "value": acc}))
+print("RESULT", json.dumps({"metric": "valid_acc", "value": round(acc, 5), "good": bool(acc >= 0.94)}))

@@ -119,7 +119,7 @@ def main(cfg):
     floor = sliced_wasserstein(moons(2000, cfg.seed + 2000), held_out)
     value = np.mean([sliced_wasserstein(diff.sample(ema, 2000), held_out) for _ in range(3)])
     print(f"SWD of samples {value:.4f}, of a second true sample {floor:.4f}")
-    print("RESULT", json.dumps({"metric": "swd", "value": float(value)}))
+    print("RESULT", json.dumps({"metric": "swd", "value": round(float(value), 5), "good": bool(float(value) <= 0.05)}))
 
 
 if __name__ == "__main__":

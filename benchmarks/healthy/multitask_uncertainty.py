@@ -93,7 +93,7 @@ def main(seed):
     m = {k: float(v) for k, v in trainer.callback_metrics.items()}
     print(m)
     value = (m["r2_heat"] + m["r2_car"] + m["acc"]) / 3
-    print("RESULT", json.dumps({"metric": "mean_r2_r2_acc", "value": value}))
+    print("RESULT", json.dumps({"metric": "mean_r2_r2_acc", "value": round(value, 5), "good": bool(value >= 0.85)}))
 
 
 if __name__ == "__main__":

@@ -67,7 +67,7 @@ def main(seed=0):
                 rollout = rk4(func, test[0], dt, n_steps)
                 err = ((rollout - test).pow(2).mean() / test.var()).sqrt().item()
             print(f"Iter {itr:04d} | batch mse {running:.5f} | relative error over 10 s {err:.4f}")
-    print("RESULT", json.dumps({"metric": "rollout_rel_rmse", "value": err}))
+    print("RESULT", json.dumps({"metric": "rollout_rel_rmse", "value": round(err, 5), "good": bool(err <= 0.06)}))
 
 
 if __name__ == "__main__":

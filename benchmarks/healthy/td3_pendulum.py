@@ -137,7 +137,7 @@ def main(seed):
             ret = evaluate(agent.actor)
             print(f"step {step} critic loss {closs:.3f} evaluation return {ret:.1f}")
     final = evaluate(agent.actor, 256)
-    print("RESULT", json.dumps({"metric": "mean_return", "value": final}))
+    print("RESULT", json.dumps({"metric": "mean_return", "value": round(final, 5), "good": bool(final >= -220)}))
 
 
 if __name__ == "__main__":

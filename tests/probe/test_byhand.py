@@ -155,6 +155,35 @@ def test_gradients_added_up_are_one_step(tmp_path):
     assert not run.hygiene.stale_gradients
 
 
+ADDED_UP = """
+    (loss / 4).backward()
+    if step % 4 == 3:
+        with torch.no_grad():
+            for p in params:
+                p -= 0.01 * p.grad
+                p.grad.zero_()
+"""
+
+
+@pytest.mark.parametrize(
+    ("act", "steps"),
+    [
+        (WAYS["in place"], 3000),
+        (WAYS["by .data"], 3000),
+        (RENEWED["new leaves"], 3000),
+        (ADDED_UP, 750),
+        (ADDED_UP.replace("p -=", "p.data -="), 750),
+    ],
+    ids=["in place", "by .data", "new leaves", "added up", "added up, by .data"],
+)
+def test_counts_every_step_of_a_long_run(tmp_path, act, steps):
+    """Between looks next to nothing is done for a step; none is lost, and none made up."""
+    run = watched(tmp_path, RAW.replace("range(40)", "range(3000)"), act)
+    assert run.steps == steps
+    (loss,) = run.every("loss")
+    assert len(loss.steps) == steps
+
+
 def test_gradients_that_are_never_cleared(tmp_path):
     act = WAYS["in place"].replace("p.grad.zero_()", "pass")
     assert watched(tmp_path, RAW, act).hygiene.stale_gradients == 39
