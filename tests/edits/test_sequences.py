@@ -61,6 +61,7 @@ MASKED: dict[str, tuple[str, str, str, str]] = {
     "layer": (f"self.a = {LAYER}", "x = self.a(x)", "self.a(x)", f"self.a(x, src_mask={MASK})"),
     "encoder": (f"self.a = nn.TransformerEncoder({LAYER}, 1)", "x = self.a(x)", "self.a(x)", f"self.a(x, mask={MASK})"),
     "by hand": ("self.qk = nn.Linear(8, 8)", "scores = self.qk(x) @ x.transpose(1, 2); x = F.softmax(scores, dim=-1) @ x", "x = F.soft", f"{FUTURE}; x = F.soft"),
+    "thrown away": ("self.m = torch.ones(5, 5).triu(1).bool()", "s = x @ x.transpose(1, 2); s.masked_fill(self.m, -1e9); x = s.softmax(-1) @ x", "s.masked", "s = s.masked"),
     "one too far": ("self.m = torch.triu(torch.ones(5, 5), diagonal=2).bool()", "x = (x @ x.transpose(1, 2)).masked_fill(self.m, -1e9).softmax(-1) @ x", "diagonal=2", "diagonal=1"),
 }  # fmt: skip
 

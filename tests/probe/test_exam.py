@@ -226,6 +226,34 @@ def test_a_part_that_is_called_beside_the_model() -> None:
     assert stepped(net, losses).exam("rates") is not None
 
 
+class Translator(nn.Module):
+    """Reads one sequence whole, and continues another, with a mask or with one that is dropped."""
+
+    def __init__(self, honest: bool) -> None:
+        super().__init__()
+        self.token, self.head, self.honest = nn.Embedding(9, 16), nn.Linear(16, 9), honest
+
+    def forward(self, source: Tensor, begun: Tensor) -> Tensor:
+        x = self.token(begun)
+        scores, ahead = x @ x.mT, torch.ones(x.shape[1], x.shape[1]).triu(1) > 0
+        masked = scores.masked_fill(ahead, -torch.inf)
+        weights = (masked if self.honest else scores).softmax(-1)
+        return self.head(weights @ x + self.token(source).mean(1, keepdim=True))
+
+
+@pytest.mark.parametrize("honest", [True, False])
+def test_a_translator_that_looks_at_the_next_token(honest: bool) -> None:
+    net, source, text = Translator(honest), torch.randint(9, (400, 10)), torch.randint(9, (400, 13))
+
+    def losses() -> Iterator[Tensor]:
+        rows = torch.randint(400, (32,))
+        yield flat(net(source[rows], text[rows, :-1]), text[rows, 1:])
+
+    exam = stepped(net, losses).exam("causality")
+    assert exam is not None
+    assert (exam.values["earlier"] > 1e-6) != honest
+
+
 COMPARED: dict[str, tuple[slice, Compare]] = {
     "classes second": (slice(1, None), lambda o, y: F.cross_entropy(o.transpose(1, 2), y)),
     "permuted": (slice(1, None), lambda o, y: F.cross_entropy(o.permute(0, 2, 1), y)),

@@ -36,7 +36,7 @@ class CausalMask(Edit):
 
     def source(self, scene: Scene) -> Sequence[Change]:
         sources = [scene.source(file) for file in scene.files]
-        for find in (_fused, _diagonals, _layers, _by_hand):
+        for find in (_dropped, _fused, _diagonals, _layers, _by_hand):
             changes = [c for source in sources for c in find(source)]
             if changes:
                 return list(dict.fromkeys(changes))
@@ -44,6 +44,14 @@ class CausalMask(Edit):
             "The source shows no attention without a mask.",
             "Mask the scores with torch.triu(torch.ones(T, T, dtype=torch.bool), diagonal=1).",
         )
+
+
+def _dropped(source: Source) -> Iterator[Change]:
+    """Scores that are masked, and the masked ones not kept."""
+    for call in source.calls("masked_fill"):
+        if isinstance(source.parent(call), cst.Expr) and isinstance(call.func, cst.Attribute):
+            scores = source.code(call.func.value)
+            yield source.insert(source.span(call)[0], f"{scores} = ")
 
 
 def _fused(source: Source) -> Iterator[Change]:

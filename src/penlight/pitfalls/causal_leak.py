@@ -29,6 +29,7 @@ class CausalLeak(Pitfall):
 
     ## Causes
     - No causal mask, a mask that is off by one, transposed or inverted, or one that lets holes.
+    - A mask that is thrown away: `scores.masked_fill(...)` alone changes nothing.
     - A bidirectional LSTM, or a convolution padded on both sides.
     - Normalisation or pooling over the time dimension.
     - Targets that are the inputs themselves: `loss(model(x), x)` without a shift by one.

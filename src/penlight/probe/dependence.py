@@ -167,9 +167,21 @@ def _seeded_loss(exam: Exam, model: nn.Module, batch: Batch) -> float:
 
 
 def causality(exam: Exam, model: nn.Module) -> dict[str, Any]:
-    """For a model that predicts the next token, or is shown it: does it look ahead?"""
+    """For a model that predicts the next token, or is shown it: does it look ahead?
+
+    It may be given another sequence first, as a translator is: then the one that is continued
+    counts.
+    """
+    for place in range(len(exam.capture.first[0].args)):
+        values = _causality(exam, model, place)
+        if values and (place == 0 or values["following"] >= ALIKE):
+            return values
+    return {}
+
+
+def _causality(exam: Exam, model: nn.Module, place: int) -> dict[str, Any]:
     batch = exam.capture.first[0]
-    x, y = batch.args[0], batch.target
+    x, y = batch.args[place], batch.target
     if x.is_floating_point() or x.dim() != 2 or x.shape[1] < 4:
         return {}
     # The last token has no successor, and the last but one no second one.
@@ -195,7 +207,7 @@ def causality(exam: Exam, model: nn.Module) -> dict[str, Any]:
     changed = x.clone()
     changed[:, -1] = x[:, 0].roll(1) + (x[:, 0].roll(1) == x[:, -1]).to(x.dtype) * -1
     changed[:, -1].clamp_(min=0)
-    after = _output(exam, model, (changed, *batch.args[1:]))
+    after = _output(exam, model, (*batch.args[:place], changed, *batch.args[place + 1 :]))
     exam.capture.train(model)
     if not before.dim():
         return {}
