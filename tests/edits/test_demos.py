@@ -36,6 +36,7 @@ BY_HAND = (
     "moe-router-collapse",
     "no-information-from-input",
     "output-logit-drift",
+    "positional-information-missing",
     "representation-collapse",
     "resume-state-lost",
     "rnn-long-range",

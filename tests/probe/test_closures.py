@@ -11,6 +11,7 @@ torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402  # after the check that torch is there
 from torch.nn import functional as F  # noqa: E402  # the name all of torch's users know
 
+from penlight.core.facts import Fault  # noqa: E402
 from penlight.core.run import Run  # noqa: E402
 from penlight.probe import Probe  # noqa: E402
 from penlight.store.memory import MemorySink  # noqa: E402
@@ -54,11 +55,13 @@ def trained(make: Callable[[Any], Any], *, named: bool, clear: bool) -> Run:
     for _ in range(12):
         optimizer.step(closure=closure) if named else optimizer.step(closure)
     probe.finish()
+    assert not sink.run().all(Fault)
     return sink.run()
 
 
 @pytest.mark.parametrize("named", [False, True])
 def test_a_step_that_clears_its_gradients_has_had_some(named: bool) -> None:
+    torch.optim.SGD([torch.zeros(1)], lr=0.1)  # torch calls the hooks of its step from now on
     run = trained(lambda p: Sharp(p, lr=0.1), named=named, clear=False)
     assert run.hygiene.steps == 12
     assert run.hygiene.backwards == 24

@@ -25,6 +25,7 @@ and those of `penlight.probe.dependence` and `penlight.probe.replays`.
 from __future__ import annotations
 
 import copy
+import inspect
 import math
 from collections.abc import Iterator
 from time import thread_time
@@ -245,6 +246,8 @@ class Exam:
         assert self.capture.optimizer is not None
         kind, groups = self.capture.optimizer
         arm = copy.deepcopy(model)
+        if _wants_closure(kind):
+            return arm, None
         named = dict(arm.named_parameters())
         given = groups[0]  # on the CPU foreach is off unless asked for, and a third faster
         own = given.get("foreach", False) is not None or given.get("fused")
@@ -363,6 +366,13 @@ class Exam:
         self.capture.train(model)
         rebuilt = [torch.equal(b.target.flatten(), b.args[0].flatten()) for b in true]
         return {**values, "rebuilt": all(rebuilt)}
+
+
+def _wants_closure(kind: Any) -> bool:
+    """Whether an optimiser's step is nothing without a closure, as that of LBFGS."""
+    step = getattr(kind, "step", None)
+    given = inspect.signature(step).parameters.get("closure") if step is not None else None
+    return given is not None and given.default is inspect.Parameter.empty
 
 
 def _enough(late: list[Batch], first: list[Batch]) -> list[Batch]:

@@ -99,20 +99,28 @@ class Training:
             guard("optimiser hooks", self.after),
         )
 
+        begun: set[int] = set()  # a step within a step, as super().step(), is one, and the inner
+
         def pre(optimizer: Any, args: Any, kwargs: Any) -> None:
+            begun.add(id(optimizer))
             if not coast.on and not torch.compiler.is_compiling():
                 before(optimizer, args, kwargs)
 
         def post(optimizer: Any, args: Any, kwargs: Any) -> None:
-            if torch.compiler.is_compiling():
+            if torch.compiler.is_compiling() or id(optimizer) not in begun:
                 return
+            begun.discard(id(optimizer))
             if not (coast.on and coasted(self.watched.get(id(optimizer)), optimizer)):
                 land()
                 after(optimizer)
             if state.ledger.ours():
                 on_step()
 
-        self.by_hand = HandSteps(self, pre, post)
+        def taken(hand: Any, args: Any, kwargs: Any) -> None:
+            begun.add(id(hand))
+            post(hand, args, kwargs)
+
+        self.by_hand = HandSteps(self, pre, taken)
         self._patch(patches, pre, post, land)
         self._handles = [
             hooks.register_optimizer_step_pre_hook(pre),
