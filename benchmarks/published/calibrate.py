@@ -14,6 +14,8 @@ import math
 import re
 from pathlib import Path
 
+from penlight.core.calibration import calibrated
+
 RAW = ("2-second", "3-second", "4", "5", "6", "7", "8")
 ROW = re.compile(r"\| \d+% to \d+% \| (\d+) \| (\d+)% \| (\d+)% \|")
 DIVISORS = (1, 1.5, 2, 2.5, 3, 3.5, 4, 5)
@@ -30,12 +32,6 @@ def bands() -> list[tuple[int, float, int]]:
     return found
 
 
-def divided(sure: float, divisor: float) -> float:
-    """A probability whose odds are a part of those of another one."""
-    odds = sure / (1 - sure) / divisor
-    return odds / (1 + odds)
-
-
 def main() -> None:
     """Print the table."""
     rows = bands()
@@ -44,10 +40,10 @@ def main() -> None:
     print("| odds divided by | should have been right | log-likelihood |")
     print("| --- | --- | --- |")
     for divisor in DIVISORS:
-        expected = sum(n * divided(sure, divisor) for n, sure, _ in rows)
+        expected = sum(n * calibrated(sure, divisor) for n, sure, _ in rows)
         likely = sum(
-            hits * math.log(divided(sure, divisor))
-            + (n - hits) * math.log(1 - divided(sure, divisor))
+            hits * math.log(calibrated(sure, divisor))
+            + (n - hits) * math.log(1 - calibrated(sure, divisor))
             for n, sure, hits in rows
         )
         print(f"| {divisor:g} | {expected:.1f} | {likely:.1f} |")

@@ -10,10 +10,11 @@ from __future__ import annotations
 ODDS = 3.0  # by which the detectors' odds of being right are divided
 
 
-def calibrated(confidence: float) -> float:
+def calibrated(confidence: float, odds: float = ODDS) -> float:
     """The probability that a finding of that confidence is right, where the program is new.
 
     Args:
         confidence: of the detector, from 0 to 1.
+        odds: what its odds are divided by.
     """
-    return confidence / (confidence + ODDS * (1 - confidence))
+    return confidence / (confidence + odds * (1 - confidence))

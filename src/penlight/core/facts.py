@@ -120,9 +120,14 @@ class Optimizer(Fact):
     source: str = ""
 
     @property
+    def own(self) -> bool:
+        """Whether it is no optimiser, but the script that moves its weights itself."""
+        return self.type == OWN
+
+    @property
     def named(self) -> str:
         """With its learning rate, as a sentence names it."""
-        if self.type != OWN:
+        if not self.own:
             return f"{self.type}(lr={self.lr:g})"
         return "the script's own update" + (f" ({self.lr:g} times the gradient)" if self.lr else "")
 

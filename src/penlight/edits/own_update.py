@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import libcst as cst
 
-from penlight.core.facts import OWN
 from penlight.edits.edit import Refused
 from penlight.edits.scene import Scene
 from penlight.edits.source import Change, Source, argument, last_name
@@ -32,7 +31,7 @@ class Move:
 
 def own(scene: Scene) -> bool:
     """Whether the weights of this run were moved by the script itself."""
-    return [o.type for o in scene.run.optimizers] == [OWN]
+    return [o.own for o in scene.run.optimizers] == [True]
 
 
 def rate_changes(scene: Scene, value: float) -> Sequence[Change]:

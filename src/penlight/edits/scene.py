@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 
 import libcst as cst
 
-from penlight.core.facts import OWN, Optimizer
+from penlight.core.facts import Optimizer
 from penlight.core.run import Run
 from penlight.edits.edit import Edit, Refused
 from penlight.edits.source import Change, Project, Source, dotted, shifted
@@ -157,7 +157,7 @@ class Scene:
         return [self._made(o) for o in {o.source: o for o in self.run.optimizers}.values()]
 
     def _made(self, optimizer: Optimizer) -> tuple[Source, cst.Call, Optimizer]:
-        if optimizer.type == OWN:
+        if optimizer.own:
             raise Refused("The script moves its weights itself, without an optimiser.")
         if not optimizer.source:  # Keras makes its own from what compile() is given
             texts = map(self.source, self.files)

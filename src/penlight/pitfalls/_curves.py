@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 
 from penlight.core.facts import Objective, Targets
-from penlight.core.run import Run, Series
+from penlight.core.run import Array, Run, Series
 from penlight.core.vocabulary import ACCURACY, EXPLAINED, LOSS, OBJECTIVE_LOSS
 
 # Losses whose best constant answer does not follow from mean and spread; an experiment knows it.
@@ -121,10 +121,9 @@ def loss_curve(run: Run, objective: Objective | None = None) -> Series:
     if objective is None:
         return every
     own = run.series(OBJECTIVE_LOSS, objective.site)
-    common, left, right = np.intersect1d(every.steps, own.steps, return_indices=True)
-    if not len(common):
+    a, b = at_common_steps(every, own)
+    if not len(a):
         return own or every
-    a, b = every.values[left], own.values[right]
     keep = np.isfinite(a) & np.isfinite(b) & (b != 0)
     if not keep.any():
         return every
@@ -133,6 +132,12 @@ def loss_curve(run: Run, objective: Objective | None = None) -> Series:
     if scale <= 0 or float(np.median(np.abs(ratio / scale - 1))) > STEADY:
         return own if len(own) >= 10 else every
     return Series(OBJECTIVE_LOSS.name, objective.site, every.steps, every.values / scale)
+
+
+def at_common_steps(one: Series, other: Series) -> tuple[Array, Array]:
+    """The values of two curves at the steps that both have."""
+    _, left, right = np.intersect1d(one.steps, other.steps, return_indices=True)
+    return one.values[left], other.values[right]
 
 
 def chance_loss(run: Run, objective: Objective | None = None) -> float | None:

@@ -9,6 +9,7 @@ import numpy as np
 from penlight.core.facts import Module, Parameter
 from penlight.core.run import Run
 from penlight.core.vocabulary import LOSS, OBJECTIVE_LOSS
+from penlight.pitfalls._curves import at_common_steps
 from penlight.pitfalls._graph import LOSSES, Wiring
 
 
@@ -69,17 +70,11 @@ def idle_term(run: Run, graphs: Sequence[Wiring]) -> float | None:
         return None
     if not all(_sum_with_constant(w, LOSSES.get(objective.function, ())) for w in graphs):
         return None
-    whole = run.series(LOSS)
-    part = run.series(OBJECTIVE_LOSS, objective.site)
-    known = dict(zip(whole.steps.tolist(), whole.values.tolist(), strict=True))
-    pairs = [
-        (known[step], value)
-        for step, value in zip(part.steps.tolist(), part.values.tolist(), strict=True)
-        if step in known and np.isfinite(known[step]) and known[step] != 0
-    ]
-    if len(pairs) < 3:
+    total, part = at_common_steps(run.series(LOSS), run.series(OBJECTIVE_LOSS, objective.site))
+    known = np.isfinite(total) & (total != 0)
+    if known.sum() < 3:
         return None
-    return float(np.median([(total - value) / abs(total) for total, value in pairs]))
+    return float(np.median((total - part)[known] / np.abs(total[known])))
 
 
 def _sum_with_constant(wiring: Wiring, losses: tuple[str, ...]) -> bool:

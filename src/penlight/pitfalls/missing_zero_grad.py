@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from penlight.core.facts import OWN, Graph, Hygiene, Parameter
+from penlight.core.facts import Graph, Hygiene, Parameter
 from penlight.core.finding import Evidence, Finding, Prescription
 from penlight.core.pitfall import Demo, Pitfall, limit
 from penlight.core.run import Run
@@ -203,7 +203,7 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             exact=severe,
             source=next((o.source for o in run.optimizers), ""),
             first_step=first,
-            prescriptions=self._own if any(o.type == OWN for o in run.optimizers) else None,
+            prescriptions=self._own if any(o.own for o in run.optimizers) else None,
         )
 
     @staticmethod

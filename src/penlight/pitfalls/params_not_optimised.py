@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from penlight.core.facts import OWN, Hygiene, Optimizer, Parameter
+from penlight.core.facts import Hygiene, Optimizer, Parameter
 from penlight.core.finding import Evidence, Finding, Prescription
 from penlight.core.pitfall import Demo, Pitfall, limit
 from penlight.core.run import Run
@@ -210,7 +210,7 @@ print("RESULT " + json.dumps({"metric": "mse", "value": val_loss}))
                 severity="critical",
             )
             return
-        roots, own = {p.root for p in held}, run.optimizers[0].type == OWN
+        roots, own = {p.root for p in held}, run.optimizers[0].own
         fresh = [p for p in left if p.root in roots and looks_untrained(p)]
         if fresh:
             modules = {(p.root, p.module) for p in fresh}

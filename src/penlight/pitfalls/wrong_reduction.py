@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from penlight.core.facts import OWN, Graph, Hygiene, Objective, Optimizer
+from penlight.core.facts import Graph, Hygiene, Objective, Optimizer
 from penlight.core.finding import Evidence, Finding, Prescription
 from penlight.core.pitfall import Demo, Pitfall, limit
 from penlight.core.run import Run
@@ -122,7 +122,9 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
         if objective is None or objective.reduction != "sum" or not run.optimizers:
             return
         optimizer = run.optimizers[0]
-        plain = not any(o.adaptive for o in run.optimizers) and optimizer.type in ("SGD", OWN)
+        plain = not any(o.adaptive for o in run.optimizers) and (
+            optimizer.type == "SGD" or optimizer.own
+        )
         count = _summed(objective)
         if not plain or count < self.samples or run.hygiene.clip_calls or _divided(run, objective):
             return

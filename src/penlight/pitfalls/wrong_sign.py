@@ -6,11 +6,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from penlight.core.facts import OWN, Graph, Objective, Optimizer, Parameter
+from penlight.core.facts import Graph, Objective, Optimizer, Parameter
 from penlight.core.finding import Evidence, Finding, Prescription
 from penlight.core.pitfall import Demo, Pitfall, limit
 from penlight.core.run import Run
 from penlight.core.vocabulary import LOSS, OBJECTIVE_LOSS
+from penlight.pitfalls._curves import at_common_steps
 from penlight.pitfalls._graph import LOSSES
 
 EARLY = 3  # losses at most that speak for the beginning: one without an end is soon at its worst
@@ -43,7 +44,7 @@ class WrongSign(Pitfall):
     ## When not to worry
     Adversarial training, gradient reversal and attacks on inputs ascend one loss on purpose, beside
     another one or with a tensor that is no model's weight. Penlight only speaks up where one
-    optimiser moves one model by one loss of torch's, and that loss rises.
+    optimiser moves one model by one loss, of torch's or known by its form, and that loss rises.
 
     ## References
     - torch documentation of `torch.optim.SGD`, parameter `maximize`.
@@ -143,7 +144,7 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
         elif negated:
             how = "backward() is called on the negative of the loss"
             cure = self.prescriptions[0]
-        elif optimizer.type == OWN:
+        elif optimizer.own:
             how, cure = "the script's own update adds the gradient", self.prescriptions[2]
         yield self.finding(
             f"The training makes its {objective.function} larger, from {before:.3g} to "
@@ -181,18 +182,14 @@ def _negated(run: Run, objective: Objective) -> bool:
 
 def _mirrored(run: Run, objective: Objective) -> bool:
     """Whether what was learnt from is the negative of the loss that was recognised in it."""
-    own = run.series(OBJECTIVE_LOSS, objective.site).finite
-    given = run.series(LOSS).finite
-    at = dict(zip(given.steps.tolist(), given.values.tolist(), strict=True))
-    pairs = [
-        (v, at[n]) for n, v in zip(own.steps.tolist(), own.values.tolist(), strict=True) if n in at
-    ]
-    return len(pairs) > 2 and all(abs(v + w) <= SAME * abs(v) for v, w in pairs)
+    recognised = run.series(OBJECTIVE_LOSS, objective.site).finite
+    own, given = at_common_steps(recognised, run.series(LOSS).finite)
+    return len(own) > 2 and bool((np.abs(own + given) <= SAME * np.abs(own)).all())
 
 
 def _moves_a_model(run: Run) -> bool:
     """Whether what the loss reaches and the optimiser holds are weights of a model."""
-    if run.optimizers[0].type == OWN and not run.modules:
+    if run.optimizers[0].own and not run.modules:
         return run.optimizers[0].parameters > 1  # a layer's weight and bias, not an input alone
     held = [p for p in run.parameters if p.reached and p.optimised and p.requires_grad]
     return bool(held) and all(p.registered and p.root for p in held)

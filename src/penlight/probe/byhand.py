@@ -6,7 +6,6 @@ loss reaches are: where they have moved since the last backward pass, a step was
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -30,7 +29,6 @@ from penlight.signals import parameters as weights
 if TYPE_CHECKING:
     from penlight.probe.training import Hook, Training
 
-LISTED = 256  # entries of a list that may be one of weights
 TRIED = 4  # backward passes after which nobody looks for weights that are made anew
 PATIENCE = 64  # and for any step at all: so many gradients without one are looked at, or saved
 ROUNDING = 1e-7  # relative, of a float32
@@ -76,6 +74,7 @@ class ByHand:
         self.param_groups = [Group(self)]
         self._leaves: dict[int, Leaf] = {}
         self._changes = 0  # of all leaves together, as torch counts them, at the newest step
+        self._newest = 0  # the same when it was last looked for
         self._counted = False  # whether it counts those that the script's steps make
         self._canary: Leaf | None = None  # moves in a way that it does not count
 
@@ -110,7 +109,7 @@ class ByHand:
         for leaf, p in self._alive():
             leaf.version = p._version
             if leaf is not self._canary or look:
-                leaf.before = weights.sample(p.detach()) if look else None
+                leaf.before = weights.sample(p) if look else None
             grad = grads.get(id(p), p.grad) if look and p.is_cpu else None
             leaf.grad = weights.sample(grad) if grad is not None and measurable(grad) else None
 
@@ -132,7 +131,8 @@ class ByHand:
             return True
         if self._canary is not None:
             return changed(self._canary)
-        if self._count() != self._changes:
+        self._newest = self._count()
+        if self._newest != self._changes:
             self._counted = True
             return True
         return not self._counted and any(changed(leaf) for leaf, _ in self._alive())
@@ -140,9 +140,9 @@ class ByHand:
     def settle(self) -> None:
         """A step was noticed: the next one begins here."""
         self.waiting = False
-        self._changes = self._count()
+        self._changes = self._newest
         if self._canary is not None and (p := self._canary.ref()) is not None:
-            self._canary.before = weights.sample(p.detach())
+            self._canary.before = weights.sample(p)
 
     def _count(self) -> int:
         alive = [leaf.ref() for leaf in self._leaves.values()]
@@ -160,7 +160,7 @@ class ByHand:
                 continue
             leaf.pulled |= bool(leaf.grad.any())
             if moved and leaf.grad.shape == leaf.before.shape:
-                steps.append((leaf.before, weights.sample(p.detach()), leaf.grad))
+                steps.append((leaf.before, weights.sample(p), leaf.grad))
         if not steps:
             return
         ends = zip(*steps, strict=True)
@@ -333,11 +333,11 @@ class HandSteps:
         def watched(outputs: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
             if self.hand is not None and isinstance(inputs, Iterator):  # model.parameters()
                 inputs = tuple(inputs)
-            if not self._trained(inputs, kwargs):
+            held = (inputs,) if isinstance(inputs, Tensor) else inputs
+            if not self._trained(held, kwargs):
                 return grad(outputs, inputs, *args, **kwargs)
             begin(outputs)
             result = grad(outputs, inputs, *args, **kwargs)
-            held = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
             pairs = zip(held, result, strict=True)
             if self.hand is not None:
                 self.hand.handed = [(p, g) for p, g in pairs if isinstance(g, Tensor)]
@@ -346,13 +346,12 @@ class HandSteps:
 
         patches.wrap(torch.autograd, "grad", watched)
 
-    def _trained(self, inputs: Any, kwargs: dict[str, Any]) -> bool:
+    def _trained(self, held: Any, kwargs: dict[str, Any]) -> bool:
         """Whether a script asks for gradients to learn by: of leaves, and of nothing further."""
         if self.hand is None or torch.compiler.is_compiling() or unreal() or in_backward():
             return False
         if kwargs.get("create_graph") or self.training.state.ledger.inside:
             return False
-        held = (inputs,) if isinstance(inputs, Tensor) else inputs
         return isinstance(held, (list, tuple)) and all(
             isinstance(p, Tensor) and p.is_leaf and p.requires_grad for p in held
         )
@@ -363,14 +362,14 @@ def changed(leaf: Leaf) -> bool:
     p = leaf.ref()
     if p is None or leaf.before is None or not p.is_cpu:
         return False
-    return not torch.equal(weights.sample(p.detach()), leaf.before)
+    return not torch.equal(weights.sample(p), leaf.before)
 
 
 def descends(leaf: Leaf, now: Tensor) -> bool:
     """Whether a tensor is an older one, moved against its gradient."""
     if leaf.before is None or leaf.grad is None:
         return False
-    step = weights.sample(now.detach()) - leaf.before
+    step = weights.sample(now) - leaf.before
     return float((step * leaf.grad).sum()) < 0 or not bool(step.any() or leaf.grad.any())
 
 
@@ -381,18 +380,3 @@ def rate(before: Tensor, after: Tensor, grad: Tensor) -> float | None:
     rest, rounding = float((step + found * grad).norm()), ROUNDING * float(before.norm())
     plain = found != 0 and rest <= SAME * float(step.norm()) + rounding
     return float(f"{found:.3g}") if plain else None
-
-
-def variable(tensor: Tensor) -> str:
-    """What the main script calls a tensor, '' where it has no global name for it."""
-    for name, value in list(vars(sys.modules["__main__"]).items()):
-        if name[:1] == "_":
-            continue
-        if value is tensor:
-            return name
-        if type(value) not in (dict, list, tuple) or len(value) > LISTED:
-            continue
-        for key, item in value.items() if type(value) is dict else enumerate(value):
-            if item is tensor:
-                return f"{name}[{key!r}]"
-    return ""

@@ -61,7 +61,7 @@ class Targets:
             rows = y.argmax(1).reshape(-1, 1)
             self._several(y)
         else:
-            rows = y.reshape(y.shape[0], -1)[:, :COLUMNS] if y.dim() > 1 else y.reshape(-1, 1)
+            rows = columns(y)
         rows = rows[:ROWS].double()
         m = self._moments
         if rows.shape[0] == 0 or (m is not None and m.total.shape[0] != rows.shape[1]):
@@ -83,8 +83,7 @@ class Targets:
     def later(self, y: Tensor) -> None:
         """Take note of a batch that is not counted: targets that a model makes itself move."""
         if y.is_floating_point() and y.numel():
-            rows = y.detach().reshape(y.shape[0], -1)[:ROWS, :COLUMNS] if y.dim() else y[None, None]
-            self._newest = rows.double().mean(0)
+            self._newest = columns(y.detach())[:ROWS].double().mean(0)
 
     def _moved(self, mean: Tensor, std: Tensor) -> float:
         if self._newest is None or self._newest.shape != mean.shape:
@@ -133,3 +132,8 @@ class Targets:
             ignored=self.ignored,
             moved=self._moved(mean, std),
         )
+
+
+def columns(y: Tensor) -> Tensor:
+    """The first columns of a batch of targets, a row for each sample."""
+    return y.reshape(y.shape[0], -1)[:, :COLUMNS] if y.dim() > 1 else y.reshape(-1, 1)

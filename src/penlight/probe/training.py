@@ -22,13 +22,14 @@ from penlight.core.vocabulary import (
 )
 from penlight.probe import keras
 from penlight.probe.activations import Activations
-from penlight.probe.byhand import HandSteps, variable
+from penlight.probe.byhand import HandSteps
 from penlight.probe.coast import Coast
 from penlight.probe.forward import Forward, in_backward
 from penlight.probe.graph import Walk, walk
 from penlight.probe.guard import Patches
 from penlight.probe.nonfinite import NonFinites
 from penlight.probe.state import State, first_tensor, user_line
+from penlight.probe.strangers import Strangers
 from penlight.probe.unstepped import Unstepped
 from penlight.probe.updates import Updates
 from penlight.probe.watched import Watched
@@ -73,11 +74,7 @@ class Training:
         self.ops: tuple[f.Op, ...] = ()  # of the newest graph
         self.odd = False  # this step used old gradients, or none: look at the next one, too
         self.changed = False  # a new optimiser: what it trains may be new as well
-        # Leaves that belong to no model: a layer kept in a list, or a tensor made by hand.
-        self.strangers: dict[int, ReferenceType[Tensor]] = {}
-        self.called: dict[int, str] = {}  # by number
-        self.held: set[int] = set()  # numbers of those that some optimiser has held
-        self.plain: dict[int, float] = {}  # sums of those that a model keeps as plain attributes
+        self.strangers = Strangers(state)
         self.activations = Activations(state)
         self.sources: WeakKeyDictionary[Optimizer, str] = WeakKeyDictionary()
         self.unstepped = Unstepped(state)
@@ -265,9 +262,7 @@ class Training:
             self.by_hand.hand.reached(found.leaves())
         for leaf in found.leaves():
             self.reached.add(id(leaf))
-            known = self.strangers.get(id(leaf))
-            if not state.models.parameter(leaf) and (known is None or known() is not leaf):
-                self.strangers[id(leaf)] = ref(leaf)
+            self.strangers.meet(leaf)
         if state.step in (0, 1, 2, 16) and self.walked <= 12:
             state.write(found.fact(state.step, 0))
         if not state.saved_hooks and not self.nonfinites.found:
@@ -351,15 +346,7 @@ class Training:
             self.updates.gradients(watched)
 
     def _name(self, p: Tensor) -> str:
-        found = self.state.models.parameter(p)
-        if not found and id(p) in self.strangers:
-            return self._stranger(list(self.strangers).index(id(p)), p)
-        return found or f"unnamed{tuple(p.shape)}"
-
-    def _stranger(self, number: int, p: Tensor) -> str:
-        if number not in self.called:
-            self.called[number] = variable(p) or f"unnamed{number}{tuple(p.shape)}"
-        return self.called[number]
+        return self.state.models.parameter(p) or self.strangers.name(p)
 
     def after(self, optimizer: Any) -> None:
         """An optimiser, or what stands for one, has made a step."""
@@ -454,29 +441,7 @@ class Training:
         if self.by_hand.hand is not None:
             optimised -= self.by_hand.hand.still()
         self.state.models.describe(self.state, optimised, self.reached, self.newest_walk)
-        for number, stranger in enumerate(self.strangers.values()):
-            leaf = stranger()
-            if leaf is None or self.state.models.parameter(leaf):
-                continue
-            own = self.state.models.attribute(leaf) if leaf.device.type == "cpu" else ""
-            if id(leaf) in optimised or (own and self._moved(leaf)):
-                self.held.add(number)
-            if number in self.held or own or isinstance(leaf, torch.nn.Parameter):
-                self.state.write(
-                    f.Parameter(
-                        name=own or self._stranger(number, leaf),
-                        shape=tuple(leaf.shape),
-                        registered=False,
-                        optimised=number in self.held,
-                        reached=True,
-                        used=True,
-                    )
-                )
-
-    def _moved(self, leaf: Tensor) -> bool:
-        """Whether a leaf that a model keeps as a plain attribute was changed, as by hand."""
-        value = float(leaf.detach().double().sum())
-        return self.plain.setdefault(id(leaf), value) != value
+        self.strangers.describe(optimised)
 
     def preflight(self, model: torch.nn.Module, optimizer: Optimizer | None) -> None:
         """Look at the gradients of a check, after its one backward pass."""

@@ -1,0 +1,88 @@
+"""Weights that belong to no model: a layer kept in a list, or a tensor made by hand."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Set as AbstractSet
+from weakref import ReferenceType, ref
+
+from torch import Tensor, nn
+
+from penlight.core import facts as f
+from penlight.probe.state import State
+
+LISTED = 256  # entries of a list that may be one of weights
+
+
+class Strangers:
+    """Leaves that a loss reaches and no module holds, numbered as they are met."""
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+        self._leaves: dict[int, ReferenceType[Tensor]] = {}
+        self._names: dict[int, str] = {}  # by number
+        self._held: set[int] = set()  # numbers of those that some optimiser has held
+        self._sums: dict[int, float] = {}  # of those that a model keeps as plain attributes
+
+    def meet(self, leaf: Tensor) -> None:
+        """A loss reaches a leaf."""
+        known = self._leaves.get(id(leaf))
+        if not self.state.models.parameter(leaf) and (known is None or known() is not leaf):
+            self._leaves[id(leaf)] = ref(leaf)
+
+    def name(self, p: Tensor) -> str:
+        """What a tensor without a model is called."""
+        if id(p) in self._leaves:
+            return self._name(list(self._leaves).index(id(p)), p)
+        return f"unnamed{tuple(p.shape)}"
+
+    def describe(self, optimised: AbstractSet[int]) -> None:
+        """Write those that are weights: an optimiser or a model holds them, or they are parameters.
+
+        Args:
+            optimised: ids of the tensors in some optimiser.
+        """
+        models = self.state.models
+        for number, stranger in enumerate(self._leaves.values()):
+            leaf = stranger()
+            if leaf is None or models.parameter(leaf):
+                continue
+            own = models.attribute(leaf) if leaf.device.type == "cpu" else ""
+            if id(leaf) in optimised or (own and self._moved(leaf)):
+                self._held.add(number)
+            if number in self._held or own or isinstance(leaf, nn.Parameter):
+                self.state.write(
+                    f.Parameter(
+                        name=own or self._name(number, leaf),
+                        shape=tuple(leaf.shape),
+                        registered=False,
+                        optimised=number in self._held,
+                        reached=True,
+                        used=True,
+                    )
+                )
+
+    def _name(self, number: int, p: Tensor) -> str:
+        if number not in self._names:
+            self._names[number] = variable(p) or f"unnamed{number}{tuple(p.shape)}"
+        return self._names[number]
+
+    def _moved(self, leaf: Tensor) -> bool:
+        """Whether a leaf that a model keeps as a plain attribute was changed, as by hand."""
+        value = float(leaf.detach().double().sum())
+        return self._sums.setdefault(id(leaf), value) != value
+
+
+def variable(tensor: Tensor) -> str:
+    """What the main script calls a tensor, '' where it has no global name for it."""
+    for name, value in list(vars(sys.modules["__main__"]).items()):
+        if name[:1] == "_":
+            continue
+        if value is tensor:
+            return name
+        if type(value) not in (dict, list, tuple) or len(value) > LISTED:
+            continue
+        for key, item in value.items() if type(value) is dict else enumerate(value):
+            if item is tensor:
+                return f"{name}[{key!r}]"
+    return ""
