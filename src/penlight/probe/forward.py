@@ -175,8 +175,8 @@ class Forward:
             self.flows.passed(root, args, tensor)
         if torch.is_grad_enabled() and tensor.requires_grad:
             self._trained(root, args, tensor)
-            whole = unwrap(module) is root.module  # not a part that the script calls besides
-            if whole and state.keeping and self.capture is not None:
+            if state.keeping and self.capture is not None and unwrap(module) is root.module:
+                # Of the whole model only: a script may call a part of it besides.
                 self.capture.forward(root, positional, named, tensor)
         elif not torch.is_grad_enabled() and root.trained:
             loose = root.loose(None if module is root.module else module)
