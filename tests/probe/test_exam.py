@@ -397,6 +397,29 @@ def test_a_model_that_learnt_needs_its_inputs() -> None:
     assert exam.values["shuffled"] > 2 * exam.values["true"]
 
 
+class Picky(nn.Module):
+    """Answers as long as it is trained, as a model that wants its targets does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = nn.Linear(4, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training:
+            raise ValueError("targets should be passed in training mode only")
+        return self.net(x)
+
+
+def test_an_experiment_that_the_model_refuses_ends_no_other_one() -> None:
+    x = torch.randn(96, 4)
+    run = train(Picky(), x, (x[:, 0] > 0).long())
+    assert run.exam("modes") is None
+    assert run.exam("rates") is not None
+    (blind,) = run.all(f.Blind)
+    assert "refused the experiment" in blind.why
+    assert "in training mode only" in blind.why
+
+
 def test_a_model_rebuilt_on_the_way_is_told_as_unseen() -> None:
     sink = MemorySink()
     probe = Probe(sink, budget=10.0)

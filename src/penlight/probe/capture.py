@@ -369,6 +369,18 @@ class Capture:
             raise UnrepeatableError("it gives no tensor")
         return output
 
+    def step(self, optimizer: Any, loss: Tensor) -> None:
+        """One step of a copy's optimiser.
+
+        Raises:
+            UnrepeatableError: the graph or the optimiser refuses.
+        """
+        try:
+            loss.backward()
+            optimizer.step()
+        except Exception as error:
+            raise UnrepeatableError(f"{type(error).__name__}: {error}") from error
+
     def aims(self, batch: Batch) -> bool:
         """Whether the newest replay had the targets of its batch: a model may draw its own anew,
         as the noise that a diffusion model is asked for."""

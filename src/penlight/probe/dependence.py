@@ -48,18 +48,15 @@ def coupling(exam: Exam, model: nn.Module) -> dict[str, Any]:
     before = _output(exam, model, batch.args)
     again = _output(exam, model, batch.args, seed=1)
     if before.dim() < 1 or not before.is_floating_point():
-        exam.capture.train(model)
         return {}
     # (time, batch, features) with one answer each, or samples in front
     later = x.dim() == 3 and x.shape[0] != len(before) == x.shape[1] > 2
     if not later and before.shape[0] != x.shape[0]:
-        exam.capture.train(model)
         return {}
     changed = x.transpose(0, 1).clone() if later else x.clone()
     changed[0] = another(changed)
     changed = changed.transpose(0, 1).contiguous() if later else changed
     after = _output(exam, model, (changed, *batch.args[1:]))
-    exam.capture.train(model)
     if after.shape != before.shape:
         return {}
     scale = float(before.abs().max()) + 1e-30
@@ -96,7 +93,6 @@ def reach(exam: Exam, model: nn.Module) -> dict[str, Any]:
             break
         gap = (after - before)[rows].abs().max()
         moved[name] = float(gap / (before.abs().max() + 1e-30))
-    exam.capture.train(model)
     return {**moved, "length": int(x.shape[1])} if "rest" in moved else {}
 
 
@@ -114,7 +110,6 @@ def order(exam: Exam, model: nn.Module) -> dict[str, Any]:
     model.eval()
     before = _output(exam, model, batch.args)
     if before.dim() < 2 or len(before) != len(x):
-        exam.capture.train(model)
         return {}
     inner = torch.arange(1, x.shape[1] - 1)
     places = torch.arange(x.shape[1])
@@ -124,7 +119,6 @@ def order(exam: Exam, model: nn.Module) -> dict[str, Any]:
     changed = x.clone()
     changed[:, 1:-1] = x.roll(1, 0)[:, 1:-1]
     other = _output(exam, model, (changed, *batch.args[1:]))
-    exam.capture.train(model)
     if not dealt.shape == other.shape == before.shape:
         return {}
     each = before[:, places] if before.dim() == 3 and before.shape[1] == x.shape[1] else before
@@ -152,9 +146,11 @@ def cut(exam: Exam, model: nn.Module) -> dict[str, Any]:
         old = named[name].detach().clone()
         with torch.no_grad():
             named[name].mul_(1.1).add_(0.05)
-        change = abs(_seeded_loss(exam, model, batch) - before)
-        with torch.no_grad():
-            named[name].copy_(old)
+        try:
+            change = abs(_seeded_loss(exam, model, batch) - before)
+        finally:
+            with torch.no_grad():
+                named[name].copy_(old)
         if change > 1e-5 * max(abs(before), 1e-6):
             felt[name] = change
     return {"felt": felt} if felt else {}
@@ -208,7 +204,6 @@ def _causality(exam: Exam, model: nn.Module, place: int) -> dict[str, Any]:
     changed[:, -1] = x[:, 0].roll(1) + (x[:, 0].roll(1) == x[:, -1]).to(x.dtype) * -1
     changed[:, -1].clamp_(min=0)
     after = _output(exam, model, (*batch.args[:place], changed, *batch.args[place + 1 :]))
-    exam.capture.train(model)
     if not before.dim():
         return {}
     places, last = before.numel() // before.shape[-1] // len(x), x.shape[1] - 1

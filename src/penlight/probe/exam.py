@@ -27,7 +27,7 @@ from __future__ import annotations
 import copy
 import inspect
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from time import thread_time
 from typing import Any
 
@@ -99,6 +99,8 @@ class Exam:
                 for name, values in self._exams(begin, end, late):
                     if values:
                         self.state.write(f.Exam(name=name, step=self.state.step, values=values))
+                    capture.train(begin)
+                    capture.train(end)
         except OutOfTimeError:
             pass  # what was found until then is written
         except UnrepeatableError as error:
@@ -115,28 +117,38 @@ class Exam:
     def _exams(
         self, begin: nn.Module, end: nn.Module, late: list[Batch]
     ) -> Iterator[tuple[str, dict[str, Any]]]:
-        yield "cut", dependence.cut(self, begin)
-        yield "coupling", dependence.coupling(self, begin)
-        yield "reach", dependence.reach(self, begin)
-        yield "causality", dependence.causality(self, begin)
+        yield "cut", self._tried(dependence.cut, begin)
+        yield "coupling", self._tried(dependence.coupling, begin)
+        yield "reach", self._tried(dependence.reach, begin)
+        yield "causality", self._tried(dependence.causality, begin)
         if self.capture.optimizer is None:
             return
-        yield "modes", self._modes(end, _enough(late, self.capture.first))
-        yield "shuffled", self._shuffled(end, late)
-        yield "memory", self._memory(begin, end)
-        yield "order", dependence.order(self, end)
+        yield "modes", self._tried(Exam._modes, end, _enough(late, self.capture.first))
+        yield "shuffled", self._tried(Exam._shuffled, end, late)
+        yield "memory", self._tried(Exam._memory, begin, end)
+        yield "order", self._tried(dependence.order, end)
         if self.held_out is not None:
-            yield "rescaled", replays.rescaled(self, end, self.held_out)
-        yield "conventions", replays.conventions(self, begin)
+            yield "rescaled", self._tried(replays.rescaled, end, self.held_out)
+        yield "conventions", self._tried(replays.conventions, begin)
         whole = self.left()
         batches = self._standardised()
-        rates = self._rates(begin, self.capture.first, (0.35 if batches else 0.45) * whole)
+        share = (0.35 if batches else 0.45) * whole
+        rates = self._tried(Exam._rates, begin, self.capture.first, share)
         yield "rates", rates
-        yield "scaled", self._scaled(begin, batches, 0.3 * self.left())
-        yield "forgotten", replays.forgotten(self, end, begin, late)
-        yield "fresh", replays.fresh(self, begin, end, late, 0.2 * self.left())
-        yield "rates_end", self._rates(end, late, 0.6 * self.left(), LATE_FACTORS)
-        yield from self._halves(begin, rates)
+        yield "scaled", self._tried(Exam._scaled, begin, batches, 0.3 * self.left())
+        yield "forgotten", self._tried(replays.forgotten, end, begin, late)
+        yield "fresh", self._tried(replays.fresh, begin, end, late, 0.2 * self.left())
+        yield "rates_end", self._tried(Exam._rates, end, late, 0.6 * self.left(), LATE_FACTORS)
+        yield from self._tried(Exam._halves, begin, rates).items()
+
+    def _tried(self, experiment: Callable[..., dict[str, Any]], *given: Any) -> dict[str, Any]:
+        """What an experiment found; one that the model refuses ends no other one."""
+        try:
+            return experiment(self, *given)
+        except UnrepeatableError as error:
+            name = experiment.__name__.lstrip("_")
+            self.state.blinded("replays", f"the model refused the experiment {name!r} ({error})")
+            return {}
 
     def left(self) -> float:
         """Seconds left to all experiments."""
@@ -181,7 +193,6 @@ class Exam:
         base = [float(g.get("lr", 0.0)) for g in groups]
         if not probes or not base[0] > 0.0:
             return {}
-        self.capture.train(model)
         start = thread_time()
         before = self.judge(model, probes)
         judging = thread_time() - start
@@ -231,7 +242,6 @@ class Exam:
     def _scaled(self, model: nn.Module, batches: list[Batch], seconds: float) -> dict[str, Any]:
         if not batches or seconds <= 0:
             return {}
-        self.capture.train(model)
         before = self.judge(model, batches[:PROBE])
         arm, optimizer = self.arm(model, 1.0)
         if optimizer is None or not math.isfinite(before):
@@ -287,8 +297,7 @@ class Exam:
             loss = self.capture.loss(arm, batches[done % len(batches)])
             if not math.isfinite(float(loss)):
                 break
-            loss.backward()
-            optimizer.step()
+            self.capture.step(optimizer, loss)
             done += 1
             taken = thread_time() - begun
             if taken > seconds and (done >= FEWEST or taken > patience):
@@ -302,12 +311,10 @@ class Exam:
             losses = [float(self.capture.loss(model, b)) for b in batches]
         return sum(losses) / len(losses)
 
-    def _halves(
-        self, model: nn.Module, rates: dict[str, Any]
-    ) -> Iterator[tuple[str, dict[str, Any]]]:
+    def _halves(self, model: nn.Module, rates: dict[str, Any]) -> dict[str, dict[str, Any]]:
         """Learn from half of the rows and ask about the others, also with a wider model."""
         if not rates:
-            return
+            return {}
         factor = min(
             (1.0, 10.0), key=lambda x: (not math.isfinite(rates[f"x{x:g}"]), rates[f"x{x:g}"])
         )
@@ -315,18 +322,14 @@ class Exam:
         wide = widened(model)
         steps = held.steps(model, self.left() / (3 if wide else 1))
         if not steps:
-            return
+            return {}
         own = held.learn(model, steps)
-        yield "halves", own
-        if wide is not None and own:
-            found = held.learn(wide, steps)
-            yield "wide", {**found, "own": own["held"]} if found else {}
+        found = held.learn(wide, steps) if wide is not None and own else {}
+        return {"halves": own, "wide": {**found, "own": own["held"]} if found else {}}
 
     def _memory(self, begin: nn.Module, end: nn.Module) -> dict[str, Any]:
         batch = self.capture.first[0]
         first, last = (memory.reach(m.eval(), batch, self.capture.output) for m in (begin, end))
-        for model in (begin, end):
-            self.capture.train(model)
         if not first or not last:
             return {}
         length = len(first["light"])
@@ -338,13 +341,10 @@ class Exam:
 
     def _modes(self, model: nn.Module, batches: list[Batch]) -> dict[str, Any]:
         state = copy.deepcopy(model.state_dict())
-        self.capture.train(model)
         training = self.judge(model, batches, apart=True)
         model.load_state_dict(state)
         model.eval()
-        evaluation = self.judge(model, batches)
-        self.capture.train(model)
-        return {"train": training, "eval": evaluation}
+        return {"train": training, "eval": self.judge(model, batches)}
 
     def _shuffled(self, model: nn.Module, batches: list[Batch]) -> dict[str, Any]:
         """Deal the inputs to other targets: a model that uses its input gets worse."""
@@ -363,7 +363,6 @@ class Exam:
             return {}
         model.eval()
         values = {"true": self.judge(model, true), "shuffled": self.judge(model, dealt)}
-        self.capture.train(model)
         rebuilt = [torch.equal(b.target.flatten(), b.args[0].flatten()) for b in true]
         return {**values, "rebuilt": all(rebuilt)}
 

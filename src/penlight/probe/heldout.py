@@ -97,8 +97,7 @@ class HeldOut:
             loss = self.capture.loss(arm, _pick(own, rows))
             if not math.isfinite(float(loss)):
                 return curve, math.nan
-            loss.backward()
-            optimizer.step()
+            self.capture.step(optimizer, loss)
             if done % every == 0:
                 curve.append(self._ask(arm, other))
                 self.capture.train(arm)

@@ -59,7 +59,6 @@ def conventions(exam: Exam, begin: nn.Module) -> dict[str, Any]:
             turned = _losses(exam, begin, [_turned(b, turn) for b in batches])
             if all(map(math.isfinite, turned)):
                 found[name] = {"loss": _mean(turned), "t": _paired(plain, turned)}
-    exam.capture.train(begin)
     return {"as it is": _mean(plain), "turned": found, "batches": len(batches)} if found else {}
 
 
@@ -99,13 +98,10 @@ def forgotten(exam: Exam, end: nn.Module, begin: nn.Module, late: list[Batch]) -
     end.eval()
     then = exam.judge(end, first)
     if 2 * (thread_time() - start) > SHARE * exam.left():
-        exam.capture.train(end)
         return {}
     now = exam.judge(end, late[-BATCHES:])
-    exam.capture.train(end)
     begin.eval()
     untrained = exam.judge(begin, first)
-    exam.capture.train(begin)
     return {
         "first": then,
         "last": now,
@@ -195,8 +191,6 @@ def rescaled(exam: Exam, end: nn.Module, shelf: Shelf) -> dict[str, Any]:
             wrong = {k: _wrong(exam, end, *pair, size) for k, pair in asked.items()}
     except UnrepeatableError:
         return {}  # a model for one size of batches, or one that does not run in evaluation mode
-    finally:
-        exam.capture.train(end)
     if None in wrong.values():
         return {}
     both = {"mean": (mean, own_mean), "std": (std, own_std)}
