@@ -91,10 +91,21 @@ def test_a_run_that_copes_gets_a_note() -> None:
     assert "copes" in found.says
 
 
-def test_a_hard_task_on_raw_inputs_gets_a_note() -> None:
+def test_absurd_inputs_are_charged_although_the_run_copes() -> None:
+    [found] = InputScale().detect(run_of(table(largest_feature_rms=4e8), LEARNS))
+    assert found.severity == "warning"
+    [calm] = InputScale().detect(run_of(table(largest_feature_rms=4e8), LEARNS, first=0.7))
+    assert calm.severity == "note"
+
+
+def test_raw_inputs_of_a_run_that_learns_nothing_are_a_suspicion_without_a_sign() -> None:
     [found] = InputScale().detect(run_of(RAW, first=0.8))
-    assert found.severity == "note"
-    assert "No harm of it shows here" in found.says
+    [sure] = InputScale().detect(run_of(RAW))
+    assert found.severity == "warning"
+    assert found.confidence < sure.confidence
+    halfway = [0.69 - 0.0035 * i for i in range(100)]
+    [note] = InputScale().detect(run_of(PIXELS, halfway, first=0.8))
+    assert note.severity == "note"
 
 
 def test_saturated_units_are_a_sign_of_harm() -> None:

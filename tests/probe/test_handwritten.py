@@ -169,7 +169,7 @@ def test_the_likelihood_of_a_distribution(output: Tensor) -> None:
     assert read(-weighted.mean(), output) is None  # a policy gradient
 
 
-def form(loss: Tensor, output: Tensor) -> str:
+def form(loss: Tensor, output: Tensor) -> tuple[str, dict[str, str]] | None:
     graph = walk(loss, lambda leaf: "")
     assert graph is not None
     found = recognise(graph, output.detach())
@@ -181,18 +181,22 @@ def test_the_library_loss_that_says_the_same_of_the_models_output(output: Tensor
     labels, real = torch.randint(3, (8,)), torch.randn(8, 3)
     hot = F.one_hot(labels, 3).float()
     shares = output.softmax(1)
-    assert form(((output - real) ** 2).mean(), output) == "mse_loss"
-    assert form(((output - real) ** 2).sum(), output) == ""
-    assert form(((output - real) ** 2).mean() + 0.1 * output.square().sum(), output) == ""
-    assert form(-output.log_softmax(1)[torch.arange(8), labels].mean(), output) == "cross_entropy"
-    assert form(-(hot * shares.log()).sum(1).mean(), shares) == "nll_of_shares"
+    assert form(((output - real) ** 2).mean(), output) == ("mse_loss", {})
+    assert form(((output - real) ** 2).sum(), output) == ("mse_loss", {"reduction": "sum"})
+    assert form((output - real).abs().sum(), output) == ("l1_loss", {"reduction": "sum"})
+    assert form(((output - real) ** 2).mean() + 0.1 * output.square().sum(), output) is None
+    assert form(-output.log_softmax(1)[torch.arange(8), labels].mean(), output) == (
+        "cross_entropy",
+        {},
+    )
+    assert form(-(hot * shares.log()).sum(1).mean(), shares) == ("nll_of_shares", {})
     yes = output[:, :1].sigmoid()
     binary = -(hot[:, :1] * yes.log() + (1 - hot[:, :1]) * (1 - yes).log()).mean()
-    assert form(binary, yes) == "binary_cross_entropy"
-    assert form(binary, output[:, :1]) == "binary_cross_entropy_with_logits"
+    assert form(binary, yes) == ("binary_cross_entropy", {})
+    assert form(binary, output[:, :1]) == ("binary_cross_entropy_with_logits", {})
     prices = 100 * real[:, :1].abs()
     nonsense = -(prices * yes.log() + (1 - prices) * (1 - yes).log()).mean()
-    assert form(nonsense, yes) == "", "the library refuses targets that are no probabilities"
+    assert form(nonsense, yes) is None, "the library refuses targets that are no probabilities"
 
 
 @pytest.mark.parametrize(

@@ -277,6 +277,7 @@ class Targets(Fact):
     max: float = 0.0
     mean: tuple[float, ...] = ()  # per target column (at most 64)
     std: tuple[float, ...] = ()
+    deviation: tuple[float, ...] = ()  # mean |y - median|, of losses by absolute errors
     classes: tuple[int, ...] = ()  # count of each class index from 0, classification only
     distinct: int | None = None  # distinct values, None when more than 1000
     sorted_share: float | None = None  # share of batches holding one class only, multi-class data

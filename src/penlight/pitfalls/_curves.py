@@ -157,9 +157,12 @@ def chance_loss(run: Run, objective: Objective | None = None) -> float | None:
         if not targets.integral or targets.min < 0 or targets.max > 1:
             return None
         return float(np.mean([entropy((p, 1 - p)) for p in targets.mean])) or None
+    if targets.moved >= MOVED:
+        return None  # targets that a model makes, as in Q-learning, have another spread in the end
     if objective.function == "mse_loss":
-        # Targets that a model makes, as in Q-learning, have another spread in the end.
-        return (float(np.mean(np.square(targets.std))) or None) if targets.moved < MOVED else None
+        return float(np.mean(np.square(targets.std))) or None
+    if objective.function == "l1_loss" and targets.deviation:
+        return float(np.mean(targets.deviation)) or None
     tried = run.exam("halves") if objective.function in ABSOLUTE else None
     if tried is not None and objective is run.objective and objective.reduction == "mean":
         return float(tried.values.get("guess", 0.0)) or None
@@ -175,6 +178,8 @@ def guess_loss(run: Run, objective: Objective) -> float | None:
     targets, chance = run.targets(objective), chance_loss(run, objective)
     if objective.function == "mse_loss" and targets is not None and chance is not None:
         return chance + float(np.mean(np.square(targets.mean)))
+    if objective.function == "l1_loss" and targets is not None and chance is not None:
+        return chance + float(np.mean(np.abs(targets.mean)))
     return None
 
 

@@ -87,6 +87,11 @@ class InputScale(Pitfall):
         why="times beyond a limit: what learnt a part is charged only at a decade's distance; "
         "12 layers with Adam on whole numbers up to 28 were still learning well when they stopped",
     )
+    absurd: float = limit(
+        1e5,
+        why="times beyond a limit: features up to 1e9 left 4% of a polynomial's variance unlearnt, "
+        "standardised ones less than a millionth (PF9-polynomial-inputs)",
+    )
     loud: float = limit(
         4.0, why="times the loss of guessing: sound initialisations began within 2.0 of it"
     )
@@ -216,9 +221,14 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
         signs = [*([proof] if proof else ()), *self._signs(run)]
         ratios = [(e.value or 0.0) / (e.limit or 1.0) for e in faults]
         tiny, far = min(ratios) < 1, max(ratios) > self.far or min(ratios) < 1 / self.far
-        hurt = proof is not None or (
-            (signs or tiny) and (outcome == "ruined" or (outcome == "poor" and far))
+        absurd = max(ratios) > self.absurd and bool(signs)
+        hurt = (
+            proof is not None
+            or absurd
+            or outcome == "ruined"
+            or ((signs or tiny) and outcome == "poor" and far)
         )
+        plain = bool(signs) or tiny  # or it may be a task that nobody can learn
         copes = "This run copes with it." if outcome == "fine" else "No harm of it shows here."
         words = ", and ".join(evidence.says for evidence in faults[:2])
         return self.finding(
@@ -226,8 +236,12 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             + ("" if hurt else f" {copes}"),
             *faults,
             *(signs if hurt else ()),
-            severity="note" if not hurt else "critical" if outcome == "ruined" else "warning",
-            confidence=0.9 if outcome == "ruined" else 0.8,
+            severity="note"
+            if not hurt
+            else "critical"
+            if outcome == "ruined" and plain
+            else "warning",
+            confidence=0.6 if hurt and not plain else 0.9 if outcome == "ruined" else 0.8,
             where=where,
             first_step=0,
         )

@@ -26,9 +26,9 @@ GUARDS = ("Clamp", "Add", "ClampMin", "ClampMax")  # keep a logarithm off zero
 PASSING = ("Neg", "Mean", "Sum", "Div", "Squeeze", "View", "Reshape")
 
 
-def nll_of_shares(shares: Tensor, target: Tensor) -> Tensor:
+def nll_of_shares(shares: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
     """Cross-entropy of a model that ends in a softmax, as written by hand."""
-    return NLL_LOSS(shares.clamp_min(TINY).log(), target)
+    return NLL_LOSS(shares.clamp_min(TINY).log(), target, reduction=reduction)
 
 
 # By the recognised loss: what the model's output may be, and how the prediction follows from it.
@@ -52,7 +52,7 @@ OWN = {  # torch's nodes that keep prediction and target
     "BinaryCrossEntropy": "binary_cross_entropy",
     "BinaryCrossEntropyWithLogits": "binary_cross_entropy_with_logits",
 }
-LIBRARY: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+LIBRARY: dict[str, Callable[..., Tensor]] = {
     "nll_of_shares": nll_of_shares,
     **{
         name: getattr(functional, name)
@@ -108,23 +108,28 @@ def recognise(graph: Walk, output: Tensor | None, own: bool = False) -> Recognis
     return None
 
 
-def library_form(graph: Walk, found: Recognised, output: Tensor | None) -> str:
-    """The library loss whose plain mean, given the model's own output, is this very loss.
+def library_form(
+    graph: Walk, found: Recognised, output: Tensor | None
+) -> tuple[str, dict[str, str]] | None:
+    """The library loss, with its arguments, that is this very loss of the model's own output.
 
-    "" when there is none: sums, weights and further terms give another value.
+    None when there is none: weights and further terms give another value.
     """
     if output is None or output.shape != found.prediction.shape or found.name not in FORMS:
-        return ""
+        return None
     if found.name == "binary_cross_entropy" and not (
         bool((found.prediction <= 1).all()) and bool(((found.target - 0.5).abs() <= 0.5).all())
     ):
-        return ""  # no probabilities: the library would refuse
+        return None  # no probabilities: the library would refuse
     target = found.target.to(output.dtype) if found.target.is_floating_point() else found.target
     for name, read in FORMS[found.name]:
         if torch.allclose(read(output), found.prediction, rtol=1e-3, atol=1e-3):
-            value = LIBRARY[name](output, target).to(graph.loss.dtype)
-            return name if torch.isclose(value, graph.loss, rtol=1e-4) else ""
-    return ""
+            for given in ({}, {"reduction": "sum"}):
+                value = LIBRARY[name](output, target, **given).to(graph.loss.dtype)
+                if torch.isclose(value, graph.loss, rtol=1e-4):
+                    return name, given
+            return None
+    return None
 
 
 def _difference(graph: Walk, node: Node, output: Tensor | None) -> Recognised | None:

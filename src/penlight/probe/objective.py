@@ -215,15 +215,15 @@ class Objectives:
         if found is None or not bool(found.prediction.isfinite().all()):
             return False
         name, x, y = found.name, found.prediction.detach(), found.target.detach()
-        site = self._site(name, x, y, {}, "train", by_hand=found.maker or "?")
+        output = self.forward.output
+        library, given = library_form(graph, found, output) or ("", {})
+        site = self._site(name, x, y, given, "train", by_hand=found.maker or "?")
         site.fact = replace(site.fact, calls=site.fact.calls + 1)
         own = sample_losses(name, x, y, {})
         if own:
             value = torch.tensor(sum(own) / len(own))
-            output = self.forward.output
-            plain = library_form(graph, found, output)
-            if plain and output is not None:
-                self.capture.objective(plain, output, y, {}, graph.loss)
+            if library and output is not None:
+                self.capture.objective(library, output, y, given, graph.loss)
             self._training(site, name, x, y, value, {})
             self.shares.look(site.fact, self.forward.given, x, y, {})
         return True

@@ -23,6 +23,8 @@ class Moments:
     n: int
     total: Tensor
     squares: Tensor
+    away: Tensor  # sum of the distances from `middle`
+    middle: Tensor  # median of the first batch
     low: float
     high: float
 
@@ -68,10 +70,12 @@ class Targets:
             return
         if m is None:
             zero = torch.zeros_like(rows[0])
-            m = self._moments = Moments(0, zero, zero, math.inf, -math.inf)
+            middle = rows.median(0).values
+            m = self._moments = Moments(0, zero, zero, zero, middle, math.inf, -math.inf)
         m.n += rows.shape[0]
         m.total = m.total + rows.sum(0)
         m.squares = m.squares + rows.square().sum(0)
+        m.away = m.away + (rows - m.middle).abs().sum(0)
         m.low, m.high = min(m.low, float(rows.min())), max(m.high, float(rows.max()))
         values, counts = rows.unique(return_counts=True)
         if rows.shape[1] == 1 and len(values) == 1 and rows.shape[0] > 1:
@@ -125,6 +129,7 @@ class Targets:
             max=m.high,
             mean=tuple(mean.tolist()),
             std=tuple(std.tolist()),
+            deviation=tuple((m.away / m.n).tolist()) if objective.function == "l1_loss" else (),
             classes=classes,
             distinct=len(self.counts) if few else None,
             sorted_share=self.single / self.batches if len(self.counts) > 1 else None,

@@ -204,6 +204,8 @@ def sample_losses(name: str, x: Tensor, y: Tensor, given: Any) -> list[float]:
         each = -(y * x.clamp_min(1e-12).log() + (1 - y) * (1 - x).clamp_min(1e-12).log())
     elif name == "poisson_nll_loss" and given.get("log_input", True):
         each = x.exp() - y * x
+    elif name == "l1_loss":
+        each = (x - y).abs()
     elif name in VALUES:
         each = (x - y).square()
     else:
