@@ -43,7 +43,6 @@ BY_HAND = (
     "scheduler-order",
     "shortcut-feature",
     "train-val-leakage",
-    "wrong-sign",
 )
 MOST = 3  # proposals tried for one prescription
 SHARE = 0.9  # of the way from the sick result to the cured one

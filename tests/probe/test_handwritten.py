@@ -144,6 +144,22 @@ def test_cross_entropy_that_picks_the_logarithm_at_the_label(
     assert torch.equal(found.target, labels)
 
 
+@pytest.mark.parametrize(
+    "made", [lambda o: o.softmax(1), lambda o: o.exp() / o.exp().sum(1)[:, None]]
+)
+@pytest.mark.parametrize("tiny", [0.0, 1e-9])
+def test_the_logarithm_of_what_was_picked(output: Tensor, made: object, tiny: float) -> None:
+    labels = torch.randint(3, (8,))
+    shares = made(output)  # type: ignore[operator]  # lambdas of the table
+    found = read(-torch.log(shares[range(8), labels] + tiny).mean(), output)
+    assert found is not None
+    assert found.name == "nll_loss"
+    assert torch.equal(found.target, labels)
+    assert torch.allclose(found.prediction, output.log_softmax(1), atol=1e-5)
+    odd = output.exp()[range(8), labels].log()
+    assert read(-odd.mean(), output) is None, "no probabilities"
+
+
 def test_tokens_picked_along_the_last_dimension() -> None:
     scores, tokens = torch.randn(2, 5, 7, requires_grad=True), torch.randint(7, (2, 5))
     logs = scores.log_softmax(-1)

@@ -77,6 +77,58 @@ def clearing(scene: Scene) -> Sequence[Change]:
     return tuple(changes)
 
 
+def descending(scene: Scene) -> Sequence[Change]:
+    """The changes that subtract the gradients that are added.
+
+    Raises:
+        Refused: no statement adds a gradient to a weight.
+    """
+    changes: list[Change] = []
+    for source in map(scene.source, scene.files):
+        changes += [
+            _between(source, step.target, step.value, " -= ")
+            for step in source.all(cst.AugAssign)
+            if isinstance(step.operator, cst.AddAssign) and _climbs(scene, source, step.value)
+        ]
+        changes += [
+            _between(source, term.left, term.right, " - ")
+            for term in source.all(cst.BinaryOperation)
+            if isinstance(term.operator, cst.Add) and _climbs(scene, source, term.right)
+        ]
+        for call in source.calls("add_"):
+            given = [argument(call, "other", 0), argument(call, "alpha")]
+            amounts = [a.value for a in given if a is not None]
+            if isinstance(call.func, cst.Attribute) and _climbs(scene, source, *amounts):
+                changes.append(source.replace(call.func.attr, "sub_"))
+    if not changes:
+        raise Refused(
+            "The script moves its weights itself, and no statement adds a gradient to one.",
+            "Subtract the gradient: w -= lr * w.grad.",
+        )
+    return tuple(changes)
+
+
+def _climbs(scene: Scene, source: Source, *amounts: cst.BaseExpression) -> bool:
+    """Whether a weight that is given the product of these goes along its gradient."""
+    factors = [factor for amount in amounts for factor, by in _product(amount) if not by]
+    minus = [
+        node
+        for amount in amounts
+        for node in (amount, *source.all(cst.UnaryOperation, amount))
+        if isinstance(node, cst.UnaryOperation) and isinstance(node.operator, cst.Minus)
+    ]
+    now = scene.run.optimizers[0].lr
+    rates = [n for f in factors if (n := number(scene, source, f)) is not None]
+    graded = any(last_name(f) == "grad" for f in factors)
+    return len(minus) % 2 == 0 and (
+        graded or (len(factors) > 1 and any(_stands_for(r, now, True) for r in rates if now > 0))
+    )
+
+
+def _between(source: Source, left: cst.CSTNode, right: cst.CSTNode, text: str) -> Change:
+    return Change(source.file, source.span(left)[1], source.span(right)[0], text)
+
+
 def _stands_for(written: float, now: float, divided: bool) -> bool:
     """Whether a number is the rate that was measured, or, divided by the batch size, becomes it."""
     ratio = written / now

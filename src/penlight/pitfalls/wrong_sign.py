@@ -71,18 +71,22 @@ class WrongSign(Pitfall):
         Prescription(
             "Take the minus away: loss = loss_fn(...); loss.backward().",
             "torch's losses are errors: smaller is better.",
+            edits=("right-sign",),
         ),
         Prescription(
             "Take maximize=True away from the optimiser.",
             "It is meant for rewards and likelihoods.",
+            edits=("right-sign",),
         ),
         Prescription(
             "Subtract the gradient: w -= lr * w.grad.",
             "The gradient points to where the loss grows.",
+            edits=("right-sign",),
         ),
         Prescription(
             "Put a minus in front of the mean logarithm: loss = -log_probs[rows, y].mean().",
             "A likelihood is to grow, and an optimiser makes smaller what it is given.",
+            edits=("right-sign",),
         ),
     )
     demo = Demo(

@@ -213,14 +213,23 @@ def _called(graph: Walk, node: Node) -> Recognised | None:
 def _picked(graph: Walk, node: Node) -> Recognised | None:
     """`-log_p[range(n), y].mean()`, or the same by gather: the logarithm at each row's label.
 
-    `Categorical(logits=x).log_prob(y)` leaves the latter.
+    `Categorical(logits=x).log_prob(y)` leaves the latter. The logarithm may come last, too:
+    `-p[range(n), y].log().mean()`.
     """
+    late = node.op.name == "Log"
+    if late:
+        under = (n for n in _guarded(graph, node) if n.op.name in ("Index", "Gather"))
+        node = next(under, node)
     if node.op.name not in ("Index", "Gather") or not node.op.inputs:
         return None
     made = graph.nodes[node.op.inputs[0]]
     while made.op.name == "Expand" and made.op.inputs:
         made = graph.nodes[made.op.inputs[0]]
-    logs = _logs(made) if made.op.name != "Sub" else _normalised(graph, made)
+    if late:
+        shares = _shares(made)
+        logs = shares.clamp_min(TINY).log() if shares is not None else None
+    else:
+        logs = _logs(made) if made.op.name != "Sub" else _normalised(graph, made)
     if logs is None or logs.dim() < 2:
         return None
     if node.op.name == "Gather":
@@ -246,6 +255,20 @@ def _logs(node: Node) -> Tensor | None:
         return saved(node.live, "result")
     inside = saved(node.live, "self") if node.op.name == "Log" else None
     return inside.log() if inside is not None else None
+
+
+def _shares(node: Node) -> Tensor | None:
+    """The probabilities that a node has made, by a softmax or as `e / e.sum(1, keepdim=True)`."""
+    if node.op.name == "Softmax":
+        return saved(node.live, "result")
+    if node.op.name != "Div":
+        return None
+    part, whole = saved(node.live, "self"), saved(node.live, "other")
+    if part is None or whole is None or bool((part < 0).any()):
+        return None
+    shares = part / whole
+    sums = shares.sum(1) if shares.dim() == 2 else shares.new_zeros(1)
+    return shares if torch.allclose(sums, torch.ones_like(sums), atol=1e-4) else None
 
 
 def _normalised(graph: Walk, node: Node) -> Tensor | None:

@@ -43,6 +43,7 @@ LOSSES = {
     "class-weights",
     "recode-labels",
     "output-activation",
+    "right-sign",
 }
 MOVED = 0.1  # log-ratio from which a measure shows a change by itself
 WORST = {"error": 1.0, "missing": CAP, "unexplained": CAP}

@@ -1,0 +1,83 @@
+"""right-sign: a training that makes its loss smaller."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import libcst as cst
+
+from penlight.edits import own_update
+from penlight.edits.edit import Edit, Refused
+from penlight.edits.flow import ATOMS, last_value, unwrap
+from penlight.edits.losses import loss_call, loss_parts
+from penlight.edits.mean_loss import dropped
+from penlight.edits.scene import Scene
+from penlight.edits.source import Change, argument
+from penlight.edits.training import Training
+
+BINDING = (cst.BinaryOperation, cst.BooleanOperation, cst.Comparison, cst.IfExp, cst.Lambda)
+
+
+@dataclass(frozen=True)
+class RightSign(Edit):
+    """Make the training's steps lower its loss, where they raised it."""
+
+    certain = True
+
+    @property
+    def says(self) -> str:
+        return "Turn the sign, so that each step makes the loss smaller"
+
+    def source(self, scene: Scene) -> Sequence[Change]:
+        if own_update.own(scene) and scene.run.optimizers[0].maximize:
+            return own_update.descending(scene)
+        if any(o.maximize for o in scene.run.optimizers):
+            source, call, _ = scene.optimizer()
+            arg = argument(call, "maximize")
+            if arg is None:
+                raise Refused(
+                    f"{source.file}:{source.lines(call)[0]} names no maximize.",
+                    "Take maximize=True away from what the optimiser is given.",
+                )
+            return [dropped(source, call, arg)]
+        objective = scene.run.objective
+        if objective is not None and objective.by_hand:
+            return [_with_minus(scene)]
+        return [_without_minus(scene)]
+
+    def live(self, training: Training) -> None:
+        groups = [g for g in training.optimizer.param_groups if g.get("maximize")]
+        if not groups:
+            raise Refused("The optimiser does not maximise; the sign is the loss's own.")
+        for group in groups:
+            group["maximize"] = False
+
+
+def _without_minus(scene: Scene) -> Change:
+    """The change that takes a minus off the loss."""
+    found = loss_call(scene)
+    for source, part in [(found.source, found.source.parent(found.call)), *loss_parts(scene)]:
+        if isinstance(part, cst.UnaryOperation) and isinstance(part.operator, cst.Minus):
+            if len(part.lpar) == 1 and isinstance(part.expression, ATOMS):  # (-loss).backward()
+                start, end = source.span(part)
+                opens, closes = source.text.rindex("(", 0, start), source.text.index(")", end)
+                return Change(source.file, opens, closes + 1, source.code(part.expression))
+            return unwrap(source, part, part.expression)
+    raise Refused(
+        "The source shows no minus in front of the loss.",
+        "Call backward() on the loss itself, not on its negative.",
+    )
+
+
+def _with_minus(scene: Scene) -> Change:
+    """The change that puts one in front of a loss that is written by hand."""
+    source, loss = scene.loop.source, scene.loop.loss
+    value = last_value(source, loss) if isinstance(loss, cst.Name) else None
+    if value is None:
+        raise Refused(
+            f"{source.file}:{source.lines(loss)[0]} shows no loss that is computed there.",
+            "Put a minus in front of the mean logarithm.",
+        )
+    code = source.code(value)
+    return source.replace(value, f"-({code})" if isinstance(value, BINDING) else f"-{code}")
