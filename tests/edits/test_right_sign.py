@@ -29,6 +29,11 @@ def negative(out, y):
     return -F.cross_entropy(out, y)
 
 
+def likelihood(out, y):
+    logs = F.log_softmax(out, 1)
+    return logs[rows, y].mean()
+
+
 for step in range(30):
     optimizer.zero_grad()
 {loss}
@@ -60,6 +65,16 @@ WAYS = {
         "loss = F.log_softmax(net(x), 1)[rows, y].mean()\nloss.backward()",
         "loss = F.log",
         "loss = -F.log",
+    ),
+    "by hand, in a function": (
+        "loss = likelihood(net(x), y)\nloss.backward()",
+        "return logs",
+        "return -logs",
+    ),
+    "by hand, at once": (
+        "F.log_softmax(net(x), 1)[rows, y].mean().backward()",
+        "F.log_softmax(net(x), 1)[rows, y].mean().b",
+        "(-F.log_softmax(net(x), 1)[rows, y].mean()).b",
     ),
     "by hand, a product": (
         "p = net(x).softmax(1)\nloss = torch.log(p[rows, y]).sum() / 60\nloss.backward()",

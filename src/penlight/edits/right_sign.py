@@ -9,11 +9,11 @@ import libcst as cst
 
 from penlight.edits import own_update
 from penlight.edits.edit import Edit, Refused
-from penlight.edits.flow import ATOMS, last_value, unwrap
-from penlight.edits.losses import loss_call, loss_parts
+from penlight.edits.flow import ATOMS, last_value, put, unwrap
+from penlight.edits.losses import definitions, loss_call, loss_parts
 from penlight.edits.mean_loss import dropped
 from penlight.edits.scene import Scene
-from penlight.edits.source import Change, argument
+from penlight.edits.source import Change, Source, argument
 from penlight.edits.training import Training
 
 BINDING = (cst.BinaryOperation, cst.BooleanOperation, cst.Comparison, cst.IfExp, cst.Lambda)
@@ -72,12 +72,29 @@ def _without_minus(scene: Scene) -> Change:
 
 def _with_minus(scene: Scene) -> Change:
     """The change that puts one in front of a loss that is written by hand."""
-    source, loss = scene.loop.source, scene.loop.loss
-    value = last_value(source, loss) if isinstance(loss, cst.Name) else None
+    source, loss = _learnt_from(scene)
+    value = last_value(source, loss) if isinstance(loss, cst.Name) else loss
+    if isinstance(value, cst.Call):
+        returned = [
+            (where, r.value)
+            for where, function in definitions(scene, source, value)
+            for r in where.all(cst.Return, function)
+            if r.value is not None
+        ]
+        if len(returned) == 1:
+            source, value = returned[0]
     if value is None:
         raise Refused(
             f"{source.file}:{source.lines(loss)[0]} shows no loss that is computed there.",
             "Put a minus in front of the mean logarithm.",
         )
     code = source.code(value)
-    return source.replace(value, f"-({code})" if isinstance(value, BINDING) else f"-{code}")
+    return put(source, value, f"-({code})" if isinstance(value, BINDING) else f"-{code}")
+
+
+def _learnt_from(scene: Scene) -> tuple[Source, cst.BaseExpression]:
+    """What backward() is called on, also in a loop without an optimiser."""
+    calls = [(s, c) for s in map(scene.source, scene.files) for c in s.calls("backward")]
+    if len(calls) == 1 and isinstance(calls[0][1].func, cst.Attribute):
+        return calls[0][0], calls[0][1].func.value
+    return scene.loop.source, scene.loop.loss
