@@ -53,6 +53,8 @@ STYLES: dict[str, tuple[Edit, str, str, str, str, str, str, str]] = {
     "integers": (Loss("binary_cross_entropy_with_logits"), "torch.arange(24) % 2 * 0", "1", "", "nn.CrossEntropyLoss()", CALL, "nn.CrossEntropyLoss()|y[rows])", "nn.BCEWithLogitsLoss()|y[rows].float().unsqueeze(1))"),
     "sum": (MeanLoss(), THREE, "3", "", 'nn.CrossEntropyLoss(reduction="sum")', CALL, '(reduction="sum")', "()"),
     "sum in the call": (MeanLoss(), THREE, "3", "", "None", 'F.cross_entropy(model(x[rows]), y[rows], reduction="sum")', ', reduction="sum"', ""),
+    "sum by hand": (MeanLoss(), PRICES, "1", "", "None", "((model(x[rows]) - y[rows]) ** 2).sum()", ".sum()", ".mean()"),
+    "sum by hand, a function": (MeanLoss(), PRICES, "1", "", "None", "torch.sum(torch.abs(model(x[rows]) - y[rows]))", "torch.sum", "torch.mean"),
     "weights": (ClassWeights(), "(torch.arange(24) % 4 == 0).long()", "2", "", "nn.CrossEntropyLoss()", CALL, "Loss()\nfor", "Loss(weight=torch.tensor([0.6667, 2]))\nfor"),
     "weights turned around": (ClassWeights(), "(torch.arange(24) % 4 == 0).long()", "2", "", "nn.CrossEntropyLoss(weight=torch.tensor([0.75, 0.25]))", CALL, "[0.75, 0.25]", "[0.6667, 2]"),
     "labels 1 and 2": (RecodeLabels(), "(torch.arange(24) % 2 + 1).view(-1, 1).float()", "1", "", "nn.BCEWithLogitsLoss()", CALL, "(torch.arange(24) % 2 + 1).view(-1, 1).float()", "((torch.arange(24) % 2 + 1).view(-1, 1).float() == 2).float()"),

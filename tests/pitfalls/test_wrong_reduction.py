@@ -37,6 +37,8 @@ def test_harmless():
     assert not said(reduction="mean")
     assert not said(input_shape=(4, 10), target_shape=(4,))
     assert not said(Hygiene(clip_calls=20))
+    assert said(by_hand=True)
+    assert not said(by_hand=True, optimizer="own-update"), "its update may divide by the rows"
 
 
 def test_divided_afterwards(net):

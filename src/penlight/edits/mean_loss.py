@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import libcst as cst
 
 from penlight.edits.edit import Edit, Refused
-from penlight.edits.losses import loss_call
+from penlight.edits.losses import loss_call, loss_parts
 from penlight.edits.scene import Scene
-from penlight.edits.source import Change, Source, argument
+from penlight.edits.source import Change, Source, argument, last_name
 from penlight.edits.training import Training
 
 OLD = ("size_average", "reduce")  # what reduction was called before torch 1.0
@@ -27,6 +27,9 @@ class MeanLoss(Edit):
         return "Average the loss over the batch"
 
     def source(self, scene: Scene) -> Sequence[Change]:
+        objective = scene.run.objective
+        if objective is not None and objective.by_hand:
+            return [_averaged(scene)]
         found = loss_call(scene)
         source, call = found.options_in, found.options
         for name in ("reduction", *OLD):
@@ -42,6 +45,20 @@ class MeanLoss(Edit):
         if getattr(training.loss, "reduction", "mean") == "mean":
             raise Refused("The loss is no module that sums.")
         training.loss.reduction = "mean"  # type: ignore[attr-defined]
+
+
+def _averaged(scene: Scene) -> Change:
+    """The change that averages what a script sums itself."""
+    for source, part in loss_parts(scene):
+        if isinstance(part, cst.Call) and last_name(part.func) == "sum":
+            own = isinstance(part.func, cst.Attribute) and last_name(part.func.value) != "torch"
+            if len(part.args) == (0 if own else 1):
+                name = part.func.attr if isinstance(part.func, cst.Attribute) else part.func
+                return source.replace(name, "mean")
+    raise Refused(
+        "The source shows no sum that the loss is made of.",
+        "Divide the loss by the number of samples in the batch.",
+    )
 
 
 def dropped(source: Source, call: cst.Call, arg: cst.Arg) -> Change:
