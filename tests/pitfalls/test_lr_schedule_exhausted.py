@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from penlight.core.facts import Exam, Targets
+from penlight.core.facts import Exam, Optimizer, Targets
 from penlight.core.vocabulary import LOSS, LR
 from penlight.pitfalls.lr_schedule_exhausted import LrScheduleExhausted, spending
 from penlight.testing import check_card, fake_run, objective
@@ -90,3 +90,12 @@ def test_a_loss_of_no_known_kind_needs_a_schedule_that_is_beyond_doubt():
     assert "is not known here" in found.evidence[1].says
     assert not told(stepped(120, 0.1))  # of 800: StepLR(30) over 200 epochs
     assert not told({0: 0.1, 200: 1e-6})
+
+
+@pytest.mark.parametrize(("other", "fires"), [({0: 0.1, 40: 1e-6}, True), ({0: 0.1}, False)])
+def test_of_two_optimisers_both_must_have_run_dry(other, fires):
+    curves = {LOSS: STUCK, LR: {0: 0.1, 30: 1e-6}, (LR, "Adam#2"): other}
+    pair = [Optimizer(index=i, type="Adam", lr=0.1) for i in range(2)]
+    run = fake_run(curves, [objective(), TARGETS, *pair])
+    assert len(run.optimizers) == 2
+    assert bool(list(LrScheduleExhausted().detect(run))) is fires

@@ -254,6 +254,21 @@ def test_a_translator_that_looks_at_the_next_token(honest: bool) -> None:
     assert (exam.values["earlier"] > 1e-6) != honest
 
 
+@pytest.mark.parametrize("shown", [slice(0, -1), slice(1, None)], ids=["begun", "all of it"])
+def test_a_translator_into_what_it_is_given(shown: slice) -> None:
+    """As one that removes noise: its encoder may see it all, its decoder what comes before."""
+    net, text = Translator(honest=True), torch.randint(9, (400, 13))
+
+    def losses() -> Iterator[Tensor]:
+        rows = torch.randint(400, (32,))
+        yield flat(net(text[rows], text[rows, shown]), text[rows, 1:])
+
+    exam = stepped(net, losses).exam("causality")
+    assert exam is not None
+    assert exam.values["earlier"] < 1e-6 < exam.values["own"]
+    assert (exam.values["copied"] == 1.0) == (shown.start == 1)
+
+
 COMPARED: dict[str, tuple[slice, Compare]] = {
     "classes second": (slice(1, None), lambda o, y: F.cross_entropy(o.transpose(1, 2), y)),
     "permuted": (slice(1, None), lambda o, y: F.cross_entropy(o.permute(0, 2, 1), y)),

@@ -174,15 +174,21 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
     )
 
     def detect(self, run: Run) -> Iterator[Finding]:
-        if run.steps < self.steps or len(run.optimizers) != 1:
+        spendings = [spending(series, run.steps) for series in run.every(LR)]
+        found = max(filter(None, spendings), key=lambda s: s.spent, default=None)
+        if run.steps < self.steps or found is None or None in spendings:
             return
-        found = spending(run.series(LR), run.steps)
-        if found is None or (found.spent >= self.early and found.idle <= self.idle):
+        if len(spendings) != len(run.optimizers):
+            return
+        if found.spent >= self.early and found.idle <= self.idle:
             return
         seen = progress(run)
         if seen is None or (seen.learnt is not None and seen.learnt >= self.learnt):
             return
-        if seen.learnt is None and (found.spent >= self.unknown or found.idle <= self.nearly):
+        several = len(spendings) > 1  # one may rest while another one learns
+        if (several or seen.learnt is None) and (
+            found.spent >= self.unknown or found.idle <= self.nearly
+        ):
             return
         if not (self._was_falling(run, found.since) or self._revives(run)):
             return
