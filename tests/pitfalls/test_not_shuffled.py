@@ -37,6 +37,13 @@ def test_classes_lost_when_tested():
     assert "90% of the answers are class 4" in found.evidence[1].says
 
 
+def test_the_first_batches_of_sorted_data_show_few_classes():
+    early = {"classes": (164, 20, 8, 4, 4, 0, 4), "target_shape": (4,)}
+    assert said(SAW, **early)
+    assert not said(SAW, pure=0.3, **early)
+    assert not said(SAW, classes=(970, 30), target_shape=(4,)), "nearly all rows are of one class"
+
+
 def test_without_harm():
     (found,) = said(MIXED)
     assert found.severity == "note"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from penlight.core.facts import Hygiene, Predictions
-from penlight.core.vocabulary import LOSS
+from penlight.core.vocabulary import LOSS, OBJECTIVE_LOSS
 from penlight.pitfalls.overfitting import Overfitting
 from penlight.testing import check_card, fake_run, objective
 
@@ -45,6 +45,17 @@ def test_validation_turns_while_training_falls():
     assert found.severity == "warning"
     assert found.first_step == 60
     assert "from 0.8 to 2.1" in found.says
+
+
+@pytest.mark.parametrize("weights", ["alike", "masked", "one for all"])
+def test_single_losses_that_the_script_masks_say_nothing(weights):
+    """As of a survival model, that leaves out what came after the end of a row."""
+    site = "cross_entropy@train.py:9"
+    factor = {"alike": 1.0, "masked": 1 + 0.1 * np.sin(np.arange(200)), "one for all": 8.0}[weights]
+    curves = {(OBJECTIVE_LOSS, site): FALLING, LOSS: (np.array(FALLING) * factor).tolist()}
+    facts = [objective(site=site, reduction="none"), *passes(RISE, TS)]
+    found = list(Overfitting().detect(fake_run(curves, facts)))
+    assert bool(found) == (weights != "masked")
 
 
 def test_best_weights_put_back_at_the_end_are_a_note():

@@ -121,17 +121,27 @@ def loss_curve(run: Run, objective: Objective | None = None) -> Series:
     if objective is None:
         return every
     own = run.series(OBJECTIVE_LOSS, objective.site)
-    a, b = at_common_steps(every, own)
-    if not len(a):
-        return own or every
+    scale = proportion(run, objective)
+    if scale is None:
+        return own if len(own) >= 10 else every
+    if math.isnan(scale):
+        return every or own
+    return Series(OBJECTIVE_LOSS.name, objective.site, every.steps, every.values / scale)
+
+
+def proportion(run: Run, objective: Objective, spread: float = STEADY) -> float | None:
+    """The loss given to backward() over the loss function's own mean.
+
+    None: the two go apart, by more than `spread` in half of the steps. NaN: nothing to compare.
+    """
+    a, b = at_common_steps(run.series(LOSS), run.series(OBJECTIVE_LOSS, objective.site))
     keep = np.isfinite(a) & np.isfinite(b) & (b != 0)
     if not keep.any():
-        return every
+        return math.nan
     ratio = a[keep] / b[keep]
     scale = float(np.median(ratio))
-    if scale <= 0 or float(np.median(np.abs(ratio / scale - 1))) > STEADY:
-        return own if len(own) >= 10 else every
-    return Series(OBJECTIVE_LOSS.name, objective.site, every.steps, every.values / scale)
+    apart = scale <= 0 or float(np.median(np.abs(ratio / scale - 1))) > spread
+    return None if apart else scale
 
 
 def at_common_steps(one: Series, other: Series) -> tuple[Array, Array]:

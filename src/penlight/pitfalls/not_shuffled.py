@@ -69,6 +69,14 @@ class NotShuffled(Pitfall):
     excess: float = limit(
         10.0, why="times the share of one-class batches that drawing at random would give"
     )
+    sure: float = limit(
+        0.95,
+        why="of the batches hold one class only: the first batches of sorted data show few "
+        "classes, and hide what chance would give (GH10-fastText-74: 100%, by chance 22% to 60%)",
+    )
+    even: float = limit(
+        0.5, why="share by chance up to which that is no matter of one class in nearly all rows"
+    )
     saw: float = limit(
         0.2,
         why="variance of batch accuracies over mean x (1 - mean): 1 when batches are right or "
@@ -141,7 +149,8 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
         total = sum(targets.classes)
         by_chance = sum((n / total) ** batch for n in targets.classes)
         pure = targets.sorted_share
-        if pure < self.share or pure < self.excess * by_chance:
+        sorted_all = pure >= self.sure and by_chance < self.even
+        if pure < self.share or (pure < self.excess * by_chance and not sorted_all):
             return
         harm, where = self._harm(run, objective), objective.site
         curve = progress(run) if not harm and fails(run) else None

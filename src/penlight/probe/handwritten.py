@@ -22,6 +22,7 @@ HEAD = 24  # nodes nearest to the loss that are looked at
 TINY = 1e-7  # a usual guard against the logarithm of zero
 NLL_LOSS = functional.nll_loss  # torch's own, whatever is put around it later
 SURE = 1e-5  # the logarithm of a probability of one, guarded like that
+SHARES = 1e-3  # how far the probabilities of a row, guarded like that, may be from adding up to 1
 GUARDS = ("Clamp", "Add", "ClampMin", "ClampMax")  # keep a logarithm off zero
 PASSING = ("Neg", "Mean", "Sum", "Div", "Squeeze", "View", "Reshape")
 
@@ -182,7 +183,9 @@ def _likelihood(graph: Walk, node: Node) -> Recognised | None:
     if weights.dim() < 2 or weights.shape[1] < 2 or bool((weights < 0).any()):
         return None
     if not torch.allclose(weights.sum(1), torch.ones(()).to(weights), atol=1e-4):
-        return None
+        tags = bool(((weights == 0) | (weights == 1)).all())
+        shares = logs.dim() == 2 and bool(((logs.exp().sum(1) - 1).abs() < SHARES).all())
+        return Recognised("cross_entropy", logs, weights) if tags and shares else None
     return Recognised("nll_loss", logs, weights.argmax(1))
 
 
