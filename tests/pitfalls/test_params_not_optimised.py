@@ -44,6 +44,18 @@ def test_step_is_never_called():
     assert not list(ParamsNotOptimised().detect(fake_run(facts=[FC1, few])))
 
 
+def test_a_model_forgotten_where_two_optimisers_hold_another_one():
+    decoder = replace(LEFT, root="decoder", name="decoder.out.weight")
+    one, two = (Optimizer(index=i, type="Adam", parameters=1, lr=0.1) for i in range(2))
+    (found,) = said(FC1, decoder, one, two)
+    assert found.severity == "critical"
+    assert "while 1 others are in two" in found.says
+    assert "meant for decoder" in found.says
+    assert not said(FC1, decoder, one), "it may be left alone on purpose"
+    trained = replace(decoder, std=0.5)
+    assert not said(FC1, trained, one, two)
+
+
 def test_a_layer_in_a_plain_list():
     hidden = Parameter(
         name="unnamed(64, 64)", shape=(64, 64), registered=False, optimised=False, reached=True

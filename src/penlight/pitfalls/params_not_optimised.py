@@ -37,6 +37,7 @@ class ParamsNotOptimised(Pitfall):
     - The optimiser was built before the model was replaced, extended or copied.
     - `optimizer.step()` is missing from the loop: then nothing moves at all.
     - Only `model.head.parameters()` passed, or an optimiser that holds frozen weights only.
+    - A copied line: the decoder's optimiser was given the encoder's parameters.
     - Everything but biases, norms or adapters frozen, and the new head with it.
 
     ## When not to worry
@@ -198,6 +199,18 @@ print("RESULT " + json.dumps({"metric": "mse", "value": val_loss}))
         later = self._after_another(run, left, held)
         if later:
             yield self._stranger(run, later, f"{later[0].root} is trained")
+            return
+        forgotten = _forgotten(run, left, held)
+        if forgotten:
+            name, twice = forgotten[0].root, sum(o.parameters for o in run.optimizers) - len(held)
+            yield self._left_out(
+                run,
+                forgotten,
+                live,
+                f"get a gradient but are in no optimiser, while {twice} others are in two "
+                f"optimisers, one of them meant for {name}",
+                severity="critical",
+            )
             return
         hidden = [p for p in left if not p.registered]
         if hidden:
@@ -385,6 +398,15 @@ print("RESULT " + json.dumps({"metric": "mse", "value": val_loss}))
             first_step=0,
             prescriptions=self._thaw,
         )
+
+
+def _forgotten(run: Run, left: Sequence[Parameter], held: Sequence[Parameter]) -> list[Parameter]:
+    """Weights of a model that no optimiser holds, where several hold the weights of another one."""
+    twice = sum(o.parameters for o in run.optimizers) > sum(p.optimised for p in run.parameters)
+    roots = {p.root for p in held}
+    strange = [p for p in left if p.root not in roots and p.registered]
+    fresh = {p.root for p in strange if looks_untrained(p)}
+    return [p for p in strange if p.root in fresh] if twice and roots else []
 
 
 def _frozen_at_random(run: Run) -> list[Parameter]:
