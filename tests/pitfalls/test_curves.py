@@ -32,6 +32,20 @@ def test_learning_is_measured_against_chance() -> None:
     assert not seen.diverged
 
 
+def test_answers_replayed_at_the_end_count_where_nothing_late_was_seen() -> None:
+    high = list(np.linspace(2.3, 1.8, 400))
+    right = Exam(
+        name="shuffled", values={"true": 1, "shuffled": 1, "accuracy": 0.9, "majority": 0.2}
+    )
+    seen = progress(run_of(high, right))
+    assert seen is not None
+    assert seen.learnt == pytest.approx(0.875)
+    alone = Exam(name="shuffled", values={**right.values, "majority": 1.0})
+    sorted_last = progress(run_of(high, alone))
+    assert sorted_last is not None
+    assert sorted_last.learnt == pytest.approx(0.2, abs=0.05)
+
+
 def test_a_noisy_plateau_is_flat_and_ruined() -> None:
     run = run_of(list(2.3 + NOISE))
     seen = progress(run)

@@ -103,6 +103,12 @@ def test_rows_that_were_split_in_the_order_of_their_labels():
     assert "Shuffle before splitting" in found.prescriptions[0].do
 
 
+def test_a_class_that_was_split_off_whole():
+    (found,) = split((300, 0), shown=(0, 900))
+    assert "All 300 held-out rows are of class 0, to which 0% of the training rows" in found.says
+    assert not split((0, 300), shown=(0, 900))
+
+
 @pytest.mark.parametrize(
     ("labels", "fields"),
     [

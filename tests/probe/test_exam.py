@@ -410,6 +410,8 @@ def test_a_model_that_learnt_needs_its_inputs() -> None:
     exam = train(mlp(), *table(), lr=0.3, steps=200).exam("shuffled")
     assert exam is not None
     assert exam.values["shuffled"] > 2 * exam.values["true"]
+    assert exam.values["accuracy"] > 0.8
+    assert 0.2 < exam.values["majority"] < 0.7
 
 
 class Picky(nn.Module):

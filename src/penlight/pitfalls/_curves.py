@@ -197,8 +197,8 @@ def score(run: Run, objective: Objective | None = None) -> float | None:
     """Share learnt by accuracy or explained variance at the end of the run; None: unknown.
 
     Accuracy counts as the share of errors avoided compared with always naming the most frequent
-    class. Only measurements from the last fifth of the run count, on training batches or in
-    evaluation, whichever is better.
+    class. Only measurements from the last fifth of the run count, on training batches, in
+    evaluation or replayed at the end, whichever is best.
     """
     objective = objective or run.objective
     if objective is None:
@@ -215,7 +215,17 @@ def score(run: Run, objective: Objective | None = None) -> float | None:
         if seen.step >= late:
             found += _skill(run, seen.accuracy) if seen.accuracy is not None else []
             found += [seen.explained] if seen.explained is not None else []
-    return max(found, default=None)
+    return max([*found, *_replayed(run, objective)], default=None)
+
+
+def _replayed(run: Run, objective: Objective) -> list[float]:
+    """Share learnt by the answers of the trained model on its newest training batches."""
+    exam = run.exam("shuffled") if objective is run.objective else None
+    values = exam.values if exam is not None else {}
+    if "explained" in values:
+        return [float(values["explained"])]
+    majority = float(values.get("majority", 1.0))
+    return [(float(values["accuracy"]) - majority) / (1 - majority)] if majority < 1 else []
 
 
 Verdict = Literal["ruined", "poor", "fine", "unknown"]

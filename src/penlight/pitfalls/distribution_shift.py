@@ -181,7 +181,7 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
         targets = run.targets(objective)
         shown = np.array(targets.classes if targets is not None else (), np.int64)
         labels = [p.labels for passes in held_out_passes(run) for p in passes if any(p.labels)]
-        if shown.sum() == 0 or np.sum(shown >= self.usual * shown.sum()) < 2:
+        if shown.sum() == 0:
             return None
         alone = [x for x in labels if sum(map(bool, x)) == 1 and sum(x) >= self.many]
         classes = {next(c for c, count in enumerate(x) if count) for x in alone}
@@ -189,7 +189,8 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             return None  # each class may have its own pass
         only, rows = classes.pop(), max(map(sum, alone))
         share = shown[only] / shown.sum() if only < len(shown) else 0.0
-        if share > 1 - self.usual:
+        both = np.sum(shown >= self.usual * shown.sum()) > 1
+        if share > 1 - self.usual or not (both or share == 0.0):
             return None
         return self.finding(
             f"All {rows} held-out rows are of class {only}, to which {share:.0%} of the training "

@@ -407,10 +407,14 @@ class Capture:
 
         What Keras' layers add to it stays away, as does a penalty that a script adds by hand.
         """
+        return self.compare(self.prediction(model, batch), batch)
+
+    def prediction(self, model: nn.Module, batch: Batch) -> Tensor:
+        """What the loss function is given for a batch under `model`, besides the target."""
         output = FORMS[batch.form](self.output(model, batch.args))
         if output.shape != batch.shape:  # a view has lost Keras' mask
             output = output.reshape(batch.shape)
-        return self.compare(output, batch)
+        return output
 
     def merged(self, batches: list[Batch]) -> list[Batch]:
         """Batches of Keras' put together: a call of its layers takes long, however few the rows."""

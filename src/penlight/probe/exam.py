@@ -14,8 +14,9 @@ Exams, by name, and their values:
     memory      for a recurrent model: gradient of its output at each time step of the input, as a
                 share of the largest, from the first state ("start") and the last ("end"), and
                 whether the first tenth of the steps goes with the targets ("told")
-    shuffled    loss with the inputs dealt to other targets, beside the true one, and whether the
-                targets are the inputs themselves ("rebuilt")
+    shuffled    loss with the inputs dealt to other targets, beside the true one; how many answers
+                are right ("accuracy", and "majority", the share of the most frequent label) or how
+                much of the variance is "explained"; whether the targets are the inputs ("rebuilt")
     halves      one half of the rows is learnt from, at the better of x1 and x10, and the other
                 half asked; see `penlight.probe.heldout`
     wide        the same with narrow layers widened, and the model as it is ("own") beside it
@@ -40,6 +41,7 @@ from penlight.probe.capture import Batch, Capture, OutOfTimeError, UnrepeatableE
 from penlight.probe.heldout import HeldOut, widened
 from penlight.probe.pairs import Shelf
 from penlight.probe.state import State
+from penlight.signals.predictions import Tally, explained, predictions
 
 STEPS = 40  # steps an arm runs at most
 FEWEST = 8  # fewer than this many say nothing
@@ -50,6 +52,7 @@ QUICK = {"foreach": True}
 GRACE = 0.3  # seconds an experiment may run late, rather than be lost; then no pass begins any more
 PROBE = 8  # batches the arms are judged on
 ROWS = 64  # and as many more as hold these together, where two modes are compared
+SCORED = 30  # answers: the share of right ones among fewer says little
 LARGE = 3.0  # size of the largest input feature, 1 when standardised, or its inverse
 
 
@@ -364,7 +367,20 @@ class Exam:
         model.eval()
         values = {"true": self.judge(model, true), "shuffled": self.judge(model, dealt)}
         rebuilt = [torch.equal(b.target.flatten(), b.args[0].flatten()) for b in true]
-        return {**values, "rebuilt": all(rebuilt)}
+        return {**values, **self._scored(model, true), "rebuilt": all(rebuilt)}
+
+    def _scored(self, model: nn.Module, batches: list[Batch]) -> dict[str, Any]:
+        """How many answers are right; the steps that looked may all lie long before the end."""
+        tally = Tally()
+        with torch.no_grad():
+            for batch in batches:
+                answer = self.capture.prediction(model, batch)
+                predictions(tally, batch.name, answer, batch.target, batch.kwargs)
+        share = explained(tally)
+        if tally.counted >= SCORED:
+            most = max(tally.labels) / max(1, sum(tally.labels))
+            return {"accuracy": tally.right / tally.counted, "majority": most}
+        return {"explained": share} if share is not None and tally.values >= SCORED else {}
 
 
 def _wants_closure(kind: Any) -> bool:
