@@ -14,15 +14,17 @@ from torch.nn import functional as F  # noqa: E402
 from penlight.core.run import Run  # noqa: E402
 from penlight.diagnosis import diagnose  # noqa: E402
 from penlight.probe import Probe  # noqa: E402
-from penlight.probe.graph import walk  # noqa: E402
+from penlight.probe.graph import OUTPUT, walk  # noqa: E402
 from penlight.probe.handwritten import Recognised, library_form, recognise  # noqa: E402
 from penlight.store.memory import MemorySink  # noqa: E402
 
 
 def read(loss: Tensor, output: Tensor, own: bool = False) -> Recognised | None:
+    if output.grad_fn is not None:
+        output.grad_fn.metadata[OUTPUT] = output.detach()
     graph = walk(loss, lambda leaf: "")
     assert graph is not None
-    return recognise(graph, output.detach(), own)
+    return recognise(graph, own)
 
 
 @pytest.fixture
@@ -55,6 +57,18 @@ def test_tells_what_made_the_prediction_through_changes_of_shape(output: Tensor)
     found = read(((predicted.squeeze(-1) - torch.randn(8)) ** 2).mean(), predicted)
     assert found is not None
     assert found.maker == "Relu"
+
+
+def test_a_difference_of_something_else_is_no_error(output: Tensor) -> None:
+    """As the penalty on a gradient's length, one number for each row like the output."""
+    penalty = (output.square().sum(1).sqrt() - 1) ** 2
+    assert read(penalty.mean(), output[:, 0]) is None
+    scaled = 50 * output[:, :1]
+    assert read(((scaled - torch.randn(8, 1)) ** 2).mean(), output[:, :1]) is None
+    shares = output[:, :1].sigmoid()  # autograd keeps these, whoever made them
+    found = read(((shares - torch.zeros(8, 1)) ** 2).mean(), output)
+    assert found is not None
+    assert torch.equal(found.prediction, shares)
 
 
 def test_absolute_errors(output: Tensor) -> None:
@@ -186,9 +200,9 @@ def test_the_likelihood_of_a_distribution(output: Tensor) -> None:
 
 
 def form(loss: Tensor, output: Tensor) -> tuple[str, dict[str, str]] | None:
+    found = read(loss, output)
     graph = walk(loss, lambda leaf: "")
     assert graph is not None
-    found = recognise(graph, output.detach())
     assert found is not None
     return library_form(graph, found, output.detach())
 

@@ -346,6 +346,9 @@ class Hygiene(Fact):
     graphs_kept: int = 0  # ... that somebody still holds
     unstepped: str = ""  # type of an optimiser whose weights stood still, for it never stepped
     unstepped_source: str = ""
+    idle_terms: int = 0  # passes with a term that leads to no weight which is moved behind them
+    idle_weight: str = ""  # a weight that it leads to
+    idle_optimizer: int | None = None  # index of the optimiser that steps there
     restored: int | None = None  # step after which a model was last given other weights
     compiled: bool = False
 

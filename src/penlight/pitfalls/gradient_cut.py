@@ -72,6 +72,11 @@ class GradientCut(Pitfall):
         0.01, why="rounding and `loss = 0; loss = loss + ...` add nothing; a term meant to be "
         "learnt from is a visible part of the loss"
     )  # fmt: skip
+    hungry: int = limit(
+        20,
+        why="steps without any gradient: fewer may wait for another model, as at the start of an "
+        "alternating training",
+    )
     prescriptions = (
         Prescription(
             "Remove detach(), no_grad(), .data or the numpy round trip between these layers and "
@@ -146,6 +151,8 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
         share = idle_term(run, graphs)
         if share is not None and abs(share) > self.idle:
             yield self._idle(run, share)
+        if run.hygiene.idle_terms:
+            yield self._elsewhere(run)
         wanted = [p for p in run.parameters if p.requires_grad and p.optimised and p.registered]
         seen = [p for p in wanted if p.reached is not None]
         if not seen:
@@ -157,6 +164,10 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
         if len(cut) == len(seen):
             if not any(p.reached for p in run.parameters) and run.hygiene.empty_steps:
                 yield self._severed(run, len(cut))
+            return
+        starved = self._starved(run, cut)
+        if starved:
+            yield self._starving(run, starved)
             return
         proven = felt(run, cut)
         before = proven or before_the_cut(run, cut, graphs)
@@ -228,6 +239,58 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             confidence=0.9,
             where=objective.site,
             source=objective.source,
+            first_step=0,
+        )
+
+    def _elsewhere(self, run: Run) -> Finding:
+        seen = run.hygiene
+        optimizer = next((o for o in run.optimizers if o.index == seen.idle_optimizer), None)
+        mover = optimizer.type if optimizer is not None else "the optimiser"
+        return self.finding(
+            f"Where {mover} steps, a term of the loss leads only to weights that it does not hold, "
+            f"such as {seen.idle_weight}: what was meant to learn from that term was cut off from "
+            "it, as by detach().",
+            Evidence(
+                "hygiene",
+                f"in all {seen.idle_terms} backward passes of that kind that were looked at, no "
+                "weight behind the term was moved",
+                where=seen.idle_weight,
+                value=seen.idle_terms,
+                limit=0,
+            ),
+            confidence=0.97,
+            exact=True,
+            where=seen.idle_weight,
+            source=optimizer.source if optimizer is not None else "",
+            first_step=0,
+        )
+
+    def _starved(self, run: Run, cut: list[Parameter]) -> list[Parameter]:
+        """Weights of a model that is used beside others and learns from none of their losses."""
+        reached = {p.root for p in run.parameters if p.reached}
+        alone = [p for p in cut if p.used and p.root not in reached]
+        fresh = [p.root for p in alone if looks_untrained(p)]
+        if run.hygiene.empty_steps < self.hungry or not reached or not fresh:
+            return []
+        return [p for p in alone if p.root == fresh[0]]
+
+    def _starving(self, run: Run, starved: list[Parameter]) -> Finding:
+        name, empty = starved[0].root, run.hygiene.empty_steps
+        return self.finding(
+            f"No gradient ever reaches {name}, although an optimiser holds its weights: {empty} "
+            "steps found none. Its output is cut off from every loss, as by detach().",
+            Evidence(
+                "hygiene",
+                f"{empty} optimiser steps without any gradient, and none of the {len(starved)} "
+                f"weight tensors of {name} in a graph of a loss",
+                where=name,
+                value=empty,
+                limit=self.hungry,
+            ),
+            confidence=0.97,
+            exact=True,
+            where=name,
+            source=starved[0].source,
             first_step=0,
         )
 

@@ -14,7 +14,7 @@ from torch.nn.modules import module as hooks
 from penlight.core import facts as f
 from penlight.core.vocabulary import ACT_ABSMAX, ACT_RMS, DEPENDENCE, OUTPUT_GRAD, STREAM_RMS
 from penlight.probe import keras
-from penlight.probe.graph import MADE
+from penlight.probe.graph import MADE, OUTPUT
 from penlight.probe.leaks import Leaks
 from penlight.probe.models import Root, is_leaf, settings, unwrap
 from penlight.probe.rows import Rows
@@ -209,6 +209,8 @@ class Forward:
         if state.armed:
             given, self.output = first_tensor(args), tensor.detach()
             self.given = given.detach() if given is not None else None
+            if tensor.grad_fn is not None:
+                tensor.grad_fn.metadata[OUTPUT] = self.output
             self.leaks.mark(tensor, root.module is None or root.module.training)
             self.rows.trained(root, args)
         if state.keeping and self.pairs is not None:

@@ -39,7 +39,9 @@ SHAPES = frozenset(
         "Movedim",
     )
 )
+SQUASHED = ("Sigmoid", "Tanh", "Softmax", "Relu")  # what a prediction may end in; autograd keeps it
 MADE = "penlight"  # key under which a node's metadata names the module that made it
+OUTPUT = "penlight output"  # likewise, for the output of a whole model: the tensor, detached
 
 
 @dataclass
@@ -166,6 +168,22 @@ def maker(live: Any) -> str:
             return "" if name == "AccumulateGrad" else name
         live = live.next_functions[0][0]
     return ""
+
+
+def prediction(live: Any) -> Tensor | None:
+    """A model's output that a node stands for, or a last activation, whoever applied it."""
+    for _ in range(8):
+        if live is None:
+            return None
+        output = live.metadata.get(OUTPUT)
+        if isinstance(output, Tensor):
+            return output
+        name = operation(live)
+        if name not in SHAPES:
+            made = saved(live, "result") if name in SQUASHED else None
+            return made.detach() if made is not None else None
+        live = live.next_functions[0][0]
+    return None
 
 
 def operation(live: Any) -> str:

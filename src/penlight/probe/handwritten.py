@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from penlight.probe.graph import Node, Walk, maker, saved
+from penlight.probe.graph import Node, Walk, maker, prediction, saved
 
 HEAD = 24  # nodes nearest to the loss that are looked at
 TINY = 1e-7  # a usual guard against the logarithm of zero
@@ -79,12 +79,11 @@ class Recognised:
     maker: str = ""  # operation that made the prediction
 
 
-def recognise(graph: Walk, output: Tensor | None, own: bool = False) -> Recognised | None:
+def recognise(graph: Walk, own: bool = False) -> Recognised | None:
     """The loss at the head of a graph, None when it is none of the known shapes.
 
     Args:
         graph: the walked graph, from the loss backwards.
-        output: the model's newest output, detached.
         own: whether it may be one of the library's own, called unseen.
     """
     head = graph.nodes[0]
@@ -95,7 +94,7 @@ def recognise(graph: Walk, output: Tensor | None, own: bool = False) -> Recognis
         return found
     for node in graph.nodes[:HEAD]:
         if node.op.name in ("Pow", "Abs", "Mul"):
-            found = _difference(graph, node, output)
+            found = _difference(graph, node)
             if found is not None:
                 return found
         if node.op.name == "Mul":
@@ -133,9 +132,9 @@ def library_form(
     return None
 
 
-def _difference(graph: Walk, node: Node, output: Tensor | None) -> Recognised | None:
+def _difference(graph: Walk, node: Node) -> Recognised | None:
     inputs = [graph.nodes[i] for i in node.op.inputs]
-    if output is None or not inputs or inputs[0].op.name not in ("Sub", "Rsub"):
+    if not inputs or inputs[0].op.name not in ("Sub", "Rsub"):
         return None
     square = len(inputs) == 2 and inputs[0] is inputs[1]
     if node.op.name == "Mul" and not square:
@@ -144,14 +143,17 @@ def _difference(graph: Walk, node: Node, output: Tensor | None) -> Recognised | 
     if difference is None or not difference.is_floating_point():
         return None
     sub = inputs[0]
-    if sub.op.blocked != 1 or difference.numel() != output.numel() or difference.dim() == 0:
+    if sub.op.blocked != 1 or difference.dim() == 0:
         return None
     first_is_prediction = sub.live.next_functions[0][0] is not None
-    prediction = output.reshape(difference.shape)
-    target = prediction - difference if first_is_prediction else prediction + difference
     side = sub.live.next_functions[0 if first_is_prediction else 1][0]
+    x = prediction(side)
+    if x is None or difference.numel() != x.numel():
+        return None
+    x = x.reshape(difference.shape)
+    target = x - difference if first_is_prediction else x + difference
     name = "l1_loss" if node.op.name == "Abs" else "mse_loss"
-    return Recognised(name, prediction, target, maker(side))
+    return Recognised(name, x, target, maker(side))
 
 
 def _weighted(graph: Walk, node: Node) -> tuple[Node, Tensor, Tensor] | None:

@@ -210,7 +210,7 @@ class Objectives:
         """Read a loss that was written by hand like the library's own, if it is of that kind."""
         facts = [site.fact for site in self.sites.values()]
         wrapped = any(fact.phase == "train" and not fact.by_hand for fact in facts)
-        found = recognise(graph, self.forward.output, own=not wrapped)
+        found = recognise(graph, own=not wrapped)
         # The target is read off the difference: a prediction that is not finite spoils it.
         if found is None or not bool(found.prediction.isfinite().all()):
             return False

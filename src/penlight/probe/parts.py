@@ -181,6 +181,7 @@ class Parts:
 
     def _hygiene(self) -> None:
         training = self.training
+        training.terms.finish()
         training.unstepped.finish(stepped=training.met > 0 or training.scaled is not None)
         values = dict(self.state.hygiene)
         for key in ("eval_modules", "train_modules"):

@@ -30,6 +30,7 @@ from penlight.probe.guard import Patches
 from penlight.probe.nonfinite import NonFinites
 from penlight.probe.state import State, first_tensor, user_line
 from penlight.probe.strangers import Strangers
+from penlight.probe.terms import Terms
 from penlight.probe.unstepped import Unstepped
 from penlight.probe.updates import Updates
 from penlight.probe.watched import Watched
@@ -78,6 +79,7 @@ class Training:
         self.activations = Activations(state)
         self.sources: WeakKeyDictionary[Optimizer, str] = WeakKeyDictionary()
         self.unstepped = Unstepped(state)
+        self.terms = Terms(state)
         self.updates = Updates(state, self._name)
         self.scaled: tuple[Tensor, Tensor] | None = None
         self.window_start = 0.0
@@ -218,6 +220,7 @@ class Training:
         if self.scaled is not None and self.scaled[0] is loss:
             loss = self.scaled[1]
             self.scaled = (torch.empty(0), torch.empty(0))  # still scaled, the graph let go
+        self.terms.begin()
         state.backwards += 1
         state.count("backwards")
         if not self.met:
@@ -263,6 +266,7 @@ class Training:
         for leaf in found.leaves():
             self.reached.add(id(leaf))
             self.strangers.meet(leaf)
+        self.terms.walked(found)
         if state.step in (0, 1, 2, 16) and self.walked <= 12:
             state.write(found.fact(state.step, 0))
         if not state.saved_hooks and not self.nonfinites.found:
@@ -291,6 +295,8 @@ class Training:
         watched.closure = any(callable(x) for x in given)
         if not watched.closure:
             self._gradients(watched)
+        if self.terms.open:
+            self.terms.step(watched.index, watched.tensors())
         if state.light:
             self.updates.begin(watched)
 
@@ -306,6 +312,7 @@ class Training:
         group = optimizer.param_groups[0]
         betas = group.get("betas", ())
         tensors = watched.tensors()
+        self.terms.held.update(map(id, tensors))
         self.state.write(
             f.Optimizer(
                 index=index,

@@ -137,14 +137,14 @@ class Samples:
 
         setattr(probe, "finish", finished)  # noqa: B010  # for this one probe
         if probe.parts is not None:
-            parts, inner = probe.parts, probe.parts.training.on_walk
+            inner = probe.parts.training.on_walk
 
             def walked(graph: Any) -> None:
                 if inner is not None:
                     inner(graph)
-                self._by_hand(graph, parts.forward.output)
+                self._by_hand(graph)
 
-            parts.training.on_walk = walked
+            probe.parts.training.on_walk = walked
 
     def _wrap(self, name: str, original: Callable[..., Any]) -> Callable[..., Any]:
         import torch
@@ -224,14 +224,14 @@ class Samples:
         for (name, *place), call in waiting.values():
             self._site(name, "eval", tuple(place)).evaluate(call)
 
-    def _by_hand(self, graph: Any, output: Tensor | None) -> None:
+    def _by_hand(self, graph: Any) -> None:
         """A loss that the script computes itself, where the probe can tell which one it is."""
         from penlight.probe.handwritten import recognise
 
         named, self._named = self._named, False
         if named or self.closed:
             return
-        found = recognise(graph, output)
+        found = recognise(graph)
         if found is None:
             return
         call = _rows(found.name, found.prediction, found.target, {}, self.step, ROWS, CALL)
