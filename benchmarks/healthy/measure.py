@@ -39,6 +39,9 @@ def run(slug, seed):
     if done.returncode or not last.startswith("RESULT "):
         raise SystemExit(f"{slug} seed {seed} failed:\n{done.stdout[-500:]}\n{done.stderr[-2000:]}")
     result = json.loads(last.removeprefix("RESULT "))
+    if "metric" not in result:  # {"accuracy": 0.97, "good": true}
+        metric = next(name for name in result if name != "good")
+        result = {"metric": metric, "value": float(f"{result[metric]:.5g}"), "good": result["good"]}
     return {"seed": seed, **result, "cpu_s": round(cpu_seconds() - before, 1)}
 
 

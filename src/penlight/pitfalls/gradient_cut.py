@@ -38,6 +38,7 @@ class GradientCut(Pitfall):
     - A `detach()`, `torch.no_grad()` or `.data` left over from debugging or from another script.
     - A round trip through numpy, or a tensor rebuilt with `torch.tensor(...)`.
     - Rounding or thresholding in the forward pass.
+    - The `detach()` of a discriminator's step, copied into the generator's: `netD(fake.detach())`.
 
     ## When not to worry
     Deliberate stops: the generated batch when a discriminator is trained, targets, teachers,
