@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from torch import Tensor
 
@@ -17,6 +18,7 @@ from penlight.probe.state import State
 PASSING = ("Neg", "Mul", "Div")  # what a term may be scaled by
 ADDING = ("Add", "Sub")
 FEWEST = 5  # passes of one kind: fewer may be a beginning
+MOST = 8  # terms of one loss: a sum over time steps has more, and each costs a walk
 SHAPES = 32  # kinds of passes that are told apart
 
 
@@ -56,11 +58,11 @@ class Terms:
             self.open = []
 
     def walked(self, graph: Walk) -> None:
-        """The graph of that pass was walked."""
-        if graph.truncated:
+        """The graph of that pass was walked; there are several optimisers."""
+        parts = list(islice(_summands(graph), MOST + 1))
+        if graph.truncated or not 1 < len(parts) <= MOST:
             return
-        parts = list(_summands(graph))
-        for place, index in enumerate(parts if len(parts) > 1 else ()):
+        for place, index in enumerate(parts):
             leaves = dict(_known(graph, index))
             key = len(graph.nodes), place
             if not leaves or (key not in self.known and len(self.known) >= SHAPES):

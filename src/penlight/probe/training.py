@@ -266,7 +266,8 @@ class Training:
         for leaf in found.leaves():
             self.reached.add(id(leaf))
             self.strangers.meet(leaf)
-        self.terms.walked(found)
+        if self.met > 1:
+            self.terms.walked(found)
         if state.step in (0, 1, 2, 16) and self.walked <= 12:
             state.write(found.fact(state.step, 0))
         if not state.saved_hooks and not self.nonfinites.found:
