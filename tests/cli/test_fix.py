@@ -173,6 +173,7 @@ def test_what_cannot_be_judged_is_said_with_what_to_do(shell: Shell) -> None:
     assert "cannot be seen" in said["why"]
     assert said["trials"] == []
     assert "No cure was proven" in done.stdout
+    assert "To try it: penlight run --with zero-grad" in " ".join(done.stdout.split())
     assert script.read_text() == blind.replace("val loss", "done")
 
 

@@ -159,3 +159,45 @@ for rows in torch.arange(40).split(10):
 def test_tensors_that_are_made_of_the_data_stay(scene: Callable[..., Scene]) -> None:
     edited = scene(PENALTY).after([KeepGraph()]).project.text("train.py")
     assert edited == PENALTY.replace("layer.weight.data", "layer.weight")
+
+
+GAN = """
+import torch
+from torch import nn
+
+torch.manual_seed(0)
+maker = nn.Sequential(nn.Linear(4, 16), nn.ReLU(), nn.Linear(16, 2))
+critic = nn.Sequential(nn.Linear(2, 16), nn.ReLU(), nn.Linear(16, 1))
+anchor = torch.randn(8, 2)
+
+
+def train():
+    mover_c = torch.optim.Adam(critic.parameters(), lr=1e-3)
+    mover_m = torch.optim.Adam(maker.parameters(), lr=1e-3)
+    for step in range(30):
+        mover_c.zero_grad()
+        fake = maker(torch.randn(32, 4))
+        (critic(fake.detach()).mean() - critic(torch.randn(32, 2)).mean()).backward()
+        mover_c.step()
+        mover_m.zero_grad()
+        fake = maker(torch.randn(32, 4))
+        loss = -critic(fake.detach()).mean(){more}
+        loss.backward()
+        mover_m.step()
+
+
+train()
+"""
+
+
+@pytest.mark.parametrize("more", ["", " + nn.functional.mse_loss(maker(torch.ones(8, 4)), anchor)"])
+def test_of_two_models_that_take_turns_only_one_is_given_the_graph(
+    scene: Callable[..., Scene], rerun: Callable[[Scene], Recorded], more: str
+) -> None:
+    script = GAN.format(more=more)
+    edited = scene(script).after([KeepGraph()])
+    before, after = "-critic(fake.detach())", "-critic(fake)"
+    assert edited.project.text("train.py") == script.replace(before, after)
+    again = rerun(edited).run
+    assert not again.hygiene.idle_terms
+    assert not again.hygiene.empty_steps

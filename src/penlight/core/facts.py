@@ -327,6 +327,7 @@ class Hygiene(Fact):
     stale_checks: int = 0  # how often that was looked at
     stale_first: int | None = None
     empty_steps: int = 0  # optimiser steps in which every gradient was None
+    empty_optimizer: int | None = None  # index of the first optimiser that made one
     zeroed_steps: int = 0  # optimiser steps in which every gradient was exactly zero
     eval_gaps: int = 0  # gaps between training steps in which gradient-free passes happened
     eval_forwards: int = 0  # gradient-free forward passes of a trained model that were looked at

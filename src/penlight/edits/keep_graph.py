@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import libcst as cst
 
+from penlight.core.facts import Optimizer
 from penlight.core.run import Run
 from penlight.edits.computed_weights import through_the_layer
 from penlight.edits.edit import Edit, Refused
@@ -53,12 +54,42 @@ class KeepGraph(Edit):
         names = _stopped(scene.run)
         found = [c for file in scene.files for c in _cuts(scene.source(file))]
         found = [c for c in found if not _harmless(c)]
-        near = [c for c in found if _leads_to(c, names)]
+        near = _before_the_step(scene, found) or [c for c in found if _leads_to(c, names)]
         chosen = near or found
         if not chosen or (not near and len(chosen) > 1):
             count = "no place" if not chosen else f"{len(chosen)} places"
             raise Refused(f"The source shows {count} that may cut the gradient off.", INSTRUCTION)
         return [change for cut in chosen for change in _joined(cut)]
+
+
+def _before_the_step(scene: Scene, found: Sequence[Cut]) -> list[Cut]:
+    """Those in the turn of the optimiser that finds no gradient, among several that take turns.
+
+    The same line belongs into the turn of a discriminator and not into that of a generator.
+    """
+    hungry = _hungry(scene.run)
+    if hungry is None or not hungry.source or len(scene.run.optimizers) < 2:
+        return []
+    source, calls = scene.calls_at(hungry.source, hungry.type)
+    assign = source.parent(calls[0])
+    name = source.code(assign.targets[0].target) if isinstance(assign, cst.Assign) else ""
+    turns = [
+        (source.span(c)[0], dotted(c.func.value))
+        for c in source.calls("step")
+        if isinstance(c.func, cst.Attribute)
+    ]
+    ends = [at for at, owner in turns if owner == name]
+    if len(ends) != 1:
+        return []
+    start = max((at for at, owner in turns if at < ends[0] and owner != name), default=0)
+    return [c for c in found if c.source is source and start < source.span(c.node)[0] < ends[0]]
+
+
+def _hungry(run: Run) -> Optimizer | None:
+    """The optimiser whose weights a loss does not lead to, or not by all of its terms."""
+    seen = run.hygiene
+    index = seen.empty_optimizer if seen.idle_optimizer is None else seen.idle_optimizer
+    return next((o for o in run.optimizers if o.index == index), None)
 
 
 def _stopped(run: Run) -> set[str]:

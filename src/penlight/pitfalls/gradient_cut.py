@@ -91,6 +91,12 @@ class GradientCut(Pitfall):
             "or a softmax / Gumbel softmax.",
             "The forward value stays, the gradient passes.",
         ),
+        Prescription(
+            "Show the judge what the other model made without detach(): netD(fake). The detach() "
+            "belongs into the judge's own step alone.",
+            "The gradient of that judgement is what the other model is to learn from.",
+            edits=("keep-graph",),
+        ),
     )
     demo = Demo(
         script="""\
@@ -264,6 +270,7 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             where=seen.idle_weight,
             source=optimizer.source if optimizer is not None else "",
             first_step=0,
+            prescriptions=self.prescriptions[2:],
         )
 
     def _starved(self, run: Run, cut: list[Parameter]) -> list[Parameter]:
@@ -293,6 +300,7 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             where=name,
             source=starved[0].source,
             first_step=0,
+            prescriptions=self.prescriptions[2:],
         )
 
     def _severed(self, run: Run, count: int) -> Finding:

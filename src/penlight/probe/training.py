@@ -346,6 +346,7 @@ class Training:
             if not watched.closure:  # which may well clear what it has made
                 self.odd = True
                 state.count("empty_steps")
+                state.hygiene.setdefault("empty_optimizer", watched.index)
             return
         if first is not None and self.nonfinites.suspicious(first):
             held = [p for p in watched.tensors() if p.grad is not None]

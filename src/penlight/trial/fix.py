@@ -34,7 +34,7 @@ from penlight.trial.outcome import (
     sources,
     telling,
 )
-from penlight.trial.parts import Joint, Refusal, parts_of, patched_folder
+from penlight.trial.parts import Joint, Part, Refusal, parts_of, patched_folder
 from penlight.trial.result import Fix, Trial, patch
 from penlight.trial.search import Search, Shorten
 from penlight.trial.short import shortened
@@ -296,10 +296,15 @@ class Doctor:
         return None
 
     def _unscored(self, plain: Fix, scene: Scene) -> Fix:
-        _, refusals = parts_of(plain.diagnosis, scene)
+        parts, refusals = parts_of(plain.diagnosis, scene)
+        untried = [
+            Refusal(part.pitfall, part.do, "What it does cannot be seen.", _to_try(part))
+            for part in parts
+            if part.depth == 0
+        ]
         return replace(
             plain,
-            refusals=tuple(refusals),
+            refusals=(*untried, *refusals),
             why="How well the training does cannot be seen: no call of a loss function on outputs "
             f"and targets, no accuracy, no printed metric. {self.hint}",
         )
@@ -387,6 +392,11 @@ def _hint(control: Arm) -> str:
 def _proven_untrue(diagnosis: Diagnosis) -> list[Finding]:
     """What makes the results of a script untrue beyond doubt."""
     return [x for x in diagnosis.alarms if x.exact and x.pitfall in UNTRUE]
+
+
+def _to_try(part: Part) -> str:
+    with_them = " ".join(f"--with {edit}" for edit in part.edits)
+    return f"{part.do} To try it: penlight run {with_them} SCRIPT"
 
 
 def _beyond_proof(diagnosis: Diagnosis, trials: Sequence[Trial]) -> str:
