@@ -70,7 +70,10 @@ def _before_the_step(scene: Scene, found: Sequence[Cut]) -> list[Cut]:
     hungry = _hungry(scene.run)
     if hungry is None or not hungry.source or len(scene.run.optimizers) < 2:
         return []
-    source, calls = scene.calls_at(hungry.source, hungry.type)
+    try:
+        source, calls = scene.calls_at(hungry.source, hungry.type)
+    except Refused:  # built somewhere else
+        return []
     assign = source.parent(calls[0])
     name = source.code(assign.targets[0].target) if isinstance(assign, cst.Assign) else ""
     turns = [
