@@ -269,6 +269,24 @@ def test_a_translator_into_what_it_is_given(shown: slice) -> None:
     assert (exam.values["copied"] == 1.0) == (shown.start == 1)
 
 
+def test_targets_that_a_model_is_given_are_not_what_it_reads() -> None:
+    class Own(Reader):
+        def forward(self, x: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+            scores = super().forward(x)
+            return scores, flat(scores, targets)
+
+    net, text = Own(False), torch.randint(9, (400, 13))
+
+    def losses() -> Iterator[Tensor]:
+        rows = torch.randint(400, (32,))
+        yield net(text[rows, :-1], text[rows, 1:])[1]
+
+    exam = stepped(net, losses).exam("causality")
+    assert exam is not None
+    assert exam.values["following"] > 0.99
+    assert exam.values["earlier"] > 1e-6
+
+
 COMPARED: dict[str, tuple[slice, Compare]] = {
     "classes second": (slice(1, None), lambda o, y: F.cross_entropy(o.transpose(1, 2), y)),
     "permuted": (slice(1, None), lambda o, y: F.cross_entropy(o.permute(0, 2, 1), y)),

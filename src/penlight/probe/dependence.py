@@ -166,11 +166,13 @@ def causality(exam: Exam, model: nn.Module) -> dict[str, Any]:
     """For a model that predicts the next token, or is shown it: does it look ahead?
 
     A translator is given another sequence first, perhaps the very same one with noise: what its
-    decoder is given, later in the row, is what counts.
+    decoder is given, later in the row, is what counts. Targets that a model is given for its loss
+    move no output.
     """
     places = range(len(exam.capture.first[0].args))
     found = [values for place in places if (values := _causality(exam, model, place))]
-    return found[-1] if found else {}
+    read = [values for values in found if values["earlier"] or values["own"] != 0.0]
+    return (read or found)[-1] if found else {}
 
 
 def _causality(exam: Exam, model: nn.Module, place: int) -> dict[str, Any]:
