@@ -269,17 +269,21 @@ def test_a_translator_into_what_it_is_given(shown: slice) -> None:
     assert (exam.values["copied"] == 1.0) == (shown.start == 1)
 
 
-def test_targets_that_a_model_is_given_are_not_what_it_reads() -> None:
+@pytest.mark.parametrize("shifts", [True, False])
+def test_targets_that_a_model_is_given_are_not_what_it_reads(shifts: bool) -> None:
     class Own(Reader):
-        def forward(self, x: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        def forward(self, x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
             scores = super().forward(x)
-            return scores, flat(scores, targets)
+            if shifts:
+                return scores, flat(scores[:, :-1], labels[:, 1:])
+            return scores, flat(scores, labels)
 
     net, text = Own(False), torch.randint(9, (400, 13))
 
     def losses() -> Iterator[Tensor]:
         rows = torch.randint(400, (32,))
-        yield net(text[rows, :-1], text[rows, 1:])[1]
+        x, labels = (text, text) if shifts else (text[:, :-1], text[:, 1:])
+        yield net(x[rows], labels[rows])[1]
 
     exam = stepped(net, losses).exam("causality")
     assert exam is not None

@@ -169,10 +169,18 @@ def causality(exam: Exam, model: nn.Module) -> dict[str, Any]:
     decoder is given, later in the row, is what counts. Targets that a model is given for its loss
     move no output.
     """
-    places = range(len(exam.capture.first[0].args))
-    found = [values for place in places if (values := _causality(exam, model, place))]
-    read = [values for values in found if values["earlier"] or values["own"] != 0.0]
-    return (read or found)[-1] if found else {}
+    for place in reversed(range(len(exam.capture.first[0].args))):
+        values = _causality(exam, model, place)
+        if values and (place == 0 or _reads(exam, model, place)):
+            return values
+    return {}
+
+
+def _reads(exam: Exam, model: nn.Module, place: int) -> bool:
+    """Whether the output moves when an argument is another row's."""
+    args = exam.capture.first[0].args
+    dealt = (*args[:place], args[place].roll(1, 0), *args[place + 1 :])
+    return not torch.equal(_output(exam, model, args), _output(exam, model, dealt))
 
 
 def _causality(exam: Exam, model: nn.Module, place: int) -> dict[str, Any]:
