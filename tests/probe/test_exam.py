@@ -536,8 +536,8 @@ def test_a_replay_whose_probabilities_are_nan_is_a_bad_rate_and_no_fault() -> No
     assert math.isfinite(rates.values["x1"])
 
 
-@pytest.mark.parametrize("mean", [True, False])
-def test_a_squared_error_by_hand_is_replayed_when_it_is_a_mean(mean: bool) -> None:
+@pytest.mark.parametrize("whole", ["mean", "sum", "half"])
+def test_a_squared_error_by_hand_is_replayed_when_it_is_a_mean_or_a_sum(whole: str) -> None:
     sink = MemorySink()
     probe = Probe(sink, budget=10.0)
     probe.start()
@@ -549,10 +549,10 @@ def test_a_squared_error_by_hand_is_replayed_when_it_is_a_mean(mean: bool) -> No
         rows = torch.randint(200, (32,))
         optimizer.zero_grad()
         squares = (net(x[rows]) - y[rows]) ** 2
-        (squares.mean() if mean else squares.sum()).backward()
+        {"mean": squares.mean(), "sum": squares.sum(), "half": squares.mean() / 2}[whole].backward()
         optimizer.step()
     probe.finish(0)
-    assert (sink.run().exam("rates") is not None) == mean
+    assert (sink.run().exam("rates") is not None) == (whole != "half")
 
 
 @pytest.mark.parametrize(("place", "reads"), [(0, False), (-1, True)])
