@@ -126,6 +126,10 @@ class Run:
     def optimizers(self) -> list[f.Optimizer]:
         return self.all(f.Optimizer)
 
+    def optimizer(self, index: int | None) -> f.Optimizer | None:
+        """The optimiser of that index, None if there is none."""
+        return next((o for o in self.optimizers if o.index == index), None)
+
     @cached_property
     def adaptive(self) -> bool:
         """Whether every optimiser of the run is of the Adam kind (False when none was seen)."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import libcst as cst
 
 from penlight.edits.edit import Edit, Refused
-from penlight.edits.flow import calls_in, last_value, uses
+from penlight.edits.flow import assigned_to, calls_in, last_value, uses
 from penlight.edits.names import member
 from penlight.edits.scene import Scene
 from penlight.edits.source import Change, Source, argument, last_name
@@ -116,16 +116,11 @@ def _batch_first(source: Source, maker: cst.Call) -> bool:
     inner = [c for c in calls_in(source, maker) if last_name(c.func) in (*INNER, *LAYERS)]
     if maker.args:  # self.layer = nn.TransformerEncoderLayer(...), and then made of that
         text = source.code(maker.args[0].value)
-        inner += [c for c in source.calls(*INNER) if _assigned_to(source, c) == text]
+        inner += [c for c in source.calls(*INNER) if assigned_to(source, c) == text]
     return any(
         (given := argument(call, "batch_first")) is not None and source.code(given.value) == "True"
         for call in [maker, *inner]
     )
-
-
-def _assigned_to(source: Source, call: cst.Call) -> str:
-    parent = source.parent(call)
-    return source.code(parent.targets[0].target) if isinstance(parent, cst.Assign) else ""
 
 
 def _by_hand(source: Source) -> Iterator[Change]:

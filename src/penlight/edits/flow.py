@@ -58,6 +58,12 @@ def calls_in(source: Source, value: cst.BaseExpression) -> Iterator[cst.Call]:
         yield from source.all(cst.Call, node)
 
 
+def assigned_to(source: Source, value: cst.BaseExpression) -> str:
+    """What a value is assigned to, as it is written: "self.layer"; '' when it is not."""
+    parent = source.parent(value)
+    return source.code(parent.targets[0].target) if isinstance(parent, cst.Assign) else ""
+
+
 def put(source: Source, node: cst.BaseExpression, text: str) -> Change:
     """Put a text in an expression's place, in parentheses where its surroundings need them."""
     parent = source.parent(node)

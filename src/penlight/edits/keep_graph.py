@@ -11,7 +11,7 @@ from penlight.core.facts import Optimizer
 from penlight.core.run import Run
 from penlight.edits.computed_weights import through_the_layer
 from penlight.edits.edit import Edit, Refused
-from penlight.edits.flow import calls_in, made_of, unwrap
+from penlight.edits.flow import assigned_to, calls_in, made_of, unwrap
 from penlight.edits.scene import Scene
 from penlight.edits.source import Change, Source, dotted, last_name
 
@@ -74,8 +74,7 @@ def _before_the_step(scene: Scene, found: Sequence[Cut]) -> list[Cut]:
         source, calls = scene.calls_at(hungry.source, hungry.type)
     except Refused:  # built somewhere else
         return []
-    assign = source.parent(calls[0])
-    name = source.code(assign.targets[0].target) if isinstance(assign, cst.Assign) else ""
+    name = assigned_to(source, calls[0])
     turns = [
         (source.span(c)[0], dotted(c.func.value))
         for c in source.calls("step")
@@ -91,8 +90,8 @@ def _before_the_step(scene: Scene, found: Sequence[Cut]) -> list[Cut]:
 def _hungry(run: Run) -> Optimizer | None:
     """The optimiser whose weights a loss does not lead to, or not by all of its terms."""
     seen = run.hygiene
-    index = seen.empty_optimizer if seen.idle_optimizer is None else seen.idle_optimizer
-    return next((o for o in run.optimizers if o.index == index), None)
+    idle = seen.idle_optimizer
+    return run.optimizer(seen.empty_optimizer if idle is None else idle)
 
 
 def _stopped(run: Run) -> set[str]:

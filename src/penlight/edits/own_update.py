@@ -12,21 +12,39 @@ from penlight.edits.scene import Scene
 from penlight.edits.source import Change, Source, argument, last_name
 from penlight.edits.values import number, set_value
 
+Moving = cst.AugAssign | cst.BinaryOperation | cst.Call
 NEAR = 0.02  # relative difference of a rate that was measured from the one that is written
 
 
 @dataclass(frozen=True)
 class Move:
-    """One place where weights are moved, and the expressions whose product they are moved by."""
+    """One place where weights are moved, and the expressions whose product they are moved by.
+
+    `amounts` are these expressions as they stand.
+    """
 
     source: Source
-    node: cst.CSTNode
+    node: Moving
+    amounts: tuple[cst.BaseExpression, ...]
     factors: tuple[cst.BaseExpression, ...]
     divided: bool
 
     def grads(self) -> list[str]:
         """The gradients that are used, as the script writes them."""
         return [self.source.code(f) for f in self.factors if last_name(f) == "grad"]
+
+
+@dataclass(frozen=True)
+class Way:
+    """How a sum or a difference is written."""
+
+    assign: type[cst.BaseAugOp]
+    operator: type[cst.BaseBinaryOp]
+    methods: tuple[str, ...]
+
+
+ADDING = Way(cst.AddAssign, cst.Add, ("add_",))
+TAKING = Way(cst.SubtractAssign, cst.Subtract, ("sub_", "add_"))  # add_(-lr * grad)
 
 
 def own(scene: Scene) -> bool:
@@ -42,7 +60,7 @@ def rate_changes(scene: Scene, value: float) -> Sequence[Change]:
     """
     now = scene.run.optimizers[0].lr
     changes: dict[tuple[str, int], Change] = {}
-    for move in _moves(scene):
+    for move in _moves(scene, TAKING):
         for factor in move.factors:
             written = number(scene, move.source, factor)
             if now > 0 and written is not None and _stands_for(written, now, move.divided):
@@ -65,7 +83,7 @@ def clearing(scene: Scene) -> Sequence[Change]:
     """
     changes = [
         move.source.after(move.node, f"{grad} = None")
-        for move in _moves(scene)
+        for move in _moves(scene, TAKING)
         if move.source.enclosing(move.node, cst.CompFor, cst.GeneratorExp, cst.ListComp) is None
         for grad in move.grads()
     ]
@@ -83,23 +101,7 @@ def descending(scene: Scene) -> Sequence[Change]:
     Raises:
         Refused: no statement adds a gradient to a weight.
     """
-    changes: list[Change] = []
-    for source in map(scene.source, scene.files):
-        changes += [
-            _between(source, step.target, step.value, " -= ")
-            for step in source.all(cst.AugAssign)
-            if isinstance(step.operator, cst.AddAssign) and _climbs(scene, source, step.value)
-        ]
-        changes += [
-            _between(source, term.left, term.right, " - ")
-            for term in source.all(cst.BinaryOperation)
-            if isinstance(term.operator, cst.Add) and _climbs(scene, source, term.right)
-        ]
-        for call in source.calls("add_"):
-            given = [argument(call, "other", 0), argument(call, "alpha")]
-            amounts = [a.value for a in given if a is not None]
-            if isinstance(call.func, cst.Attribute) and _climbs(scene, source, *amounts):
-                changes.append(source.replace(call.func.attr, "sub_"))
+    changes = [_taken(move) for move in _moves(scene, ADDING) if _climbs(scene, move)]
     if not changes:
         raise Refused(
             "The script moves its weights itself, and no statement adds a gradient to one.",
@@ -108,25 +110,32 @@ def descending(scene: Scene) -> Sequence[Change]:
     return tuple(changes)
 
 
-def _climbs(scene: Scene, source: Source, *amounts: cst.BaseExpression) -> bool:
-    """Whether a weight that is given the product of these goes along its gradient."""
-    factors = [factor for amount in amounts for factor, by in _product(amount) if not by]
+def _taken(move: Move) -> Change:
+    """The change that takes away what is added."""
+    source, node = move.source, move.node
+    if isinstance(node, cst.Call):
+        name = node.func.attr if isinstance(node.func, cst.Attribute) else node.func
+        return source.replace(name, "sub_")
+    left, right, text = (
+        (node.target, node.value, " -= ")
+        if isinstance(node, cst.AugAssign)
+        else (node.left, node.right, " - ")
+    )
+    return Change(source.file, source.span(left)[1], source.span(right)[0], text)
+
+
+def _climbs(scene: Scene, move: Move) -> bool:
+    """Whether a weight that is given this product goes along its gradient."""
     minus = [
         node
-        for amount in amounts
-        for node in (amount, *source.all(cst.UnaryOperation, amount))
+        for amount in move.amounts
+        for node in (amount, *move.source.all(cst.UnaryOperation, amount))
         if isinstance(node, cst.UnaryOperation) and isinstance(node.operator, cst.Minus)
     ]
     now = scene.run.optimizers[0].lr
-    rates = [n for f in factors if (n := number(scene, source, f)) is not None]
-    graded = any(last_name(f) == "grad" for f in factors)
-    return len(minus) % 2 == 0 and (
-        graded or (len(factors) > 1 and any(_stands_for(r, now, True) for r in rates if now > 0))
-    )
-
-
-def _between(source: Source, left: cst.CSTNode, right: cst.CSTNode, text: str) -> Change:
-    return Change(source.file, source.span(left)[1], source.span(right)[0], text)
+    rates = [n for f in move.factors if (n := number(scene, move.source, f)) is not None]
+    rated = now > 0 and len(move.factors) > 1 and any(_stands_for(r, now, True) for r in rates)
+    return len(minus) % 2 == 0 and (bool(move.grads()) or rated)
 
 
 def _stands_for(written: float, now: float, divided: bool) -> bool:
@@ -136,25 +145,25 @@ def _stands_for(written: float, now: float, divided: bool) -> bool:
     return abs(ratio / whole - 1) <= NEAR
 
 
-def _moves(scene: Scene) -> Iterator[Move]:
+def _moves(scene: Scene, way: Way) -> Iterator[Move]:
     for file in scene.files:
         source = scene.source(file)
         for step in source.all(cst.AugAssign):
-            if isinstance(step.operator, cst.SubtractAssign):
+            if isinstance(step.operator, way.assign):
                 yield _move(source, step, step.value)
         for term in source.all(cst.BinaryOperation):
-            if isinstance(term.operator, cst.Subtract):
+            if isinstance(term.operator, way.operator):
                 yield _move(source, term, term.right)
-        for call in source.calls("sub_", "add_"):
+        for call in source.calls(*way.methods):
             amounts = [a for a in (argument(call, "other", 0), argument(call, "alpha")) if a]
             if amounts:
                 yield _move(source, call, *(a.value for a in amounts))
 
 
-def _move(source: Source, node: cst.CSTNode, *amounts: cst.BaseExpression) -> Move:
+def _move(source: Source, node: Moving, *amounts: cst.BaseExpression) -> Move:
     parts = [part for amount in amounts for part in _product(amount)]
     divided = any(by for _, by in parts)
-    return Move(source, node, tuple(factor for factor, by in parts if not by), divided)
+    return Move(source, node, amounts, tuple(f for f, by in parts if not by), divided)
 
 
 def _product(

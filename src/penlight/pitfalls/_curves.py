@@ -186,11 +186,10 @@ def guess_loss(run: Run, objective: Objective) -> float | None:
     if objective.function.startswith("binary_cross_entropy"):
         return math.log(2)
     targets, chance = run.targets(objective), chance_loss(run, objective)
-    if objective.function == "mse_loss" and targets is not None and chance is not None:
-        return chance + float(np.mean(np.square(targets.mean)))
-    if objective.function == "l1_loss" and targets is not None and chance is not None:
-        return chance + float(np.mean(np.abs(targets.mean)))
-    return None
+    size = {"mse_loss": np.square, "l1_loss": np.abs}.get(objective.function)
+    if size is None or targets is None or chance is None:
+        return None
+    return chance + float(np.mean(size(targets.mean)))
 
 
 def score(run: Run, objective: Objective | None = None) -> float | None:
@@ -224,8 +223,9 @@ def _replayed(run: Run, objective: Objective) -> list[float]:
     values = exam.values if exam is not None else {}
     if "explained" in values:
         return [float(values["explained"])]
-    majority = float(values.get("majority", 1.0))
-    return [(float(values["accuracy"]) - majority) / (1 - majority)] if majority < 1 else []
+    if "accuracy" not in values:
+        return []
+    return _beyond(float(values["accuracy"]), float(values["majority"]))
 
 
 Verdict = Literal["ruined", "poor", "fine", "unknown"]
@@ -279,7 +279,11 @@ def _skill(run: Run, accuracy: float) -> list[float]:
     targets = run.targets()
     if targets is None or not sum(targets.classes):
         return []
-    majority = max(targets.classes) / sum(targets.classes)
+    return _beyond(accuracy, max(targets.classes) / sum(targets.classes))
+
+
+def _beyond(accuracy: float, majority: float) -> list[float]:
+    """Share avoided of the errors that naming the most frequent class makes; [] for none."""
     return [(accuracy - majority) / (1 - majority)] if majority < 1 else []
 
 

@@ -251,7 +251,7 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
 
     def _elsewhere(self, run: Run) -> Finding:
         seen = run.hygiene
-        optimizer = next((o for o in run.optimizers if o.index == seen.idle_optimizer), None)
+        optimizer = run.optimizer(seen.idle_optimizer)
         mover = optimizer.type if optimizer is not None else "the optimiser"
         return self.finding(
             f"Where {mover} steps, a term of the loss leads only to weights that it does not hold, "

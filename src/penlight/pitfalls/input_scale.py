@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from penlight.core.facts import Exam, Inputs, Objective, Parameter
-from penlight.core.finding import Evidence, Finding, Prescription
+from penlight.core.finding import Evidence, Finding, Prescription, Severity
 from penlight.core.pitfall import Demo, Pitfall, limit
 from penlight.core.run import Run
 from penlight.core.vocabulary import ACT_RMS, DEAD_SHARE, SATURATED_SHARE, ZERO_SHARE
@@ -221,14 +221,13 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
         signs = [*([proof] if proof else ()), *self._signs(run)]
         ratios = [(e.value or 0.0) / (e.limit or 1.0) for e in faults]
         tiny, far = min(ratios) < 1, max(ratios) > self.far or min(ratios) < 1 / self.far
-        absurd = max(ratios) > self.absurd and bool(signs)
-        hurt = (
-            proof is not None
-            or absurd
-            or outcome == "ruined"
-            or ((signs or tiny) and outcome == "poor" and far)
-        )
-        plain = bool(signs) or tiny  # or it may be a task that nobody can learn
+        ruined, shows = outcome == "ruined", bool(signs) or tiny
+        absurd = bool(signs) and max(ratios) > self.absurd
+        hurt = ruined or absurd or proof is not None or (shows and outcome == "poor" and far)
+        severity: Severity = "warning" if hurt else "note"
+        sure = 0.8
+        if ruined:  # where nothing shows it may be a task that nobody can learn
+            severity, sure = ("critical", 0.9) if shows else ("warning", 0.6)
         copes = "This run copes with it." if outcome == "fine" else "No harm of it shows here."
         words = ", and ".join(evidence.says for evidence in faults[:2])
         return self.finding(
@@ -236,12 +235,8 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             + ("" if hurt else f" {copes}"),
             *faults,
             *(signs if hurt else ()),
-            severity="note"
-            if not hurt
-            else "critical"
-            if outcome == "ruined" and plain
-            else "warning",
-            confidence=0.6 if hurt and not plain else 0.9 if outcome == "ruined" else 0.8,
+            severity=severity,
+            confidence=sure,
             where=where,
             first_step=0,
         )

@@ -200,9 +200,10 @@ print("RESULT " + json.dumps({"metric": "mse", "value": val_loss}))
         if later:
             yield self._stranger(run, later, f"{later[0].root} is trained")
             return
-        forgotten = _forgotten(run, left, held)
+        twice = sum(o.parameters for o in run.optimizers) - sum(p.optimised for p in run.parameters)
+        forgotten = _forgotten(left, held) if twice > 0 else []
         if forgotten:
-            name, twice = forgotten[0].root, sum(o.parameters for o in run.optimizers) - len(held)
+            name = forgotten[0].root
             yield self._left_out(
                 run,
                 forgotten,
@@ -400,13 +401,12 @@ print("RESULT " + json.dumps({"metric": "mse", "value": val_loss}))
         )
 
 
-def _forgotten(run: Run, left: Sequence[Parameter], held: Sequence[Parameter]) -> list[Parameter]:
-    """Weights of a model that no optimiser holds, where several hold the weights of another one."""
-    twice = sum(o.parameters for o in run.optimizers) > sum(p.optimised for p in run.parameters)
+def _forgotten(left: Sequence[Parameter], held: Sequence[Parameter]) -> list[Parameter]:
+    """Fresh weights of a model of which no optimiser holds any, beside one that is held."""
     roots = {p.root for p in held}
     strange = [p for p in left if p.root not in roots and p.registered]
     fresh = {p.root for p in strange if looks_untrained(p)}
-    return [p for p in strange if p.root in fresh] if twice and roots else []
+    return [p for p in strange if p.root in fresh] if roots else []
 
 
 def _frozen_at_random(run: Run) -> list[Parameter]:

@@ -123,10 +123,9 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             return
         optimizer = run.optimizers[0]
         plain = not any(o.adaptive for o in run.optimizers) and (
-            optimizer.type == "SGD" or optimizer.own
+            optimizer.type == "SGD"
+            or (optimizer.own and not objective.by_hand)  # it may divide by the number of samples
         )
-        if optimizer.own and objective.by_hand:
-            return  # its update may divide by the number of samples
         count = _summed(objective)
         if not plain or count < self.samples or run.hygiene.clip_calls or _divided(run, objective):
             return

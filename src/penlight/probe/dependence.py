@@ -171,16 +171,9 @@ def causality(exam: Exam, model: nn.Module) -> dict[str, Any]:
     """
     for place in reversed(range(len(exam.capture.first[0].args))):
         values = _causality(exam, model, place)
-        if values and (place == 0 or _reads(exam, model, place)):
+        if values:
             return values
     return {}
-
-
-def _reads(exam: Exam, model: nn.Module, place: int) -> bool:
-    """Whether the output moves when an argument is another row's."""
-    args = exam.capture.first[0].args
-    dealt = (*args[:place], args[place].roll(1, 0), *args[place + 1 :])
-    return not torch.equal(_output(exam, model, args), _output(exam, model, dealt))
 
 
 def _causality(exam: Exam, model: nn.Module, place: int) -> dict[str, Any]:
@@ -206,12 +199,18 @@ def _causality(exam: Exam, model: nn.Module, place: int) -> dict[str, Any]:
     copied, following, skipped = (ahead(places) for places in range(3))
     if max(following, copied, skipped) < ALIKE:
         return {}
+
+    def shown(other: Tensor) -> Tensor:
+        return _output(exam, model, (*batch.args[:place], other, *batch.args[place + 1 :]))
+
     model.eval()
-    before = _output(exam, model, batch.args)
+    before = shown(x)
+    if place and torch.equal(before, shown(x.roll(1, 0))):
+        return {}  # it is not read
     changed = x.clone()
     changed[:, -1] = x[:, 0].roll(1) + (x[:, 0].roll(1) == x[:, -1]).to(x.dtype) * -1
     changed[:, -1].clamp_(min=0)
-    after = _output(exam, model, (*batch.args[:place], changed, *batch.args[place + 1 :]))
+    after = shown(changed)
     if not before.dim():
         return {}
     places, last = before.numel() // before.shape[-1] // len(x), x.shape[1] - 1

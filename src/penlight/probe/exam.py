@@ -365,22 +365,28 @@ class Exam:
         if not true:
             return {}
         model.eval()
-        values = {"true": self.judge(model, true), "shuffled": self.judge(model, dealt)}
+        values = {**self._scored(model, true), "shuffled": self.judge(model, dealt)}
         rebuilt = [torch.equal(b.target.flatten(), b.args[0].flatten()) for b in true]
-        return {**values, **self._scored(model, true), "rebuilt": all(rebuilt)}
+        return {**values, "rebuilt": all(rebuilt)}
 
     def _scored(self, model: nn.Module, batches: list[Batch]) -> dict[str, Any]:
-        """How many answers are right; the steps that looked may all lie long before the end."""
-        tally = Tally()
+        """The loss as `judge` has it, and how many answers are right.
+
+        The steps that looked may all lie long before the end.
+        """
+        tally, losses = Tally(), []
         with torch.no_grad():
-            for batch in batches:
+            for batch in self.capture.merged(batches):
                 answer = self.capture.prediction(model, batch)
+                losses.append(float(self.capture.compare(answer, batch)))
                 predictions(tally, batch.name, answer, batch.target, batch.kwargs)
-        share = explained(tally)
+        values, share = {"true": sum(losses) / len(losses)}, explained(tally)
         if tally.counted >= SCORED:
             most = max(tally.labels) / max(1, sum(tally.labels))
-            return {"accuracy": tally.right / tally.counted, "majority": most}
-        return {"explained": share} if share is not None and tally.values >= SCORED else {}
+            return {**values, "accuracy": tally.right / tally.counted, "majority": most}
+        if share is not None and tally.values >= SCORED:
+            return {**values, "explained": share}
+        return values
 
 
 def _wants_closure(kind: Any) -> bool:

@@ -160,30 +160,33 @@ def walk(loss: Tensor, names: Callable[[Tensor], str]) -> Walk | None:
 
 def maker(live: Any) -> str:
     """The operation behind a node, looking through mere changes of shape; '' at a leaf."""
-    for _ in range(8):
-        if live is None:
-            return ""
-        name = operation(live)
+    for node in _beneath(live):
+        name = operation(node)
         if name not in SHAPES:
             return "" if name == "AccumulateGrad" else name
-        live = live.next_functions[0][0]
     return ""
 
 
 def prediction(live: Any) -> Tensor | None:
     """A model's output that a node stands for, or a last activation, whoever applied it."""
-    for _ in range(8):
-        if live is None:
-            return None
-        output = live.metadata.get(OUTPUT)
+    for node in _beneath(live):
+        output = node.metadata.get(OUTPUT)
         if isinstance(output, Tensor):
             return output
-        name = operation(live)
-        if name not in SHAPES:
-            made = saved(live, "result") if name in SQUASHED else None
-            return made.detach() if made is not None else None
-        live = live.next_functions[0][0]
+        if operation(node) in SQUASHED and (made := saved(node, "result")) is not None:
+            return made.detach()
     return None
+
+
+def _beneath(live: Any) -> Iterator[Any]:
+    """A node, and those under mere changes of shape, down to the first other one."""
+    for _ in range(8):
+        if live is None:
+            return
+        yield live
+        if operation(live) not in SHAPES:
+            return
+        live = live.next_functions[0][0]
 
 
 def operation(live: Any) -> str:

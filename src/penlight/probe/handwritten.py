@@ -272,7 +272,9 @@ def _shares(node: Node) -> Tensor | None:
     if part is None or whole is None or bool((part < 0).any()):
         return None
     shares = part / whole
-    sums = shares.sum(1) if shares.dim() == 2 else shares.new_zeros(1)
+    if shares.dim() != 2:
+        return None
+    sums = shares.sum(1)
     return shares if torch.allclose(sums, torch.ones_like(sums), atol=1e-4) else None
 
 

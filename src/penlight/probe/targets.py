@@ -75,7 +75,8 @@ class Targets:
         m.n += rows.shape[0]
         m.total = m.total + rows.sum(0)
         m.squares = m.squares + rows.square().sum(0)
-        m.away = m.away + (rows - m.middle).abs().sum(0)
+        if objective.function == "l1_loss":
+            m.away = m.away + (rows - m.middle).abs().sum(0)
         m.low, m.high = min(m.low, float(rows.min())), max(m.high, float(rows.max()))
         values, counts = rows.unique(return_counts=True)
         if rows.shape[1] == 1 and len(values) == 1 and rows.shape[0] > 1:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -395,8 +395,11 @@ def _proven_untrue(diagnosis: Diagnosis) -> list[Finding]:
 
 
 def _to_try(part: Part) -> str:
-    with_them = " ".join(f"--with {edit}" for edit in part.edits)
-    return f"{part.do} To try it: penlight run {with_them} SCRIPT"
+    return f"{part.do} To try it: {_run_with(part.edits)}"
+
+
+def _run_with(edits: Iterable[object]) -> str:
+    return " ".join(["penlight run", *(f"--with {edit}" for edit in edits), "SCRIPT"])
 
 
 def _beyond_proof(diagnosis: Diagnosis, trials: Sequence[Trial]) -> str:
@@ -407,9 +410,7 @@ def _beyond_proof(diagnosis: Diagnosis, trials: Sequence[Trial]) -> str:
         return ""
     return (
         f"While {lost.pitfall} is there the results of this script are untrue, so that a worse one "
-        "without it says nothing against the repair. Use it all the same: penlight run "
-        + " ".join(f"--with {edit}" for edit in lost.edits)
-        + " SCRIPT."
+        f"without it says nothing against the repair. Use it all the same: {_run_with(lost.edits)}."
     )
 
 
