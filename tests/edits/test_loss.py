@@ -52,6 +52,7 @@ STYLES: dict[str, tuple[Edit, str, str, str, str, str, str, str]] = {
     "function": (Loss("binary_cross_entropy"), TWO, "1", ", nn.Sigmoid()", "None", "F.mse_loss(model(x[rows]), y[rows])", "F.mse_loss", "F.binary_cross_entropy"),
     "integers": (Loss("binary_cross_entropy_with_logits"), "torch.arange(24) % 2 * 0", "1", "", "nn.CrossEntropyLoss()", CALL, "nn.CrossEntropyLoss()|y[rows])", "nn.BCEWithLogitsLoss()|y[rows].float().unsqueeze(1))"),
     "sum": (MeanLoss(), THREE, "3", "", 'nn.CrossEntropyLoss(reduction="sum")', CALL, '(reduction="sum")', "()"),
+    "sum, and more": (MeanLoss(), THREE, "3", "", 'nn.CrossEntropyLoss(reduction="sum", label_smoothing=0.1)', CALL, 'reduction="sum", ', ""),
     "sum in the call": (MeanLoss(), THREE, "3", "", "None", 'F.cross_entropy(model(x[rows]), y[rows], reduction="sum")', ', reduction="sum"', ""),
     "sum by hand": (MeanLoss(), PRICES, "1", "", "None", "((model(x[rows]) - y[rows]) ** 2).sum()", ".sum()", ".mean()"),
     "sum by hand, a function": (MeanLoss(), PRICES, "1", "", "None", "torch.sum(torch.abs(model(x[rows]) - y[rows]))", "torch.sum", "torch.mean"),

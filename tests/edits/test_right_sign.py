@@ -29,6 +29,10 @@ def negative(out, y):
     return -F.cross_entropy(out, y)
 
 
+def judged(out, y):
+    return(-F.multi_margin_loss(out, y))
+
+
 def likelihood(out, y):
     logs = F.log_softmax(out, 1)
     return logs[rows, y].mean()
@@ -60,6 +64,7 @@ WAYS = {
     "before the call": (f"loss = -{CALL}\nloss.backward()", f"-{CALL}", CALL),
     "at backward": (f"loss = {CALL}\n(-loss).backward()", "(-loss).backward", "loss.backward"),
     "in between": (f"loss = {CALL}\nloss = -loss\nloss.backward()", "    loss = -loss\n", ""),
+    "returned in parentheses": ("judged(net(x), y).backward()", "(-F.mul", "(F.mul"),
     "in a function": ("negative(net(x), y).backward()", "-F.cross", "F.cross"),
     "by hand": (
         "loss = F.log_softmax(net(x), 1)[rows, y].mean()\nloss.backward()",

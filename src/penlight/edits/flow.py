@@ -79,6 +79,11 @@ def unwrap(source: Source, node: cst.BaseExpression, inner: cst.BaseExpression) 
         text
     ]:
         return source.drop(statement)
+    owned = isinstance(statement, cst.Attribute) and len(node.lpar) == 1
+    if owned and isinstance(inner, ATOMS):  # (-loss).backward(): nothing is left to hold together
+        start, end = source.span(node)
+        opens, closes = source.text.rindex("(", 0, start), source.text.index(")", end)
+        return Change(source.file, opens, closes + 1, text)
     return put(source, node, text)
 
 
@@ -144,7 +149,7 @@ def siblings(source: Source, item: cst.CSTNode) -> Sequence[cst.CSTNode]:
 
 def drop_entry(source: Source, item: cst.Arg | cst.BaseElement) -> Change:
     """Take one entry out of a list or call, with its line if it stands alone there."""
-    start, end = source.span(item.value)
+    start, end = source.span(item)[0], source.span(item.value)[1]  # a keyword goes, too
     text = source.text
     line = text.rfind("\n", 0, start) + 1
     stop = text.find("\n", end)
@@ -156,7 +161,7 @@ def drop_entry(source: Source, item: cst.Arg | cst.BaseElement) -> Change:
     if at:
         return Change(source.file, source.span(row[at - 1].value)[1], end, "")  # type: ignore[attr-defined]
     if len(row) > 1:
-        return Change(source.file, start, source.span(row[1].value)[0], "")  # type: ignore[attr-defined]
+        return Change(source.file, start, source.span(row[1])[0], "")
     return Change(source.file, start, end, "")
 
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import libcst as cst
 
 from penlight.edits.edit import Edit, Refused
+from penlight.edits.flow import drop_entry
 from penlight.edits.losses import loss_call, loss_parts
 from penlight.edits.scene import Scene
-from penlight.edits.source import Change, Source, argument, last_name
+from penlight.edits.source import Change, argument, last_name
 from penlight.edits.training import Training
 
 OLD = ("size_average", "reduce")  # what reduction was called before torch 1.0
@@ -35,7 +36,7 @@ class MeanLoss(Edit):
         for name in ("reduction", *OLD):
             arg = argument(call, name)
             if arg is not None:
-                return [dropped(source, call, arg)]
+                return [drop_entry(source, arg)]
         raise Refused(
             f"{source.file}:{source.lines(call)[0]} names no reduction that could be changed.",
             "Divide the loss by the number of samples in the batch.",
@@ -59,14 +60,3 @@ def _averaged(scene: Scene) -> Change:
         "The source shows no sum that the loss is made of.",
         "Divide the loss by the number of samples in the batch.",
     )
-
-
-def dropped(source: Source, call: cst.Call, arg: cst.Arg) -> Change:
-    """The change that takes an argument out of a call."""
-    row = list(call.args)
-    at = row.index(arg)
-    end = source.span(arg.value)[1]
-    if at:
-        return Change(source.file, source.span(row[at - 1].value)[1], end, "")
-    stop = source.span(row[1])[0] if len(row) > 1 else end
-    return Change(source.file, source.span(arg)[0], stop, "")

@@ -9,9 +9,8 @@ import libcst as cst
 
 from penlight.edits import own_update
 from penlight.edits.edit import Edit, Refused
-from penlight.edits.flow import ATOMS, last_value, put, unwrap
+from penlight.edits.flow import drop_entry, last_value, put, unwrap
 from penlight.edits.losses import definitions, loss_call, loss_parts
-from penlight.edits.mean_loss import dropped
 from penlight.edits.scene import Scene
 from penlight.edits.source import Change, Source, argument
 from penlight.edits.training import Training
@@ -40,7 +39,7 @@ class RightSign(Edit):
                     f"{source.file}:{source.lines(call)[0]} names no maximize.",
                     "Take maximize=True away from what the optimiser is given.",
                 )
-            return [dropped(source, call, arg)]
+            return [drop_entry(source, arg)]
         objective = scene.run.objective
         if objective is not None and objective.by_hand:
             return [_with_minus(scene)]
@@ -59,10 +58,6 @@ def _without_minus(scene: Scene) -> Change:
     found = loss_call(scene)
     for source, part in [(found.source, found.source.parent(found.call)), *loss_parts(scene)]:
         if isinstance(part, cst.UnaryOperation) and isinstance(part.operator, cst.Minus):
-            if len(part.lpar) == 1 and isinstance(part.expression, ATOMS):  # (-loss).backward()
-                start, end = source.span(part)
-                opens, closes = source.text.rindex("(", 0, start), source.text.index(")", end)
-                return Change(source.file, opens, closes + 1, source.code(part.expression))
             return unwrap(source, part, part.expression)
     raise Refused(
         "The source shows no minus in front of the loss.",
