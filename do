@@ -112,7 +112,7 @@ case $verb in
         setup torch,dev
         browser
         lint
-        exec "$venv/bin/python" -m pytest -n 2 -m "not nightly" "$@"
+        exec "$venv/bin/python" -m pytest -n 2 --dist loadgroup -m "not nightly" "$@"
         ;;
     lint)
         setup torch,dev

@@ -6,10 +6,17 @@ import json
 import os
 import signal
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from penlight.core.pitfall import Pitfall
+    from penlight.lab import Recorded
+
+    Demo = tuple[Path, Recorded]
 
 # One thread for each test process and for the scripts it starts, set before anybody loads torch or
 # numpy: two workers fill two cores, and sums come out in the same order everywhere.
@@ -53,3 +60,21 @@ def hold() -> Callable[[Any, str], None]:
         jsonschema.Draft202012Validator(schema, registry=registry).validate(value)
 
     return check
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Pitfall, str], Demo]:
+    """`demo(pitfall, "sick")` and `demo(pitfall, "cured")`: the script and its recording.
+
+    Each is trained once a worker: tests of one pitfall's demo share an `xdist_group`.
+    """
+    from penlight.lab import record
+
+    @cache
+    def recorded(pitfall: Pitfall, form: str) -> Demo:
+        assert pitfall.demo is not None
+        script = tmp_path_factory.mktemp(f"{pitfall.name}-{form}") / "train.py"
+        script.write_text(pitfall.demo.script if form == "sick" else pitfall.demo.cured)
+        return script, record(script)
+
+    return recorded

@@ -15,7 +15,7 @@ import json
 import math
 import os
 import sys
-from functools import cache
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -23,27 +23,11 @@ import pytest
 from penlight.catalogue import catalogue
 from penlight.core.pitfall import Pitfall
 from penlight.diagnosis import diagnose
-from penlight.lab import Recorded, record
+from penlight.lab import Recorded
 from penlight.testing import check_card, fake_run
 
 CONFUSION = Path(__file__).parents[1] / "golden" / "confusion"
 PITFALLS = sorted(catalogue().values(), key=lambda p: p.name)
-
-
-@cache
-def demo(name: str, form: str) -> Recorded:
-    """A demo's recording; each is run once a worker."""
-    pitfall = catalogue()[name]
-    assert pitfall.demo is not None
-    folder = Path(os.environ["PENLIGHT_DEMOS"])
-    script = folder / f"{name}-{form}.py"
-    script.write_text(pitfall.demo.script if form == "sick" else pitfall.demo.cured)
-    return record(script)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _folder(tmp_path_factory: pytest.TempPathFactory) -> None:
-    os.environ["PENLIGHT_DEMOS"] = str(tmp_path_factory.mktemp("demos"))
 
 
 @pytest.mark.parametrize("pitfall", PITFALLS, ids=lambda p: p.name)
@@ -88,11 +72,20 @@ class TestEveryPitfall:
         assert not imported & {"torch", "random", "os", "time", "pathlib", "subprocess", "pickle"}
 
 
-@pytest.mark.parametrize("pitfall", [p for p in PITFALLS if not p.device], ids=lambda p: p.name)
+@pytest.mark.parametrize(
+    "pitfall",
+    [
+        pytest.param(p, id=p.name, marks=pytest.mark.xdist_group(p.name))
+        for p in PITFALLS
+        if not p.device
+    ],
+)
 class TestEveryDemo:
-    def test_fires_first_and_is_silent_when_cured(self, pitfall: Pitfall) -> None:
+    def test_fires_first_and_is_silent_when_cured(
+        self, pitfall: Pitfall, demo: Callable[[Pitfall, str], tuple[Path, Recorded]]
+    ) -> None:
         assert pitfall.demo is not None
-        sick, cured = demo(pitfall.name, "sick"), demo(pitfall.name, "cured")
+        (_, sick), (_, cured) = demo(pitfall, "sick"), demo(pitfall, "cured")
         before, after = diagnose(sick.run), diagnose(cured.run)
 
         assert before.faults == after.faults == ()
