@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from penlight.core.facts import Hygiene, Module, Optimizer, Parameter, Targets
-from penlight.core.vocabulary import LOSS, TRAVEL
+from penlight.core.vocabulary import GRAD_NORM, LOSS, TRAVEL, WEIGHT_NORM
 from penlight.pitfalls._untrained import looks_untrained
 from penlight.pitfalls.params_not_optimised import ParamsNotOptimised
 from penlight.testing import check_card, fake_run, objective
@@ -54,6 +54,36 @@ def test_a_model_forgotten_where_two_optimisers_hold_another_one():
     assert not said(FC1, decoder, one), "it may be left alone on purpose"
     trained = replace(decoder, std=0.5)
     assert not said(FC1, trained, one, two)
+
+
+def moved(travel=0.0, gradient=0.1, lr=0.01, looks=40, **optimizer):
+    """fc1 moves, fc2 as told."""
+    of = {"fc1.weight": 0.02, "fc2.weight": travel}
+    series = {(TRAVEL, name): [x * (i + 1) for i in range(looks)] for name, x in of.items()}
+    series |= {(WEIGHT_NORM, name): [4.6 + x] * looks for name, x in of.items()}
+    series |= {(GRAD_NORM, name): [gradient] * looks for name in of}
+    held = Optimizer(type="Adam", parameters=2, lr=lr, **{"groups": 1, **optimizer})
+    return list(ParamsNotOptimised().detect(fake_run(series, [FC1, FC2, held], steps=looks)))
+
+
+def test_a_weight_that_no_step_moves():
+    (found,) = moved()
+    assert "No step has moved fc2.weight: Adam holds it" in found.says
+    assert (found.severity, found.where) == ("critical", "fc2")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"travel": 1e-6},  # it moves, if slowly
+        {"gradient": 0.0},  # nothing to move it
+        {"lr": 1e-9},  # no float32 stores such a step
+        {"looks": 10},
+        {"groups": 2},  # one may have a rate of zero
+    ],
+)
+def test_a_weight_that_need_not_move(changes):
+    assert not moved(**changes)
 
 
 def test_a_layer_in_a_plain_list():

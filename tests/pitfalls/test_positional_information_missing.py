@@ -16,9 +16,9 @@ FLAT = np.full(60, 0.69)
 KNOWN = np.linspace(0.69, 0.05, 60)
 
 
-def said(apart=1e-7, other=0.8, curve=FLAT, modules=(TOKENS, ATTENTION), ops=()):
+def said(apart=1e-7, other=0.8, curve=FLAT, modules=(TOKENS, ATTENTION), ops=(), **more):
     loss = objective()
-    exam = Exam(name="order", values={"apart": apart, "other": other, "length": 12})
+    exam = Exam(name="order", values={"apart": apart, "other": other, "length": 12, **more})
     targets = Targets(
         objective=loss.site, samples=60, classes=(30, 30), entropy=0.693, integral=True
     )
@@ -55,3 +55,26 @@ def test_attention_written_out(ops):
 )
 def test_silent(changes):
     assert not said(**changes)
+
+
+def test_an_answer_for_each_step_that_depends_on_its_place():
+    (found,) = said(modules=(ATTENTION,), smooth=1.0, placed=0.44, placed_f=200.0)
+    assert "44% of what the answers miss" in found.evidence[1].says
+    assert found.where == ""
+
+
+def test_one_answer_for_a_series():
+    (found,) = said(modules=(ATTENTION,), smooth=0.2)
+    assert "neighbours" in found.evidence[1].says
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"smooth": 1.0},  # a set of points
+        {"smooth": 0.2, "placed": 0.01, "placed_f": 2.0},  # answers that miss no place
+        {"smooth": 1.0, "placed": 0.15, "placed_f": 3.0},  # too few to say
+    ],
+)
+def test_silent_about_vectors(changes):
+    assert not said(modules=(ATTENTION,), **changes)

@@ -213,6 +213,36 @@ def test_tokens_dealt_anew(placed: bool, each: bool) -> None:
     assert exam.values["other"] > 1e-2
 
 
+class Steps(nn.Module):
+    """Attention over vectors without their places, with one answer each."""
+
+    def __init__(self, first: bool) -> None:
+        super().__init__()
+        self.layer = nn.TransformerEncoderLayer(4, 2, 16, 0.0, batch_first=first)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.layer(x)
+        return out
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_vectors_dealt_anew(told: bool) -> None:
+    """Targets that follow the place, or nothing but the vector itself."""
+    x = torch.randn(200, 12, 4)
+    place = torch.linspace(-2, 2, 12)[None, :, None]
+    y = x + place if told else 2 * x
+    exam = train(Steps(first=True), x, y, compare=F.mse_loss).exam("order")
+    assert exam is not None
+    assert exam.values["apart"] < 1e-4 < exam.values["other"]
+    assert 0.8 < exam.values["smooth"] < 1.2
+    assert (exam.values["placed"] > 0.2) == (exam.values["placed_f"] > 10) == told
+
+
+def test_vectors_with_time_in_front_are_not_dealt() -> None:
+    x = torch.randn(200, 12, 4)
+    assert train(Steps(first=False), x, x, compare=F.mse_loss).exam("order") is None
+
+
 def test_a_part_that_is_called_beside_the_model() -> None:
     """As for a penalty on some of its weights: what the whole was given is known all the same."""
     net = Bag(placed=True, each=False)

@@ -28,7 +28,7 @@ class Shift:
         inside: loss of a small learner on other training rows: errors, or shares of the variance.
         outside: its loss on held-out rows.
         own: loss there of one that learnt from as many held-out rows.
-        model: loss of the run's own model on the held-out rows; None: unknown.
+        model: loss of the run's own model there, or on its last held-out pass; None: unknown.
         lost: whether what is learnt from training rows holds less for held-out rows, beyond noise.
         beaten: whether the run's model does worse than that small learner, beyond noise.
         drawn_anew: whether training rows never come again: they are changed at random.
@@ -91,7 +91,7 @@ def shift(run: Run) -> Shift | None:
         return None
     v = {k: float(x) for k, x in exam.values.items() if isinstance(x, (int, float))}
     classes = bool(exam.values.get("classes"))
-    model = _model(run, classes)
+    model = v["model"] if "model" in v else _model(run, classes)
     rows = v["rows"] / 2
     noise = math.sqrt(max(v["own"] * (1 - v["own"]), 0.01) / max(rows, 1)) if classes else LOSS
     return Shift(

@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterator
 
 from penlight.core.facts import Parameter
+from penlight.core.run import Run
+from penlight.core.vocabulary import TRAVEL
 
 SIGMAS = 4.0  # of the sampling error of a standard deviation
 LAYERS = frozenset((
@@ -59,3 +61,33 @@ def _schemes(parameter: Parameter) -> Iterator[float]:
     yield math.sqrt(2 / fan_out)
     yield math.sqrt(2 / (fan_in + fan_out))  # Glorot
     yield 0.02  # GPT, BERT
+
+
+def frozen_at_random(run: Run) -> list[Parameter]:
+    """Frozen weights that look as freshly drawn and never moved, in a model that is trained.
+
+    Pretrained weights, and those that were trained first and frozen then, show in their numbers. A
+    layer that was put in later, such as a new head, counts from then on.
+    """
+    trained = {p.root for p in run.parameters if p.requires_grad and p.optimised and p.reached}
+    moved = {s.site: int(s.steps[-1]) for s in run.every(TRAVEL)}
+    return [
+        p
+        for p in run.parameters
+        if not p.requires_grad and p.used and p.root in trained
+        if moved.get(p.name, -1) < p.since and looks_untrained(p)
+    ]
+
+
+def frozen_head(run: Run) -> list[Parameter]:
+    """The output layer's weights if they alone are frozen, and an optimiser was given them.
+
+    Where whole parts of a network are frozen (transfer, adapters) that is deliberate.
+    """
+    frozen = [p for p in run.parameters if not p.requires_grad and p.used]
+    owners = {(p.root, p.module) for p in frozen}
+    others = {(p.root, p.module) for p in run.parameters if p.requires_grad and p.reached}
+    line = [m for m in run.modules if (m.root, m.name) in owners | others]
+    if len(owners) != 1 or len(line) < 2 or not all(p.optimised for p in frozen):
+        return []
+    return frozen if (line[-1].root, line[-1].name) in owners else []

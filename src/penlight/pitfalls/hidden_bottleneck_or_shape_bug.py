@@ -342,6 +342,8 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             behind = weights[after.name][0]
             if out > self.width or min(into, behind) < self.wider * out:
                 continue
+            if narrow.root != after.root:  # the output of one model, the input of another
+                continue
             if after is line[-1] or not self._alone(run, narrow):
                 continue
             yield self.finding(

@@ -11,13 +11,13 @@ from penlight.core.facts import Hygiene, Optimizer, Parameter
 from penlight.core.finding import Evidence, Finding, Prescription
 from penlight.core.pitfall import Demo, Pitfall, limit
 from penlight.core.run import Run
-from penlight.core.vocabulary import LOSS, TRAVEL
+from penlight.core.vocabulary import GRAD_NORM, LOSS, TRAVEL, WEIGHT_NORM
 from penlight.pitfalls._curves import fails
-from penlight.pitfalls._untrained import looks_untrained
+from penlight.pitfalls._untrained import frozen_at_random, frozen_head, looks_untrained
 
 
 class ParamsNotOptimised(Pitfall):
-    """The loss reaches weights that no optimiser holds.
+    """The loss reaches weights that no step moves.
 
     The coach trains ten players every day and leaves the goalkeeper on the bench: the team
     meets on Sunday with a keeper who has never touched a ball.
@@ -33,6 +33,7 @@ class ParamsNotOptimised(Pitfall):
     - Saved checkpoints lack some layers.
 
     ## Causes
+    - An optimiser of one's own, or a faulty kernel, that writes its result to a copy.
     - Layers kept in a plain Python list or dict: `model.parameters()` does not see them.
     - The optimiser was built before the model was replaced, extended or copied.
     - `optimizer.step()` is missing from the loop: then nothing moves at all.
@@ -50,7 +51,7 @@ class ParamsNotOptimised(Pitfall):
     """
 
     family = "loop bug"
-    needs = (Parameter, Optimizer, Hygiene, TRAVEL, LOSS)
+    needs = (Parameter, Optimizer, Hygiene, GRAD_NORM, TRAVEL, WEIGHT_NORM, LOSS)
     looks_like = {
         "gradient-cut": "A cut chain leaves weights in the optimiser without a gradient.",
         "lr-too-low": (
@@ -79,6 +80,11 @@ class ParamsNotOptimised(Pitfall):
         "nothing, and where two models take turns half of the steps find one",
     )
     fewest: float = limit(20, why="steps with that layer, each a loss: fewer say nothing yet")
+    stored: float = limit(
+        1e-4,
+        why="of a weight's norm that a step would have to move: float32 keeps changes of 1e-7, "
+        "bfloat16 loses those below 4e-3, and such weights are low-precision-lost-update's",
+    )
     prescriptions = (
         Prescription(
             "Build the optimiser last, from everything: optimizer = Adam(model.parameters(), ...).",
@@ -90,6 +96,18 @@ class ParamsNotOptimised(Pitfall):
             "Keep layers in nn.ModuleList or nn.ModuleDict, single tensors in nn.Parameter.",
             "A Python list hides its layers from model.parameters(), .to() and state_dict().",
             edits=("module-list",),
+        ),
+    )
+    _unstick = (
+        Prescription(
+            "Compare the weight before and after optimizer.step(). In an optimiser of your own, "
+            "look for a result that is written to a copy: .contiguous(), .to(), indexing, a view "
+            "of another tensor.",
+            "An operation in place on a copy leaves the weight as it was, and says nothing.",
+        ),
+        Prescription(
+            "Make the weight contiguous where it is set: p.data = x.t().contiguous().",
+            "Some kernels write their result into a contiguous copy of a transposed tensor.",
         ),
     )
     _move = (
@@ -172,20 +190,9 @@ print("RESULT " + json.dumps({"metric": "mse", "value": val_loss}))
     )
 
     def detect(self, run: Run) -> Iterator[Finding]:
-        if run.hygiene.unstepped and run.hygiene.backwards >= self.idle:
-            yield self._unstepped(run)
-            return
-        for optimizer in run.optimizers:
-            if optimizer.parameters and optimizer.frozen == optimizer.parameters:
-                yield self._frozen(optimizer)
-                return
-        head = _frozen_head(run)
-        if head:
-            yield self._frozen_output(head)
-            return
-        random = [p for p in _frozen_at_random(run) if self._poor(run, p.since)]
-        if random:
-            yield self._frozen_layers(random, run)
+        resting = self._at_rest(run)
+        if resting is not None:
+            yield resting
             return
         live = [p for p in run.parameters if p.requires_grad and p.reached]
         left = [p for p in live if not p.optimised]
@@ -240,6 +247,70 @@ print("RESULT " + json.dumps({"metric": "mse", "value": val_loss}))
                 severity="critical" if share >= self.half else "warning",
                 prescriptions=self._move if own else None,
             )
+
+    def _at_rest(self, run: Run) -> Finding | None:
+        """Weights that an optimiser holds, or that are frozen, and that nothing moves."""
+        if run.hygiene.unstepped and run.hygiene.backwards >= self.idle:
+            return self._unstepped(run)
+        for optimizer in run.optimizers:
+            if optimizer.parameters and optimizer.frozen == optimizer.parameters:
+                return self._frozen(optimizer)
+        head = frozen_head(run)
+        if head:
+            return self._frozen_output(head)
+        random = [p for p in frozen_at_random(run) if self._poor(run, p.since)]
+        if random:
+            return self._frozen_layers(random, run)
+        stuck = self._unmoved(run) if len(run.optimizers) == 1 else []
+        return self._stuck(run, stuck) if stuck else None
+
+    def _unmoved(self, run: Run) -> list[Parameter]:
+        """Held weights with a gradient that no step has ever moved, beside others that move.
+
+        Steps that are too small for the weight's type of number are another pitfall's, and a group
+        of its own may have a rate of zero on purpose.
+        """
+        if run.optimizers[0].groups != 1 or not run.optimizers[0].lr > 0:
+            return []
+        held = [p for p in run.parameters if p.optimised and p.requires_grad and p.reached]
+        still = [p for p in held if self._still(run, p)]
+        return still if len(still) < len(held) and all(self._felt(run, p) for p in still) else []
+
+    def _still(self, run: Run, p: Parameter) -> bool:
+        travel, norm = run.series(TRAVEL, p.name), run.series(WEIGHT_NORM, p.name)
+        if min(len(travel), len(norm)) < self.fewest or p.module_type.startswith("Embedding"):
+            return False
+        return not travel.values.any() and bool((norm.values == norm.values[0]).all())
+
+    def _felt(self, run: Run, p: Parameter) -> bool:
+        """Whether a step at the script's rate is far above what the weight can store."""
+        gradient, norm = run.series(GRAD_NORM, p.name).finite, run.series(WEIGHT_NORM, p.name)
+        if len(gradient) < self.fewest or not bool((gradient.values > 0).all()):
+            return False
+        optimizer = run.optimizers[0]
+        size = math.sqrt(math.prod(p.shape)) if optimizer.adaptive else np.median(gradient.values)
+        return optimizer.lr * float(size) > self.stored * float(norm.values[0])
+
+    def _stuck(self, run: Run, still: Sequence[Parameter]) -> Finding:
+        looks = len(run.series(TRAVEL, still[0].name))
+        name = run.optimizers[0].type
+        return self.finding(
+            f"No step has moved {_some(still)}: {name} holds {'them' if still[1:] else 'it'}, a "
+            "gradient comes at every step, and the weights are still those of the start.",
+            Evidence(
+                TRAVEL.name,
+                f"0 in all {looks} steps that were looked at, while other weights of the same "
+                "optimiser have moved",
+                where=still[0].name,
+                value=0.0,
+            ),
+            severity="critical" if any(len(p.shape) > 1 for p in still) else "warning",
+            confidence=0.95,
+            where=still[0].module or still[0].name,
+            source=run.optimizers[0].source or still[0].source,
+            first_step=0,
+            prescriptions=self._unstick,
+        )
 
     def _after_another(
         self, run: Run, left: Sequence[Parameter], held: Sequence[Parameter]
@@ -407,36 +478,6 @@ def _forgotten(left: Sequence[Parameter], held: Sequence[Parameter]) -> list[Par
     strange = [p for p in left if p.root not in roots and p.registered]
     fresh = {p.root for p in strange if looks_untrained(p)}
     return [p for p in strange if p.root in fresh] if roots else []
-
-
-def _frozen_at_random(run: Run) -> list[Parameter]:
-    """Frozen weights that look as freshly drawn and never moved, in a model that is trained.
-
-    Pretrained weights, and those that were trained first and frozen then, show in their numbers. A
-    layer that was put in later, such as a new head, counts from then on.
-    """
-    trained = {p.root for p in run.parameters if p.requires_grad and p.optimised and p.reached}
-    moved = {s.site: int(s.steps[-1]) for s in run.every(TRAVEL)}
-    return [
-        p
-        for p in run.parameters
-        if not p.requires_grad and p.used and p.root in trained
-        if moved.get(p.name, -1) < p.since and looks_untrained(p)
-    ]
-
-
-def _frozen_head(run: Run) -> list[Parameter]:
-    """The output layer's weights if they alone are frozen, and an optimiser was given them.
-
-    Where whole parts of a network are frozen (transfer, adapters) that is deliberate.
-    """
-    frozen = [p for p in run.parameters if not p.requires_grad and p.used]
-    owners = {(p.root, p.module) for p in frozen}
-    others = {(p.root, p.module) for p in run.parameters if p.requires_grad and p.reached}
-    line = [m for m in run.modules if (m.root, m.name) in owners | others]
-    if len(owners) != 1 or len(line) < 2 or not all(p.optimised for p in frozen):
-        return []
-    return frozen if (line[-1].root, line[-1].name) in owners else []
 
 
 def _size(parameters: Sequence[Parameter]) -> int:

@@ -8,7 +8,10 @@ Exams, by name, and their values:
     reach       share of the output that moves when the first step of each sequence is another
                 sample's ("first"), and when all others are ("rest"); "length"
     order       of the largest output, how far outputs move when the tokens of a row are dealt anew
-                ("apart"), and when they are another row's ("other"); "length"
+                ("apart"), and when they are another row's ("other"); "length". Of rows of vectors
+                also the mean square step between neighbours, 1 when they come in no order
+                ("smooth"), and where each gets an answer the share of its error that its place
+                alone explains ("placed"), with F ("placed_f") over so many "rows"
     causality   for targets that are the input's own tokens: share of earlier outputs that move when
                 the last token does, and of targets that are the next token ("following"), the
                 same ("copied") or the one after the next ("skipped")
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
 CUT = 16  # parameters without gradient that are moved
 FEWEST = 8  # rows that were changed: fewer say nothing
 LONG = 5  # tokens that have an order, of which the first and the last one stay
+SAME = 1e-5  # of the largest output: a change below it is rounding
 ALIKE = 0.9  # share of targets that are tokens of the input
 
 
@@ -103,30 +107,67 @@ def order(exam: Exam, model: nn.Module) -> dict[str, Any]:
     """
     batch = exam.capture.first[0]
     x = batch.args[0]
-    if not exam.capture.ids or x.is_floating_point() or x.dim() != 2 or x.shape[1] < LONG:
-        return {}
-    if len(x) < 3:
+    tokens = exam.capture.ids and x.dim() == 2 and not x.is_floating_point()
+    vectors = x.dim() == 3 and x.is_floating_point()
+    if not (tokens or vectors) or x.shape[1] < LONG or len(x) < 3:
         return {}
     model.eval()
     before = _output(exam, model, batch.args)
     if before.dim() < 2 or len(before) != len(x):
         return {}
-    inner = torch.arange(1, x.shape[1] - 1)
     places = torch.arange(x.shape[1])
-    places[1:-1] = inner.flip(0).roll(1)
-    rest = tuple(a[:, places] if a.shape[:2] == x.shape else a for a in batch.args[1:])
+    places[1:-1] = places[1:-1].flip(0).roll(1)
+    rest = [a[:, places] if a.shape[:2] == x.shape[:2] else a for a in batch.args[1:]]
     dealt = _output(exam, model, (x[:, places], *rest))
     changed = x.clone()
     changed[:, 1:-1] = x.roll(1, 0)[:, 1:-1]
     other = _output(exam, model, (changed, *batch.args[1:]))
     if not dealt.shape == other.shape == before.shape:
         return {}
-    each = before[:, places] if before.dim() == 3 and before.shape[1] == x.shape[1] else before
+    alike = before.dim() == 3 and before.shape[1] == x.shape[1]  # an answer for each token
+    each = before[:, places] if alike else before
     scale = float(before.abs().max()) + 1e-30
-    return {
+    found = {
         "apart": float((dealt - each).abs().max()) / scale,
         "other": float((other - before).abs().max()) / scale,
         "length": int(x.shape[1]),
+    }
+    if tokens:
+        return found
+    changed = x.clone()
+    changed[0] = x[1]
+    single = _output(exam, model, (changed, *batch.args[1:]))
+    if float((single - before)[1:].abs().max()) > SAME * scale:
+        return {}  # what comes first in the input counts no samples
+    steps = x.diff(dim=1).square().mean()
+    found["smooth"] = float(steps / (2 * (x - x.mean(1, keepdim=True)).square().mean() + 1e-30))
+    return {**found, **(_placed(exam, model) if alike else {})}
+
+
+def _placed(exam: Exam, model: nn.Module) -> dict[str, Any]:
+    """How much of what the answers miss depends on the place alone."""
+    missed = []
+    for batch in list(exam.capture.last) or exam.capture.first:
+        output, y = _output(exam, model, batch.args), batch.target
+        if y.is_floating_point() and y.numel() == output.numel():
+            missed.append((y.reshape(output.shape) - output).double())
+        elif not y.is_floating_point() and y.numel() == output[..., 0].numel() and y.min() >= 0:
+            told = torch.nn.functional.one_hot(y.reshape(output.shape[:2]), output.shape[2])
+            missed.append(told.double() - output.double().softmax(2))
+    missed = [m for m in missed if m.shape[1:] == missed[0].shape[1:]]
+    if not missed:
+        return {}
+    rows = torch.cat(missed)
+    n, length, width = rows.shape
+    rows = rows - rows.mean(1, keepdim=True)  # what a whole row has in common is no place's
+    mean = rows.mean(0)
+    between = n * float(mean.square().sum())
+    within = float((rows - mean).square().sum())
+    degrees = (length - 1) * width, (n - 1) * (length - 1) * width
+    return {
+        "placed": between / (between + within + 1e-30),
+        "placed_f": (between / degrees[0]) / (within / degrees[1] + 1e-30),
+        "rows": n,
     }
 
 

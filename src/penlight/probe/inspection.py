@@ -6,7 +6,8 @@ Nothing is trained and no model is called: small closed-form tests on copies (se
 Exams, by name, and their values:
     shift         can training rows be told from held-out rows ("apart", "z"), and does what a
                   small learner finds in some training rows hold for other training rows
-                  ("inside") and for held-out rows ("outside")?
+                  ("inside") and for held-out rows ("outside")? And the errors of the "model"
+                  on these, where they are classes
     temperature   loss on half of the held-out rows as it is ("loss") and with logits divided by
                   the best number for the other half ("t")
     mistaken      share of labels that are wrong however sure the model is, in training
@@ -384,6 +385,8 @@ def shift(train: Sample, held: Sample) -> dict[str, Any]:
         "own_t": float(paired.mean()) / max(error_own, 1e-12),
         "classes": a.labels is not None,
     }
+    if b.logits is not None:
+        values["model"] = errors(b)
     if b.labels is not None:
         values["turned"] = turned(b.take(torch.arange(half, len(b))), probe, local)
     return values
