@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from penlight.core.facts import Module, Predictions, Targets
+from penlight.core.facts import Exam, Module, Predictions, Targets
 from penlight.core.vocabulary import LOSS
 from penlight.pitfalls.class_imbalance_collapse import ClassImbalanceCollapse
 from penlight.testing import check_card, fake_run, objective
@@ -33,6 +33,24 @@ def test_only_the_majority():
     assert found.severity == "warning"
     assert "97.0%" in found.says
     assert "all 30 others" in found.says
+
+
+def test_a_pass_of_the_first_half_when_nothing_has_changed_since():
+    """Later passes of a short run were not looked at; what the trained model answers is known."""
+
+    def at_the_end(accuracy):
+        values = {"accuracy": accuracy, "majority": 0.97}
+        seen = Predictions(
+            phase="eval", objective=SITE, step=40, samples=1000,
+            labels=(970, 30), predicted=(1000, 0), correct=(970, 0),
+        )  # fmt: skip
+        facts = [objective(input_shape=(50, 2)), seen, Exam(name="shuffled", values=values)]
+        targets = Targets(objective=SITE, samples=1000, classes=(970, 30))
+        run = fake_run({LOSS: [0.1] * 100}, [*facts, targets])
+        return list(ClassImbalanceCollapse().detect(run))
+
+    assert at_the_end(0.97)
+    assert not at_the_end(0.985)
 
 
 def test_in_training_windows():

@@ -65,6 +65,16 @@ def test_scaled_activation(net):
     assert not said(net("MseLoss", "Mul", "Tanh", "out[64,1]"), aim(), spread(-9, 9, 0, 5))
 
 
+def test_kl_div_on_probabilities():
+    (found,) = said(objective("kl_div", input_min=0.0, input_max=0.99, input_op="Softmax"))
+    assert "probabilities instead of their logarithms" in found.says
+    (found,) = said(objective("kl_div", input_min=-3.0, input_max=4.0))
+    assert "given no logarithms" in found.says
+    assert not said(objective("kl_div", input_min=-9.0, input_max=-0.01))
+    assert not said(objective("kl_div", input_min=-9.0, input_max=1e-6)), "rounding"
+    assert not said(objective("kl_div"))
+
+
 def test_nll_loss_on_raw_outputs():
     fields = {"input_shape": (32, 10), "logsumexp_error": 3.1, "input_min": -2.0}
     (found,) = said(objective("nll_loss", input_max=2.5, row_sum_error=4.0, **fields))

@@ -44,6 +44,7 @@ class OutputActivationMismatch(Pitfall):
     ## Causes
     - ReLU, sigmoid or softmax kept on the output of a regression.
     - `NLLLoss` without `log_softmax`, or with `softmax` instead, or along the wrong axis.
+    - `KLDivLoss` on probabilities, as in distillation: its input has to be their logarithm.
     - ReLU or tanh on the logits of a classifier.
 
     ## When not to worry
@@ -97,6 +98,13 @@ class OutputActivationMismatch(Pitfall):
         Prescription(
             "Return the output of the last Linear layer as it is; the loss wants raw logits.",
             "Logits must be able to go far to both sides of zero.",
+            edits=("output-activation",),
+        ),
+    )
+    _log_shares = (
+        Prescription(
+            "Give kl_div log_softmax(logits, dim=1) as its input, and softmax(...) as its target.",
+            "torch's kl_div wants logarithms first and probabilities second.",
             edits=("output-activation",),
         ),
     )
@@ -167,6 +175,8 @@ print("RESULT " + json.dumps({"metric": "mse", "value": val_loss}))
             op = output_op(run, objective).replace("SafeSoftmax", "Softmax")
             if objective.function == "nll_loss":
                 yield from self._no_log(objective, op)
+            elif objective.function == "kl_div":
+                yield from self._no_log_of_shares(objective, op)
             elif objective.function in VALUES and op in RANGES:
                 yield from self._out_of_reach(run, objective, op)
             elif objective.function.startswith(("cross_entropy", "binary_cross_entropy_with")):
@@ -197,6 +207,30 @@ print("RESULT " + json.dumps({"metric": "mse", "value": val_loss}))
             source=objective.source,
             first_step=0,
             prescriptions=self._logs,
+        )
+
+    def _no_log_of_shares(self, objective: Objective, op: str) -> Iterator[Finding]:
+        """kl_div on something that is no log-probability: of a discrete one it is never above 0."""
+        low, high = objective.input_min, objective.input_max
+        if low is None or high is None or not high > self.normalised:
+            return
+        shares = low >= 0 and (op in ("Softmax", "Sigmoid") or high <= 1 + self.normalised)
+        what = "probabilities instead of their logarithms" if shares else "no logarithms"
+        yield self.finding(
+            f"kl_div is given {what}: values from {low:.3g} to {high:.3g}. It weighs each one by "
+            "the target and takes no logarithm of its own, so sharper answers always cost less.",
+            Evidence(
+                "objective",
+                f"the largest input is {high:.3g}; the logarithm of a probability is at most 0",
+                where=objective.site,
+                value=high,
+                limit=self.normalised,
+            ),
+            confidence=0.97,
+            where=objective.site,
+            source=objective.source,
+            first_step=0,
+            prescriptions=self._log_shares,
         )
 
     def _out_of_reach(self, run: Run, objective: Objective, op: str) -> Iterator[Finding]:
