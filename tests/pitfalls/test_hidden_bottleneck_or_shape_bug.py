@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from penlight.core.facts import Exam, Graph, Module, Op, Parameter, Repeated, Targets
+from penlight.core.facts import Carried, Exam, Graph, Module, Op, Parameter, Repeated, Targets
 from penlight.core.vocabulary import OBJECTIVE_LOSS
 from penlight.pitfalls.hidden_bottleneck_or_shape_bug import HiddenBottleneckOrShapeBug, swapped
 from penlight.testing import check_card, fake_run, objective
@@ -94,6 +96,16 @@ def test_one_pixel_left():
     assert said(conv(input_shape=(32, 64, 1, 1)))
     assert not said(conv(input_shape=(32, 64, 2, 2)))
     assert not said(conv(input_shape=(32, 64, 1, 1)), curve=LEARNS)
+
+
+def test_sequences_of_a_single_step():
+    fact = Carried(site="lstm", type="LSTM", calls=20, lone=20)
+    (found,) = said(fact)
+    assert "a single time step" in found.says
+    assert "window" in found.prescriptions[0].do
+    assert not said(replace(fact, lone=19))
+    assert not said(replace(fact, calls=3, lone=3))
+    assert not said(fact, curve=LEARNS)
 
 
 def narrow(width=1, tenfold=2.1):

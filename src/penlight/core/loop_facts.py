@@ -103,7 +103,7 @@ class Loading(Fact):
 class Carried(Fact):
     """Whether a recurrent layer begins a batch with the state that it ended the last one with.
 
-    Only where each batch was fetched from a DataLoader that shuffles.
+    That is only looked at where each batch was fetched from a DataLoader that shuffles.
     """
 
     kind: ClassVar[str] = "carried"
@@ -111,6 +111,8 @@ class Carried(Fact):
     type: str = ""  # class name of the layer
     looks: int = 0  # batches that were looked at, right behind another
     carried: int = 0  # ... and of these, begun with the old state
+    calls: int = 0  # in training steps that were looked at
+    lone: int = 0  # ... of these, a single time step without any state, once in the whole step
     source: str = ""
 
 

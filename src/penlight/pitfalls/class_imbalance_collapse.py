@@ -279,9 +279,11 @@ print("RESULT " + json.dumps({"metric": "balanced accuracy", "value": sum(recall
     def _late(self, run: Run) -> Counts | None:
         """Counts over the last held-out pass, else over the training windows of the second half."""
         for passes in held_out_passes(run):
-            late = passes[-1].step >= 0.8 * run.steps
-            middle = passes[-1].step >= 0.3 * run.steps and self._as_at_the_end(run, passes[-1])
-            if (late or middle) and any(passes[-1].labels):
+            last = passes[-1]
+            valid = last.step >= 0.8 * run.steps or (
+                last.step >= 0.3 * run.steps and self._as_at_the_end(run, last)
+            )
+            if valid and any(last.labels):
                 return _counts(passes[-1:], True)
         windows = [
             w
@@ -295,7 +297,7 @@ print("RESULT " + json.dumps({"metric": "balanced accuracy", "value": sum(recall
         """Whether the trained model answers its newest batches no better than a constant does, as
         in a pass from before: not every pass of a short run is looked at."""
         exam = run.exam("shuffled")
-        if exam is None or "majority" not in exam.values or seen.accuracy is None:
+        if exam is None or "majority" not in exam.values:
             return False
         right, frequent = float(exam.values["accuracy"]), float(exam.values["majority"])
         constant = max(seen.labels, default=0) >= self.majority * sum(seen.labels)

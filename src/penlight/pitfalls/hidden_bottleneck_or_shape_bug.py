@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from itertools import pairwise
 
-from penlight.core.facts import Exam, Graph, Module, Objective, Parameter, Repeated
+from penlight.core.facts import Carried, Exam, Graph, Module, Objective, Parameter, Repeated
 from penlight.core.finding import Evidence, Finding, Prescription
 from penlight.core.pitfall import Demo, Pitfall, limit
 from penlight.core.run import Run
@@ -47,6 +47,8 @@ class HiddenBottleneckOrShapeBug(Pitfall):
       come as (height, width, channels) and are viewed as (channels, height, width).
     - Attention heads that are merged with `reshape` before they were transposed back.
     - `[layer] * n`, which is one layer n times, not n layers.
+    - `reshape(-1, 1, features)`, or `timesteps = 1`, before a recurrent layer: sequences of one
+      step, in which there is no past.
     - A stray 1 or 2 in a list of widths; so much pooling that one pixel is left for the next
       convolution.
 
@@ -60,7 +62,7 @@ class HiddenBottleneckOrShapeBug(Pitfall):
     """
 
     family = "architecture"
-    needs = (Module, Graph, Parameter, Objective, Exam, LOSS, OBJECTIVE_LOSS)
+    needs = (Module, Graph, Parameter, Objective, Exam, Carried, LOSS, OBJECTIVE_LOSS)
     looks_like = {
         "cross-sample-leak": (
             "Samples can also leak into each other by a softmax or a mean over the batch, with all "
@@ -80,6 +82,9 @@ class HiddenBottleneckOrShapeBug(Pitfall):
         0.8,
         why="share of what there is to learn: beyond it a narrow or shared layer does no harm; the "
         "same limit as underfitting-capacity",
+    )
+    calls: float = limit(
+        8, why="batches: one or two short ones may be the end of a pass, or a trial of the shapes"
     )
     width: float = limit(
         2, why="units: one or two numbers per sample are a stray digit, eight may be a design"
@@ -122,6 +127,14 @@ class HiddenBottleneckOrShapeBug(Pitfall):
         ),
     )
     _pooled = prescriptions[2:]
+    _window = (
+        Prescription(
+            "Give each sample a window of the past: x of shape (batch, 20, features), the last 20 "
+            "values before the one to be told, and read the output at the last step.",
+            "A recurrent layer that sees one step is a dense layer: what came before is unknown.",
+            "one step tells all there is to know, or a state is handed on in another way",
+        ),
+    )
     demo = Demo(
         script="""\
 import json
@@ -192,6 +205,7 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
         yield from self._repeated(run, how)
         yield from self._single_pixel(run, how)
         yield from self._stray_width(run, how)
+        yield from self._no_time(run, how)
 
     # -- values in the wrong place ----------------------------------------------------------
 
@@ -364,6 +378,27 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
                 first_step=0,
                 prescriptions=self._narrow,
             )
+
+    def _no_time(self, run: Run, how: str) -> Iterator[Finding]:
+        for fact in run.all(Carried):
+            if fact.calls >= self.calls and fact.lone == fact.calls:
+                yield self.finding(
+                    f"{fact.site} ({fact.type}) is only ever given a single time step, and no "
+                    f"state from before: it has nothing to remember, and {how}.",
+                    Evidence(
+                        "carried",
+                        f"all {fact.calls} training batches that were looked at are one step long",
+                        where=fact.site,
+                        value=fact.lone,
+                        limit=self.calls,
+                    ),
+                    severity="warning",
+                    confidence=0.85,
+                    where=fact.site,
+                    source=fact.source,
+                    first_step=0,
+                    prescriptions=self._window,
+                )
 
     @staticmethod
     def _alone(run: Run, narrow: Module) -> bool:

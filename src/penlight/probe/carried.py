@@ -1,8 +1,10 @@
 """Is a recurrent layer's state handed on from one batch to the next, whose rows are others?
 
-Looked at where each batch comes from a DataLoader that shuffles: then nothing in a batch goes on
-in the next one, row by row. The state that a layer begins a step with is compared by value with
-the one that it ended the step before with.
+And is there any time at all: are its sequences longer than one step?
+
+The state is looked at where each batch comes from a DataLoader that shuffles: then nothing in a
+batch goes on in the next one, row by row. The state that a layer begins a step with is compared by
+value with the one that it ended the step before with.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from penlight.probe.loading import Loading
 from penlight.probe.state import State, first_tensor
 
 LAYERS = (nn.RNNBase, nn.RNNCellBase)
+BATCHED = 3  # dimensions: rows, time steps, features in some order
 LOOKS = 24  # at one layer; each reads a number back
 
 
@@ -28,6 +31,7 @@ class Carried:
         self.ends: dict[str, tuple[int, int, float]] = {}  # step, fetches by then, sum of the state
         self.begun: dict[str, int] = {}  # newest step that a layer has begun
         self.counts: dict[str, list[int]] = {}  # looks, and those with the old state
+        self.calls: dict[str, list[int]] = {}  # calls, and those with one step and no state
         self.sources: dict[str, tuple[str, str]] = {}
 
     def called(self, site: str, module: nn.Module, args: Any, output: Any) -> None:
@@ -35,12 +39,17 @@ class Carried:
         if not isinstance(module, LAYERS):
             return
         looks = self.counts.setdefault(site, [0, 0])
+        calls = self.calls.setdefault(site, [0, 0])
+        if not calls[0]:
+            self.sources[site] = type(module).__name__, self.state.models.source(module)
+        calls[0] += 1
+        calls[1] += self.begun.get(site) != self.state.step and lone(module, args)
         if looks[0] >= LOOKS:
+            self.begun[site] = self.state.step
             return
         step, ended = self.state.step, self.ends.get(site)
         if self.begun.get(site) != step:
             self.begun[site] = step
-            self.sources[site] = type(module).__name__, self.state.models.source(module)
             fresh = ended is not None and ended[1] < self.loading.taken and self.loading.shuffled
             if ended is not None and fresh and ended[0] == step - 1:
                 given = first_tensor(args[1]) if len(args) > 1 else None
@@ -54,13 +63,25 @@ class Carried:
     def finish(self) -> None:
         """Write what was found."""
         for site, (looks, carried) in self.counts.items():
-            if looks:
+            calls, alone = self.calls[site]
+            if looks or alone == calls:
                 kind, source = self.sources[site]
                 self.state.write(
-                    f.Carried(site=site, type=kind, looks=looks, carried=carried, source=source)
-                )
+                    f.Carried(
+                        site=site, type=kind, looks=looks, carried=carried, calls=calls,
+                        lone=alone, source=source,
+                    )
+                )  # fmt: skip
 
 
 def total(x: Tensor) -> float:
     """Sum of all entries: equal for equal states, and hardly ever for others."""
     return float(x.detach().double().sum())
+
+
+def lone(module: nn.Module, args: Any) -> bool:
+    """Whether a layer is given sequences of one step, and no state from before them."""
+    x = args[0] if args else None
+    if not isinstance(module, nn.RNNBase) or not isinstance(x, Tensor) or x.dim() != BATCHED:
+        return False
+    return x.shape[1 if module.batch_first else 0] == 1 and all(a is None for a in args[1:])
