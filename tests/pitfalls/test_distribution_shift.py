@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from penlight.core.facts import Exam, Inputs, Predictions, Targets
+from penlight.core.facts import Exam, Inputs, Predictions, Scales, Targets
+from penlight.core.vocabulary import LOSS
 from penlight.pitfalls.distribution_shift import DistributionShift
 from penlight.testing import check_card, fake_run, objective
 
@@ -49,6 +50,46 @@ def test_a_scaler_that_was_forgotten():
 
 def test_few_rows_that_all_give_themselves_away():
     assert said(own_t=3.3, apart=1.0, z=7.6, rows=58, outside=0.59, own=0.17, accuracy=0.31)
+
+
+def asked(loss=None, first=False, **changes):
+    """A trained model that is asked about raw bytes."""
+    values = {
+        "root": "model", "trained_low": 0.5, "trained_high": 0.52, "batches": 30, "usual": 12,
+        "far": 6, "rows": 1500, "low": 129.0, "high": 132.0, "step": 200,
+    }  # fmt: skip
+    passes = [Predictions(objective="eval", step=200, samples=1500, loss=loss)] if loss else []
+    facts = [
+        Inputs(samples=4000, normalised_first=first),
+        objective(),
+        *passes,
+        Scales(**{**values, **changes}),
+    ]
+    return list(DistributionShift().detect(fake_run({LOSS: [0.3] * 200}, facts, steps=200)))
+
+
+def test_rows_that_were_not_divided():
+    (found,) = asked()
+    assert "1,500 rows" in found.says
+    assert "248 times larger" in found.says
+    (found,) = asked(low=0.002, high=0.002)
+    assert "250 times smaller" in found.says
+    assert asked(usual=0, loss=4.0)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"between": 3},  # a sampler on its way from noise to data
+        {"low": 20.0},
+        {"rows": 8},
+        {"batches": 2},
+        {"first": True},  # a normalisation in front
+        {"usual": 0, "loss": 0.35},  # whatever the scale, it copes
+    ],
+)
+def test_other_sizes_that_do_no_harm(changes):
+    assert not asked(**changes)
 
 
 def test_a_shift_that_moves_no_mean():

@@ -25,6 +25,7 @@ from penlight.core.loop_facts import Reads as Reads
 from penlight.core.loop_facts import Repeated as Repeated
 from penlight.core.loop_facts import Resume as Resume
 from penlight.core.loop_facts import Sampler as Sampler
+from penlight.core.loop_facts import Scales as Scales
 from penlight.core.loop_facts import Schedule as Schedule
 from penlight.core.loop_facts import Shard as Shard
 

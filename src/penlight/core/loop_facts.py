@@ -183,3 +183,24 @@ class Sampler(Fact):
     replicas: int = 0
     source: str = ""  # line that iterates it
     step: int = 0  # of the second pass
+
+
+@dataclass(frozen=True, slots=True)
+class Scales(Fact):
+    """Inputs of a trained model, asked without gradient, of another size than any in training.
+
+    Sizes are root mean squares over a batch. Only written where some were far off.
+    """
+
+    kind: ClassVar[str] = "scales"
+    root: str = ""
+    trained_low: float = 0.0  # smallest of the training batches
+    trained_high: float = 0.0
+    batches: int = 0  # training batches behind it
+    usual: int = 0  # batches without gradient of a usual size, within a factor of 3
+    between: int = 0  # ... neither usual nor far off
+    far: int = 0  # ... 20 times larger or smaller
+    rows: int = 0  # in those far off
+    low: float = 0.0  # smallest of those far off
+    high: float = 0.0
+    step: int = 0  # training steps done at the newest of them

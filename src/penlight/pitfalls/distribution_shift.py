@@ -7,12 +7,15 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from penlight.core.facts import Exam, Inputs, Predictions, Targets
+from penlight.core.facts import Exam, Inputs, Predictions, Scales, Targets
 from penlight.core.finding import Evidence, Finding, Prescription
 from penlight.core.pitfall import Demo, Pitfall, limit
 from penlight.core.run import Run
+from penlight.pitfalls._curves import progress
 from penlight.pitfalls._evaluations import held_out_passes
 from penlight.pitfalls._shift import SIGMAS, shift
+
+COPES = 3.0  # times the training loss
 
 
 class DistributionShift(Pitfall):
@@ -51,7 +54,7 @@ class DistributionShift(Pitfall):
 
     family = "generalisation"
     stands_alone = True
-    needs = (Exam, Predictions, Inputs, Targets)
+    needs = (Exam, Predictions, Inputs, Scales, Targets)
     caused_by = ("nonfinite-or-corrupt-data",)
     looks_like = {
         "fine-tune-mismatch": (
@@ -88,6 +91,12 @@ class DistributionShift(Pitfall):
         50, why="held-out rows: of so many drawn by lot, none is of a class with a tenth of all "
         "rows once in two hundred times"
     )  # fmt: skip
+    known: float = limit(8, why="training batches whose size is known: their range is then met")
+    alike: float = limit(
+        4.0,
+        why="largest over smallest batch of another size: a missing division is the same for all, "
+        "while a sampler on its way from noise to data meets many sizes",
+    )
     prescriptions = (
         Prescription(
             "Send both parts through one function: fit the scaler on the training part, and apply "
@@ -155,6 +164,10 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
         rescaled = self._rescaled(run)
         if rescaled is not None:
             yield rescaled
+            return
+        asked = next(filter(None, (self._asked(run, x) for x in run.all(Scales))), None)
+        if asked is not None:
+            yield asked
             return
         seen = shift(run)
         if seen is None or not seen.told_apart or seen.drawn_anew:
@@ -236,6 +249,42 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             first_step=0,
             prescriptions=self.prescriptions[:2],
         )
+
+    def _asked(self, run: Run, seen: Scales) -> Finding | None:
+        """Rows of another size, as of pictures that are divided by 255 in training alone."""
+        if seen.batches < self.known or seen.rows < self.many or seen.between:
+            return None
+        if seen.high > self.alike * seen.low or any(i.normalised_first for i in run.inputs):
+            return None
+        if not seen.usual and self._copes(run):
+            return None
+        larger = seen.low > seen.trained_high
+        times = seen.low / seen.trained_high if larger else seen.trained_low / seen.high
+        return self.finding(
+            f"{seen.rows:,} rows were given to the trained model that are {times:.0f} times "
+            f"{'larger' if larger else 'smaller'} than all that it was trained on: what it says "
+            "of them means nothing.",
+            Evidence(
+                "scales",
+                f"root mean square {seen.low:.3g} to {seen.high:.3g} in {seen.far} batches, and "
+                f"{seen.trained_low:.3g} to {seen.trained_high:.3g} in training; {seen.usual} "
+                "other batches without gradient had the size of the training",
+                value=times,
+            ),
+            severity="critical",
+            confidence=0.93,
+            where=seen.root,
+            first_step=seen.step,
+            prescriptions=self.prescriptions[:2],
+        )
+
+    @staticmethod
+    def _copes(run: Run) -> bool:
+        """Whether the held-out loss is as good as that of the training, whatever the size."""
+        passes, seen = next(iter(held_out_passes(run)), []), progress(run)
+        if not passes or passes[-1].loss is None or seen is None:
+            return False
+        return passes[-1].loss <= max(COPES * seen.end, seen.end)
 
     def _left_behind(self, run: Run) -> bool:
         """Whether the training itself has moved on to other data, and forgot the first ones."""

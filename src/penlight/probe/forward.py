@@ -18,6 +18,7 @@ from penlight.probe.graph import MADE, OUTPUT
 from penlight.probe.leaks import Leaks
 from penlight.probe.models import Root, is_leaf, settings, unwrap
 from penlight.probe.rows import Rows
+from penlight.probe.scales import Scales
 from penlight.probe.state import State, first_tensor, measurable
 from penlight.probe.wiring import has_weights, recut
 from penlight.signals import tensors as measure
@@ -42,6 +43,7 @@ class Forward:
     def __init__(self, state: State) -> None:
         self.state = state
         self.rows = Rows(state)
+        self.scales = Scales(state)
         self.leaks = Leaks(state)
         self.stack: list[nn.Module] = []
         self.calls: dict[str, int] = {}
@@ -174,7 +176,7 @@ class Forward:
         if self.flows is not None and state.armed:
             self.flows.passed(root, args, tensor)
         if torch.is_grad_enabled() and tensor.requires_grad:
-            self._trained(root, args, tensor)
+            self._trained(root, module, args, tensor)
             if state.keeping and self.capture is not None and unwrap(module) is root.module:
                 # Of the whole model only: a script may call a part of it besides.
                 self.capture.forward(root, positional, named, tensor)
@@ -190,12 +192,14 @@ class Forward:
                 state.hygiene["eval_modules"] = loose[: f.NAMED]
             self.last_eval = (root, loose)
             self.rows.evaluated(args)
+            if unwrap(module) is root.module:
+                self.scales.evaluated(root, args)
             if self.pairs is not None:
                 self.pairs.evaluated(args, tensor, self.rows.newest)
             if self.comparisons is not None:
                 self.comparisons.passed(tensor)
 
-    def _trained(self, root: Root, args: Any, tensor: Tensor) -> None:
+    def _trained(self, root: Root, module: nn.Module, args: Any, tensor: Tensor) -> None:
         state = self.state
         if root.stochastic:
             self._training_mode(root)
@@ -213,6 +217,8 @@ class Forward:
                 tensor.grad_fn.metadata[OUTPUT] = self.output
             self.leaks.mark(tensor, root.module is None or root.module.training)
             self.rows.trained(root, args)
+            if unwrap(module) is root.module:
+                self.scales.trained(root, args)
         if state.keeping and self.pairs is not None:
             self.pairs.trained(args, tensor)
 

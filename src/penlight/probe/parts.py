@@ -137,6 +137,7 @@ class Parts:
         yield "device reads", self.syncs.finish
         yield "shards", self.shards.finish
         yield "input statistics", hidden(self.forward.rows.finish)
+        yield "input sizes", self.forward.scales.finish
         yield "training", hidden(self.training.finish)
         yield "hygiene", self._hygiene
         if examine:
