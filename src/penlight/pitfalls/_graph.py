@@ -227,3 +227,11 @@ def output_op(run: Run, objective: Objective) -> str:
 def _plain(name: str) -> str:
     """`MulBackward1` -> Mul."""
     return name.rstrip("0123456789").removesuffix("Backward") or name
+
+
+def attends(run: Run) -> bool:
+    """Whether the model uses attention, of torch's or written out."""
+    names = {op.name for graph in run.graphs for op in graph.ops}
+    fused = any("DotProduct" in name for name in names)
+    written = "Softmax" in names and "Bmm" in names
+    return fused or written or any("Attention" in m.type for m in run.modules)

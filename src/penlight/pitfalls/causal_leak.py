@@ -8,6 +8,9 @@ from penlight.core.facts import Exam, Graph, Hygiene, Module
 from penlight.core.finding import Evidence, Finding, Prescription
 from penlight.core.pitfall import Demo, Pitfall, limit
 from penlight.core.run import Run
+from penlight.core.vocabulary import LOSS
+from penlight.pitfalls._curves import progress
+from penlight.pitfalls._graph import attends
 
 
 class CausalLeak(Pitfall):
@@ -47,7 +50,7 @@ class CausalLeak(Pitfall):
     """
 
     family = "architecture"
-    needs = (Exam, Hygiene, Module, Graph)
+    needs = (Exam, Hygiene, Module, Graph, LOSS)
     looks_like = {
         "shortcut-feature": "A shortcut lies in the data: one column of a row tells its answer.",
         "cross-sample-leak": (
@@ -67,6 +70,14 @@ class CausalLeak(Pitfall):
         0.99,
         why="share of targets that are the token at their own place; masked language models that "
         "are asked for every token have 0.85, next tokens of digits' codes 0.2",
+    )
+    direct: float = limit(
+        4.0,
+        why="by how much more a token moves the output at its own place than others, in a model "
+        "before training: 1 where all goes through one code, 10 in a transformer of two layers",
+    )
+    known: float = limit(
+        0.95, why="of what there is to learn: who can copy has learnt all of it in a few steps"
     )
     _shift = (
         Prescription(
@@ -162,7 +173,7 @@ print("RESULT " + json.dumps({"metric": "loss in generation", "value": val_loss}
         earlier = float(exam.values.get("earlier", 0.0))
         own = exam.values.get("own")  # none where the last token has no output
         if float(exam.values.get("following", 1.0)) < self.following:
-            yield from self._copies(exam, earlier, own)
+            yield from self._copies(run, exam, earlier, own)
             return
         if earlier <= self.share:
             return
@@ -184,11 +195,23 @@ print("RESULT " + json.dumps({"metric": "loss in generation", "value": val_loss}
             first_step=0,
         )
 
-    def _copies(self, exam: Exam, earlier: float, own: float | None) -> Iterator[Finding]:
-        """A model without any view of the future is asked for what it has just been shown."""
+    def _copies(self, run: Run, exam: Exam, earlier: float, own: float | None) -> Iterator[Finding]:
+        """Each target is what the model is shown at the same place.
+
+        A model without any view of the future is asked for what it was just shown. One that looks
+        both ways has a copy for the asking, unless all goes through a code, as in an autoencoder:
+        then each token moves all outputs alike, from the first weights on.
+        """
         copied = float(exam.values.get("copied", 0.0))
-        if copied < self.copied or own is None or not earlier <= self.share < own:
+        if copied < self.copied or own is None or own <= self.share:
             return
+        both = earlier > self.share
+        if both:
+            seen = progress(run)
+            if own < self.direct * earlier or seen is None or not attends(run):
+                return
+            if seen.learnt is None or seen.learnt < self.known:
+                return
         yield self.finding(
             "The target of each token is that token itself, which the model is shown: it learns to "
             "copy its input, not to predict what follows.",
@@ -201,15 +224,21 @@ print("RESULT " + json.dumps({"metric": "loss in generation", "value": val_loss}
             ),
             Evidence(
                 "causality",
-                f"the last token moves the last output by {own:.2g} of the largest, and none "
-                "before it: the model is one that reads from left to right",
+                f"before any training the last token moved the last output by {own:.2g} of the "
+                + (
+                    f"largest, those before it by {earlier:.2g}: each token has a way of its own "
+                    "to its output"
+                    if both
+                    else "largest, and none before it: the model is one that reads from left to "
+                    "right"
+                ),
                 value=earlier,
                 limit=self.share,
             ),
-            confidence=0.97,
-            exact=True,
+            confidence=0.93 if both else 0.97,
+            exact=not both,
             first_step=0,
-            prescriptions=self._shift,
+            prescriptions=(*self._shift, *self.prescriptions[:1]) if both else self._shift,
         )
 
     def _repeatable(self, run: Run) -> bool:

@@ -11,6 +11,7 @@ from penlight.core.pitfall import Demo, Pitfall, limit
 from penlight.core.run import Run
 from penlight.core.vocabulary import LOSS
 from penlight.pitfalls._curves import FINE, progress
+from penlight.pitfalls._graph import attends
 
 
 class PositionalInformationMissing(Pitfall):
@@ -157,7 +158,7 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
         if exam is None or seen is None or seen.learnt is None or seen.learnt >= FINE:
             return
         apart, other = float(exam.values["apart"]), float(exam.values["other"])
-        if apart > self.same or other < self.read or not _attends(run):
+        if apart > self.same or other < self.read or not attends(run):
             return
         tokens = next((m for m in run.modules if m.type == "Embedding"), None)
         what = "tokens"
@@ -205,11 +206,3 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
                 value=smooth,
                 limit=self.ordered,
             )
-
-
-def _attends(run: Run) -> bool:
-    """Whether the model uses attention, of torch's or written out."""
-    names = {op.name for graph in run.graphs for op in graph.ops}
-    fused = any("DotProduct" in name for name in names)
-    written = "Softmax" in names and "Bmm" in names
-    return fused or written or any("Attention" in m.type for m in run.modules)
