@@ -70,3 +70,46 @@ def test_noise_that_leaves_nothing_to_see():
 )
 def test_no_harm(changes):
     assert not said(**changes)
+
+
+APART = {
+    "pairs": 120,
+    "flipped": 60,
+    "reflected": 58,
+    "apart": 57,
+    "fitting": 0.52,
+    "masks": True,
+}
+
+
+def flips(**changes):
+    exam = Exam(name="mirrored", values={**APART, **changes})
+    return list(AugmentationBreaksLabels().detect(fake_run({}, [objective(), exam], steps=200)))
+
+
+def test_pictures_and_masks_that_are_flipped_apart():
+    (found,) = flips()
+    assert found.severity == "critical"
+    assert found.confidence == 0.95
+    assert "its mask did not follow in 48%" in found.says
+    assert "57 of 120 pairs" in found.evidence[0].says
+    assert "once per row" in found.prescriptions[0].do
+    (found,) = flips(masks=False, apart=90)
+    assert "its target did not follow in 75%" in found.says
+    assert flips(flipped=0)  # the mask alone is flipped
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"apart": 0},  # flipped together
+        {"apart": 20},  # too few: something else makes a row come twice
+        {"reflected": 0},  # targets that a flip does not change
+        {"pairs": 24, "apart": 12, "reflected": 12},
+        {"fitting": 0.95},  # the output is told which
+        {"fitting": 0.05},
+        {"masks": False, "flipped": 0},  # numbers with two signs, pictures as they were
+    ],
+)
+def test_flips_that_are_no_fault(changes):
+    assert not flips(**changes)

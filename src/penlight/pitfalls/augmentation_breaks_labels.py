@@ -33,10 +33,12 @@ class AugmentationBreaksLabels(Pitfall):
     - Flips and turns where the direction is the class; crops that cut the object away.
     - Noise, erasing or colour jitter of the size of the signal.
     - A transform in the wrong order, such as noise made for 0..255 added to 0..1.
+    - Random flips drawn once for the picture and once more for its box or mask.
 
     ## When not to worry
     Training score below held-out score is what a good augmentation does. It is only reported where
-    the network does worse on clean rows than a small learner that saw a few hundred of them.
+    the network does worse on clean rows than a small learner that saw a few hundred of them; or
+    where a box or a mask is mirrored at other times than the picture that it belongs to.
 
     ## References
     - A. Karpathy, A Recipe for Training Neural Networks (2019): labels that were not flipped along.
@@ -72,6 +74,29 @@ class AugmentationBreaksLabels(Pitfall):
         why="of that, what the same turn costs a learner of the training rows: 0 when they come in "
         "both ways, as much as the other learner pays when they do not",
     )
+    pairs: int = limit(
+        30,
+        why="rows with one picture up to a flip, at least: where flips of picture and target are "
+        "drawn apart, half of these or more contradict each other, so that so many always show it",
+    )
+    apart: float = limit(
+        0.25,
+        why="of these pairs, whose targets do not follow the flip: none at all where both are "
+        "flipped together, half where one flip is drawn twice, three quarters where two are",
+    )
+    reflected: float = limit(
+        0.1,
+        why="of these pairs, whose targets are mirrored at all: none where the target is one that "
+        "a flip does not change, such as a class or a count; likewise whose pictures are, where "
+        "targets are numbers",
+    )
+    fitting: float = limit(
+        0.25,
+        why="from one half, of the contradicting targets that the model's output is nearer to than "
+        "to what would follow the picture: none where the picture does not tell (0.06 in "
+        "GH11-keras-retinanet-150), all of it where the output belongs to another picture than "
+        "the one seen here, as with two passes a step",
+    )
     prescriptions = (
         Prescription(
             "Look at twenty augmented rows with their labels, as they enter the model.",
@@ -87,6 +112,17 @@ class AugmentationBreaksLabels(Pitfall):
             "Halve the strength until training accuracy without dropout comes close to that on "
             "clean rows.",
             "Noise of the size of the signal leaves no signal.",
+        ),
+    )
+    _draw_once = (
+        Prescription(
+            "Draw the parameters of the transform once per row, and use them for the picture and "
+            "for its target alike.",
+            "A box or a mask only says where things are as long as it is moved with the picture.",
+        ),
+        Prescription(
+            "Draw twenty augmented pictures with their boxes or masks on top.",
+            "What lies beside its object is seen at a glance.",
         ),
     )
     demo = Demo(
@@ -157,11 +193,56 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
     )
 
     def detect(self, run: Run) -> Iterator[Finding]:
+        found = self._apart(run) or self._harmful(run)
+        if found is not None:
+            yield found
+
+    def _apart(self, run: Run) -> Finding | None:
+        """Pictures and their targets are flipped each in its own way."""
+        exam = run.exam("mirrored")
+        if exam is None:
+            return None
+        v = exam.values
+        pairs, apart, reflected = int(v["pairs"]), int(v["apart"]), int(v["reflected"])
+        if pairs < self.pairs or apart <= self.apart * pairs or reflected < self.reflected * pairs:
+            return None
+        if not v["masks"] and int(v["flipped"]) < self.reflected * pairs:
+            return None  # numbers with two signs: only masks are proof enough without a flip
+        if abs(float(v["fitting"]) - 0.5) > self.fitting:
+            return None  # the output knows which: something beside the picture tells it
+        name = "mask" if v["masks"] else "target"
+        return self.finding(
+            f"Picture and {name} are flipped apart: of {pairs} times that a training picture came "
+            f"again, as it was or mirrored, its {name} did not follow in {apart / pairs:.0%}.",
+            Evidence(
+                "mirrored",
+                f"{apart} of {pairs} pairs of rows with the same picture up to a flip have targets "
+                f"that contradict this flip ({v['flipped']} pictures and {reflected} targets are "
+                "mirrored); flipped together, none would",
+                steps=(0, exam.step),
+                value=apart / pairs,
+                limit=self.apart,
+            ),
+            Evidence(
+                "mirrored",
+                f"the model's output is nearer to such a target than to the one that would follow "
+                f"the picture in {v['fitting']:.0%}: it cannot know",
+                value=float(v["fitting"]),
+                limit=0.5 + self.fitting,
+            ),
+            severity="critical",
+            confidence=0.95,
+            first_step=0,
+            prescriptions=self._draw_once,
+        )
+
+    def _harmful(self, run: Run) -> Finding | None:
+        """What the augmented rows teach does not hold for clean ones."""
         seen = shift(run)
         if seen is None or not seen.drawn_anew or not seen.lost or not seen.beaten:
-            return
+            return None
         if seen.own > (1 - self.known) * seen.blank:
-            return
+            return None
         reads = seen.outside < (1 - self.known) * seen.blank
         turn = self._turn(run) if reads else None
         if turn is not None:
@@ -174,7 +255,7 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
                 "What the augmented training rows teach does not hold for clean rows: the "
                 "augmentation breaks the labels, or covers what they are about."
             )
-        yield self.finding(
+        return self.finding(
             says,
             *seen.evidence,
             *self._repeats(run),

@@ -14,6 +14,7 @@ Exams, by name, and their values:
     columns       how much the best column tells on its own, and the next best
     relabelled    see `penlight.probe.labelling`
     numbering     likewise
+    mirrored      see `penlight.probe.mirroring`
     layout        mean step between neighbouring pixels of images with channels first ("first"),
                   and if the same memory held the channels last ("last")
     twins         share of held-out rows with a training row far nearer than chance allows
@@ -22,7 +23,7 @@ Exams, by name, and their values:
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from time import thread_time
 from typing import Any
@@ -32,6 +33,7 @@ from torch import Tensor
 
 from penlight.core import facts as f
 from penlight.probe.labelling import numbering, relabelled
+from penlight.probe.mirroring import mirrored
 from penlight.probe.pairs import Pairs, Piece, Shelf
 from penlight.probe.state import State
 from penlight.signals import statistics as s
@@ -122,6 +124,7 @@ class Inspection:
             tests.append(("mistaken", lambda: mistaken(first, last)))
         if first is not None and self.pairs.alone:  # what a row means may lie in a second input
             tests.append(("relabelled", lambda: self._relabelled(first, last)))
+            tests.append(("mirrored", self._mirrored))
         for name, test in tests:
             if thread_time() > self.deadline:
                 break
@@ -141,14 +144,26 @@ class Inspection:
         found = relabelled(x, torch.cat(y).double(), step)
         return {**found, "classes": y is labels} if found else {}
 
+    def _mirrored(self) -> dict[str, Any]:
+        pieces = alike([*self.pairs.first.pieces, *self.pairs.last.pieces])
+        x, y = torch.cat([p.x.cpu() for p in pieces]), torch.cat([p.y.cpu() for p in pieces])
+        output = torch.cat([p.output.cpu() for p in pieces])
+        step = torch.cat([torch.full((len(p.x),), p.step) for p in pieces])
+        return mirrored(x, y, output, step)
+
+
+def alike(pieces: Iterable[Piece]) -> list[Piece]:
+    """The pieces of the shapes that most rows have."""
+    shapes: dict[tuple[int, ...], list[Piece]] = {}
+    for piece in pieces:
+        key = (*piece.x.shape[1:], -1, *piece.y.shape[1:], -1, *piece.output.shape[1:])
+        shapes.setdefault(key, []).append(piece)
+    return max(shapes.values(), key=lambda ps: sum(len(p.x) for p in ps), default=[])
+
 
 def sample(shelf: Shelf, fewest: int = FEWEST) -> Sample | None:
     """The rows of a shelf, those of the most common shape; None: too few, or not finite."""
-    shapes: dict[tuple[int, ...], list[Piece]] = {}
-    for piece in shelf.pieces:
-        key = (*piece.x.shape[1:], -1, *piece.y.shape[1:], -1, *piece.output.shape[1:])
-        shapes.setdefault(key, []).append(piece)
-    pieces = max(shapes.values(), key=lambda ps: sum(len(p.x) for p in ps), default=[])
+    pieces = alike(shelf.pieces)
     if sum(len(p.x) for p in pieces) < fewest:
         return None
     x = torch.cat([s.matrix(p.x) for p in pieces])
