@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+import pytest
+
 from penlight.core.facts import Exam, Inputs, Module, Targets
-from penlight.core.vocabulary import DEPENDENCE
+from penlight.core.vocabulary import DEPENDENCE, LOSS
 from penlight.pitfalls.no_information_from_input import NoInformationFromInput
 from penlight.testing import check_card, fake_run, objective
 
@@ -104,3 +107,76 @@ def test_only_the_first_step_is_read():
     assert "first of 12 steps" in found.says
     assert not said(reach(0.4, 0.01))
     assert not said(reach(0.0, 0.0))  # reads nothing: that is another finding
+
+
+def condition(learnt=True, **changed):
+    """A generative model whose labels were left behind, but for what is `changed`."""
+    values = {"batches": 12, "rows": 768, "width": 64}
+    argument = {
+        "own": 0.412,
+        "dealt": 0.4122,
+        "change": 0.0002,
+        "error": 0.0003,
+        "t": 0.67,
+        "moved": 0.1,
+        "another": 0.9,
+        "integral": True,
+        "classes": 10,
+        "lowest": 0,
+        "fewest": 60,
+        "told": 0.5,
+    }
+    dealt = {"true": 0.412, "shuffled": 1.5, "rebuilt": False}
+    for known in (values, argument, dealt):
+        known.update({k: v for k, v in changed.items() if k in known})
+    targets = Targets(objective="mse_loss@train.py:1", mean=(0.0,) * 64, std=(1.0,) * 64)
+    end = 0.412 if learnt else 0.99
+    run = fake_run(
+        {LOSS: np.geomspace(1.2, end, 100)},
+        [
+            objective("mse_loss", input_shape=(64, 64), target_shape=(64, 64)),
+            targets,
+            Exam(name="conditions", step=100, values={**values, "arguments": {"y": argument}}),
+            Exam(name="shuffled", values=dealt),
+        ],
+    )
+    return list(NoInformationFromInput().detect(run))
+
+
+def test_a_condition_of_other_rows():
+    (found,) = condition()
+    assert found.severity == "warning"
+    assert found.says == (
+        "The model is given y beside its rows, and it tells nothing: dealt to other rows the loss "
+        "stays the same (0.412 and 0.412)."
+    )
+    assert "belong to its row" in found.prescriptions[0].do
+    assert condition(t=0.0, change=0.0, error=0.0, moved=0.0)  # and is not read, either
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"t": 4.0},
+        {"t": -4.0},  # foreign ones are better: whatever that is, it is another story
+        {"error": 0.003},  # too uncertain
+        {"change": 0.003},
+        {"error": math.nan},
+        {"told": 40.0},  # it is in order
+        {"told": math.nan},
+        {"another": 0.1},
+        {"integral": False},
+        {"classes": 400},
+        {"lowest": 1},  # lengths
+        {"batches": 9},
+        {"rows": 200},
+        {"width": 0},  # the targets are classes
+        {"width": 1},
+        {"rebuilt": True},
+        {"shuffled": 0.42},  # nothing else is read, either
+        {"shuffled": 90.0},  # there is nothing left to tell
+        {"learnt": False},
+    ],
+)
+def test_a_condition_may_be_in_order(changed):
+    assert not condition(**changed)

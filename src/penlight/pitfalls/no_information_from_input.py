@@ -8,9 +8,11 @@ from penlight.core.facts import Exam, Inputs, Module, Targets
 from penlight.core.finding import Evidence, Finding, Prescription
 from penlight.core.pitfall import Demo, Pitfall, limit
 from penlight.core.run import Run
-from penlight.core.vocabulary import DEPENDENCE
+from penlight.core.vocabulary import ACCURACY, DEPENDENCE, EXPLAINED, LOSS, OBJECTIVE_LOSS
+from penlight.pitfalls._curves import progress, stuck
 
 RECURRENT = ("RNN", "LSTM", "GRU")
+BOUND = 2.3  # standard errors: an upper 95% bound from ten differences
 
 
 class NoInformationFromInput(Pitfall):
@@ -35,18 +37,31 @@ class NoInformationFromInput(Pitfall):
     - `forward` uses the wrong tensor, or an attention mask hides everything.
     - The last step of an RNN is read after so much padding that it has forgotten the words.
     - The first step of an RNN is read, which has seen nothing of the rest.
+    - A condition beside the rows, such as the class that a generative model is to draw, was
+      reordered, shuffled or sampled anew apart from them: it no longer belongs to its row.
 
     ## When not to worry
     Models without an input (a fixed latent that is optimised) are not meant: they have one sample.
     A network that has died or collapsed on its way looks the same at its output, but its first
-    layers still tell samples apart: that is another pitfall.
+    layers still tell samples apart: that is another pitfall. A condition may have nothing to
+    say by its nature, as the number of a random augmentation.
 
     ## References
     - A. Karpathy, A Recipe for Training Neural Networks (2019): input-independent baseline.
     """
 
     family = "data"
-    needs = (Inputs, Targets, Exam, Module, DEPENDENCE)
+    needs = (
+        Inputs,
+        Targets,
+        Exam,
+        Module,
+        DEPENDENCE,
+        LOSS,
+        OBJECTIVE_LOSS,
+        ACCURACY,
+        EXPLAINED,
+    )
     caused_by = ("symmetric-init",)  # with all weights at zero nothing comes through
     looks_like = {
         "positional-information-missing": (
@@ -80,6 +95,39 @@ class NoInformationFromInput(Pitfall):
         1e-3, why="share of a layer's output power that differs between samples: thousands of "
         "times what float32 would leave of nothing"
     )  # fmt: skip
+    pairs: float = limit(
+        10, why="batches as they are and dealt: the spread of fewer differences is hardly known"
+    )
+    many: float = limit(
+        300, why="rows: by then ten classes that go with their rows show in their means"
+    )
+    wide: float = limit(
+        8,
+        why="numbers asked for in each row, as in an image that is drawn: a table may well have a "
+        "column of no use to its one answer",
+    )
+    each: float = limit(
+        5, why="rows for each class: a number that hardly comes again is a name, not a class"
+    )
+    luck: float = limit(2.0, why="t of the change of loss: above it the condition is of some use")
+    gain: float = limit(
+        0.005,
+        why="of the loss, upper bound of what a foreign condition costs: 0.3% where labels were "
+        "left behind by an optimal transport sampler, 57% once they went along (GH11-172)",
+    )
+    told: float = limit(
+        4.0,
+        why="standard deviations of chance by which rows of different classes differ in inputs and "
+        "targets: a condition that goes with its rows is in order, used or not (55 and more; with "
+        "labels left behind up to 1.1, GH11-172)",
+    )
+    begun: float = limit(
+        0.1, why="share of the loss gained by reading the rows: less, and nothing was learnt yet"
+    )
+    open: float = limit(
+        0.02, why="share of the loss of foreign rows: below it nothing is left for a condition"
+    )
+    mixed: float = limit(0.3, why="share of rows that got another condition in a deal")
     prescriptions = (
         Prescription(
             "Print the tensor that enters the model: print(x.min(), x.max(), x.std(dim=0)).",
@@ -99,6 +147,19 @@ class NoInformationFromInput(Pitfall):
             "enforce_sorted=False).",
             "A recurrent layer forgets what lies many steps of padding back.",
             "there is no recurrent layer",
+        ),
+    )
+    _condition = (
+        Prescription(
+            "Look at twenty rows as they enter the model, with their condition beside them: does "
+            "each still belong to its row, or was one of the two reordered, shuffled or sampled "
+            "anew?",
+            "A sampler that pairs rows anew has to take their conditions along.",
+        ),
+        Prescription(
+            "Check that forward() uses the condition: give it another one and compare the output.",
+            "An argument that is not read tells nothing, either.",
+            "the condition has nothing to say by its nature",
         ),
     )
     _last_step = (
@@ -177,6 +238,7 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
                 return
         yield from self._first_step(run)
         yield from self._deaf(run)
+        yield from self._foreign_condition(run)
 
     def _first_step(self, run: Run) -> Iterator[Finding]:
         """Whatever stands in a sequence after its first step, the output is the same."""
@@ -245,6 +307,64 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             first_step=0,
             prescriptions=self.prescriptions[-1:] if forgetful is not None else None,
         )
+
+    def _foreign_condition(self, run: Run) -> Iterator[Finding]:
+        """A class given beside each row goes with nothing in it, and the model has no use of it."""
+        exam, rows = run.exam("conditions"), run.exam("shuffled")
+        if exam is None or rows is None or rows.values["rebuilt"] or not self._reads(run, rows):
+            return
+        v = exam.values
+        if v["batches"] < self.pairs or v["rows"] < self.many or v["width"] < self.wide:
+            return
+        for name, seen in v["arguments"].items():
+            # Lengths are never 0, and classes begin there.
+            classes = seen["integral"] and "told" in seen and seen["lowest"] == 0
+            if not classes or self.each * seen["classes"] > v["rows"]:
+                continue
+            own, told = float(seen["own"]), float(seen["told"])
+            worst = float(seen["change"]) + BOUND * float(seen["error"])
+            useless = (
+                seen["another"] >= self.mixed
+                and abs(seen["t"]) < self.luck
+                and worst <= self.gain * own * seen["another"]
+                and told < self.told
+            )
+            if not useless:  # also for NaN
+                continue
+            yield self.finding(
+                f"The model is given {name} beside its rows, and it tells nothing: dealt to other "
+                f"rows the loss stays the same ({own:.3g} and {seen['dealt']:.3g}).",
+                Evidence(
+                    "conditions",
+                    f"over {v['batches']} batches a foreign {name} costs {seen['change']:.2g}, and "
+                    f"at most {max(worst, 0.0) / own:.2%} of the loss",
+                    where=name,
+                    steps=(exam.step, exam.step),
+                    value=worst / own,
+                    limit=self.gain,
+                ),
+                Evidence(
+                    "conditions",
+                    f"rows of its {seen['classes']} values differ in inputs and targets no more "
+                    f"than chance has it ({told:.1f} standard deviations)",
+                    where=name,
+                    steps=(exam.step, exam.step),
+                    value=told,
+                    limit=self.told,
+                ),
+                severity="warning",
+                confidence=0.8,
+                first_step=0,
+                prescriptions=self._condition,
+            )
+            return
+
+    def _reads(self, run: Run, rows: Exam) -> bool:
+        """Whether the model has learnt something from its rows, and not all there is."""
+        true, dealt = float(rows.values["true"]), float(rows.values["shuffled"])
+        if progress(run) is None or stuck(run, self.begun):
+            return False
+        return self.open * dealt < true < (1 - self.begun) * dealt  # False for NaN
 
     def _forgotten(self, run: Run) -> Module | None:
         """A recurrent layer whose outputs react to the samples, while nothing after it ever does.

@@ -20,7 +20,7 @@ Exams, by name, and their values:
     halves      one half of the rows is learnt from, at the better of x1 and x10, and the other
                 half asked; see `penlight.probe.heldout`
     wide        the same with narrow layers widened, and the model as it is ("own") beside it
-and those of `penlight.probe.dependence` and `penlight.probe.replays`.
+and those of `penlight.probe.conditions`, `penlight.probe.dependence` and `penlight.probe.replays`.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ from torch import Tensor, nn
 from penlight.core import facts as f
 from penlight.probe import dependence, memory, replays
 from penlight.probe.capture import Batch, Capture, OutOfTimeError, UnrepeatableError
+from penlight.probe.conditions import conditions
 from penlight.probe.heldout import HeldOut, widened
 from penlight.probe.pairs import Shelf
 from penlight.probe.state import State
@@ -128,6 +129,7 @@ class Exam:
             return
         yield "modes", self._tried(Exam._modes, end, _enough(late, self.capture.first))
         yield "shuffled", self._tried(Exam._shuffled, end, late)
+        yield "conditions", self._tried(conditions, end, late)
         yield "memory", self._tried(Exam._memory, begin, end)
         yield "order", self._tried(dependence.order, end)
         if self.held_out is not None:
