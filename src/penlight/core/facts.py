@@ -267,7 +267,10 @@ class Inputs(Fact):
 
 @dataclass(frozen=True, slots=True)
 class Targets(Fact):
-    """Statistics of the training targets given to one loss function, over the first batches."""
+    """Statistics of the training targets given to one loss function, over the first batches.
+
+    Of class indices some later batches are counted as well, where few were looked at.
+    """
 
     kind: ClassVar[str] = "targets"
     objective: str = ""

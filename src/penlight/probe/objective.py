@@ -169,8 +169,12 @@ class Objectives:
             self.capture.objective(name, x, y, given, result, inside=inside is not None)
             self.pairs.learnt(x, y, inside=inside is not None)
         if training and not self.state.armed:
-            if self.state.glimpse and y.is_floating_point():
-                self._site(name, x, y, given, "train", line=inside).targets.later(y)
+            if self.state.glimpse and (y.is_floating_point() or y.device.type == "cpu"):
+                site = self._site(name, x, y, given, "train", line=inside)
+                if y.is_floating_point():
+                    site.targets.later(y)
+                else:  # classes that come later, where few steps are looked at
+                    site.targets.add(site.fact, y)
             return True
         if not training and torch.is_grad_enabled():
             return True  # neither training nor evaluation: a metric, or a term without gradient

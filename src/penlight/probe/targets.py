@@ -1,4 +1,4 @@
-"""What the targets at one loss are like, counted over its first batches."""
+"""What the targets at one loss are like, counted over its first batches, and some later ones."""
 
 from __future__ import annotations
 
