@@ -172,7 +172,11 @@ def test_an_interrupt_ends_the_script_and_the_diagnosis_still_comes(shell):
     assert process.stdout is not None
     assert process.stdout.readline() == "up\n"
     process.send_signal(signal.SIGINT)
-    _, stderr = process.communicate(timeout=30)
+    try:
+        _, stderr = process.communicate(timeout=30)
+    finally:
+        process.kill()  # one that hangs would fail whatever test comes next, too
+        process.communicate()
     assert process.returncode == 130
     assert "KeyboardInterrupt" in stderr
     assert "The run is kept in" in stderr
