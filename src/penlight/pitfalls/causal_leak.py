@@ -206,12 +206,8 @@ print("RESULT " + json.dumps({"metric": "loss in generation", "value": val_loss}
         if copied < self.copied or own is None or own <= self.share:
             return
         both = earlier > self.share
-        if both:
-            seen = progress(run)
-            if own < self.direct * earlier or seen is None or not attends(run):
-                return
-            if seen.learnt is None or seen.learnt < self.known:
-                return
+        if both and not (own >= self.direct * earlier and attends(run) and self._learnt(run)):
+            return
         yield self.finding(
             "The target of each token is that token itself, which the model is shown: it learns to "
             "copy its input, not to predict what follows.",
@@ -240,6 +236,11 @@ print("RESULT " + json.dumps({"metric": "loss in generation", "value": val_loss}
             first_step=0,
             prescriptions=(*self._shift, *self.prescriptions[:1]) if both else self._shift,
         )
+
+    def _learnt(self, run: Run) -> bool:
+        """Whether the run has learnt nearly all there is."""
+        seen = progress(run)
+        return seen is not None and seen.learnt is not None and seen.learnt >= self.known
 
     def _repeatable(self, run: Run) -> bool:
         """Whether two identical passes in evaluation mode give the same: else nothing is proven."""

@@ -15,8 +15,6 @@ from penlight.pitfalls._curves import progress
 from penlight.pitfalls._evaluations import held_out_passes
 from penlight.pitfalls._shift import SIGMAS, shift
 
-COPES = 3.0  # times the training loss
-
 
 class DistributionShift(Pitfall):
     """The held-out rows come from another world than the training rows.
@@ -96,6 +94,10 @@ class DistributionShift(Pitfall):
         4.0,
         why="largest over smallest batch of another size: a missing division is the same for all, "
         "while a sampler on its way from noise to data meets many sizes",
+    )
+    copes: float = limit(
+        3.0,
+        why="held-out loss over training loss: up to that an ordinary gap, and no harm of the size",
     )
     prescriptions = (
         Prescription(
@@ -278,13 +280,12 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             prescriptions=self.prescriptions[:2],
         )
 
-    @staticmethod
-    def _copes(run: Run) -> bool:
+    def _copes(self, run: Run) -> bool:
         """Whether the held-out loss is as good as that of the training, whatever the size."""
         passes, seen = next(iter(held_out_passes(run)), []), progress(run)
         if not passes or passes[-1].loss is None or seen is None:
             return False
-        return passes[-1].loss <= max(COPES * seen.end, seen.end)
+        return passes[-1].loss <= max(self.copes * seen.end, seen.end)
 
     def _left_behind(self, run: Run) -> bool:
         """Whether the training itself has moved on to other data, and forgot the first ones."""

@@ -42,14 +42,14 @@ class Carried:
         calls = self.calls.setdefault(site, [0, 0])
         if not calls[0]:
             self.sources[site] = type(module).__name__, self.state.models.source(module)
-        calls[0] += 1
-        calls[1] += self.begun.get(site) != self.state.step and lone(module, args)
-        if looks[0] >= LOOKS:
-            self.begun[site] = self.state.step
-            return
         step, ended = self.state.step, self.ends.get(site)
-        if self.begun.get(site) != step:
-            self.begun[site] = step
+        begins = self.begun.get(site) != step
+        self.begun[site] = step
+        calls[0] += 1
+        calls[1] += begins and lone(module, args)
+        if looks[0] >= LOOKS:
+            return
+        if begins:
             fresh = ended is not None and ended[1] < self.loading.taken and self.loading.shuffled
             if ended is not None and fresh and ended[0] == step - 1:
                 given = first_tensor(args[1]) if len(args) > 1 else None

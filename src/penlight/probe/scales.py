@@ -58,17 +58,17 @@ class Scales:
 
     def trained(self, root: Root, args: Any) -> None:
         """Take in a training batch of a looked-at step."""
-        numbers = self._numbers(args)
-        if numbers is not None:
-            self.waiting.append((root.label, numbers))
+        x = self._given(args)
+        if x is not None:
+            self.waiting.append((root.label, numbers(x)))
 
     def evaluated(self, root: Root, args: Any) -> None:
         """Take in a batch that came without gradient."""
         self._read()
         known = self.sizes.get(root.label)
-        numbers = self._numbers(args) if known is not None else None
-        size = rms(numbers) if numbers is not None else None
-        if known is None or size is None:
+        x = self._given(args) if known is not None else None
+        size = rms(numbers(x)) if x is not None else None
+        if known is None or x is None or size is None:
             return
         away = max(size / known.high, known.low / size)
         known.usual += away < NEAR
@@ -77,14 +77,14 @@ class Scales:
             low, high = known.spread if known.far else (size, size)
             known.spread = min(low, size), max(high, size)
             known.far += 1
-            known.rows += len(first_tensor(args))  # type: ignore[arg-type]  # a size is known
+            known.rows += len(x)
             known.step = self.state.step
 
     def _read(self) -> None:
         """Read the numbers of the training batches that wait."""
         while self.waiting:
-            label, numbers = self.waiting.popleft()
-            size = rms(numbers)
+            label, waiting = self.waiting.popleft()
+            size = rms(waiting)
             if size is not None:
                 known = self.sizes.setdefault(label, Sizes(size, size))
                 known.low, known.high = min(known.low, size), max(known.high, size)
@@ -110,18 +110,21 @@ class Scales:
                     )
                 )
 
-    def _numbers(self, args: Any) -> Tensor | None:
-        """Mean square and standard deviation of an input; None for ids and single numbers."""
+    def _given(self, args: Any) -> Tensor | None:
+        """The input of a pass; None for ids and single numbers, and where there is no room."""
         x = first_tensor(args)
         if x is None or x.dim() < 2 or x.numel() < 2 or not x.is_floating_point():
             return None
-        if not measurable(x) or not self.state.room(keep=0.0):
-            return None
-        x = x.detach()[:ROWS].float()
-        return torch.stack([x.square().mean(), x.std()])
+        return x if measurable(x) and self.state.room(keep=0.0) else None
 
 
-def rms(numbers: Tensor) -> float | None:
-    """Root mean square of a batch; None where all of it is one value, or it is not finite."""
-    square, spread = numbers.tolist()
+def numbers(x: Tensor) -> Tensor:
+    """Mean square and standard deviation of a batch, on its own device."""
+    x = x.detach()[:ROWS].float()
+    return torch.stack([x.square().mean(), x.std()])
+
+
+def rms(read: Tensor) -> float | None:
+    """Root mean square from these; None where all is one value, or it is not finite."""
+    square, spread = read.tolist()
     return math.sqrt(square) if spread > 0 and math.isfinite(square) else None
