@@ -150,3 +150,35 @@ def test_two_optimisers_of_which_none_is_a_copy(scene: Callable[..., Scene]) -> 
     given = "nn.Linear(4, 1).parameters()"
     with pytest.raises(Refused, match="2 optimisers"):
         scene(COPIED.replace("{given}", given)).after([OptimiseAll()])
+
+
+MADE_AGAIN = """
+import torch
+from torch import nn
+
+torch.manual_seed(0)
+x, y = torch.randn(64, 4), torch.randn(64, 1)
+model = nn.Linear(4, 1)
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+{again}
+for _ in range(30):
+    optimizer.zero_grad()
+    nn.functional.mse_loss(model(x), y).backward()
+    optimizer.step()
+"""
+
+
+def test_the_optimiser_of_a_model_that_was_made_again(scene: Callable[..., Scene]) -> None:
+    made = "optimizer = torch.optim.SGD(model.parameters(), lr=0.1)\n"
+    text = MADE_AGAIN.format(again='model = nn.Linear(4, 1).to("cpu")')
+    edited = scene(text).after([OptimiseAll()])
+    moved = text.replace(made, "").replace('.to("cpu")\n', f'.to("cpu")\n{made}')
+    assert edited.project.text("train.py") == moved
+
+
+def test_another_model_of_the_same_name_is_not_added_to_itself(
+    scene: Callable[..., Scene],
+) -> None:
+    again = "for model in [nn.Linear(4, 1)]:\n    pass"
+    with pytest.raises(Refused, match="earlier one"):
+        scene(MADE_AGAIN.format(again=again)).after([OptimiseAll()])

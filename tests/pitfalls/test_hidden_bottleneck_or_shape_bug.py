@@ -90,6 +90,7 @@ def test_one_layer_many_times():
     assert found.severity == "warning"
     assert "6 times" in found.says
     assert not said(fact, curve=LEARNS)
+    assert not said(fact, replace(fact, type="Conv1d"))  # stacks, each of one block
 
 
 def test_one_pixel_left():

@@ -119,14 +119,23 @@ def _made_later(source: Source, call: cst.Call) -> list[cst.Assign]:
         if (
             related
             and isinstance(assign, cst.Assign)
-            and isinstance(assign.value, cst.Call)
-            and last_name(assign.value.func)[:1].isupper() | (name in owners)
+            and (made := _made(assign.value)) is not None
+            and last_name(made.func)[:1].isupper() | (name in owners)
             and source.span(assign)[0] > limit
             and _block(source, assign) is block
-            and last_name(assign.value.func) not in ("to", "cuda", "compile", "train", "eval")
+            and name not in {dotted(n) for n in source.all(cst.Name, made)}
         ):
             found.append(assign)
     return found
+
+
+def _made(value: cst.BaseExpression) -> cst.Call | None:
+    """The call that makes a module: `Net()` of `Net().to(device).train()`."""
+    while isinstance(value, cst.Call) and last_name(value.func) in ("to", "cuda", "train", "eval"):
+        if not isinstance(value.func, cst.Attribute):
+            break
+        value = value.func.value
+    return value if isinstance(value, cst.Call) else None
 
 
 def _block(source: Source, node: cst.CSTNode) -> cst.CSTNode | None:
@@ -160,6 +169,8 @@ def _widened(scene: Scene, source: Source, call: cst.Call) -> Sequence[Change]:
     owners = _owners(source, call)
     missing = left_out(run)
     strangers = _strangers(run)
+    if set(strangers) & set(owners):
+        raise Refused("The optimiser holds a model of that name, an earlier one.", INSTRUCTION)
     if not strangers:
         root = _common(owners)
         if not root:

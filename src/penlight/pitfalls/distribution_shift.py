@@ -104,6 +104,7 @@ class DistributionShift(Pitfall):
             "Send both parts through one function: fit the scaler on the training part, and apply "
             "this same scaler to every part.",
             "A number then means the same on both sides.",
+            edits=("same-scale",),
         ),
         Prescription(
             "Print mean, standard deviation, least and greatest value of one batch of each part, "

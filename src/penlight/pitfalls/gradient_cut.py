@@ -98,6 +98,13 @@ class GradientCut(Pitfall):
             edits=("keep-graph",),
         ),
     )
+    _backward = (
+        Prescription(
+            "Call loss.backward() before optimizer.step(), in every iteration.",
+            "Gradients come from backward(); without them a step has nothing to go by.",
+            edits=("run-backward",),
+        ),
+    )
     demo = Demo(
         script="""\
 import json
@@ -305,9 +312,13 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
 
     def _severed(self, run: Run, count: int) -> Finding:
         steps = run.hygiene.steps
+        never = not run.hygiene.backwards
         return self.finding(
-            f"The loss is not connected to the model at all: none of its {count} weight tensors "
-            f"received a gradient in {steps} steps.",
+            f"backward() is never called: {steps} steps were taken, and none of the {count} weight "
+            "tensors has ever had a gradient."
+            if never
+            else f"The loss is not connected to the model at all: none of its {count} weight "
+            f"tensors received a gradient in {steps} steps.",
             Evidence(
                 "hygiene",
                 f"{run.hygiene.empty_steps} of {steps} optimiser steps found no gradient",
@@ -319,4 +330,5 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             exact=True,
             source=next((o.source for o in run.objectives), ""),
             first_step=0,
+            prescriptions=self._backward if never else None,
         )

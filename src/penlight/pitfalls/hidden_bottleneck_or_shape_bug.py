@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator
 from itertools import pairwise
 
@@ -303,7 +304,10 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
     # -- ceilings ---------------------------------------------------------------------------
 
     def _repeated(self, run: Run, how: str) -> Iterator[Finding]:
+        shared = Counter((fact.root, fact.container) for fact in run.all(Repeated))
         for fact in run.all(Repeated):
+            if shared[fact.root, fact.container] > 1:
+                continue  # several layers, each some times: stacks that share by design
             yield self.finding(
                 f"{fact.container} holds one and the same {fact.type} {fact.times} times: its "
                 f"{fact.times} places share their weights, and {how}.",

@@ -122,6 +122,7 @@ class ParamsNotOptimised(Pitfall):
             "Call optimizer.step() after loss.backward(), in every iteration.",
             "backward() only computes gradients; step() is what changes the weights.",
             "only the gradients are wanted, as for saliency maps",
+            edits=("take-step",),
         ),
     )
     _thaw = (

@@ -219,10 +219,20 @@ class Samples:
             self._digest.update(some.float().cpu().numpy().tobytes())
 
     def _evaluations(self) -> None:
-        """Losses that nobody differentiated before the weights moved were looked at only."""
+        """Losses that nobody differentiated before the weights moved were looked at only.
+
+        In a script that never calls backward() they are those of its training.
+        """
         waiting, self._waiting = self._waiting, {}
         for (name, *place), call in waiting.values():
-            self._site(name, "eval", tuple(place)).evaluate(call)
+            if self._without_backward():
+                self._train(name, tuple(place[:1]), call)
+            else:
+                self._site(name, "eval", tuple(place)).evaluate(call)
+
+    def _without_backward(self) -> bool:
+        parts = self._probe.parts if self._probe is not None else None
+        return parts is not None and parts.state.step > 0 and not parts.state.backwards
 
     def _by_hand(self, graph: Any) -> None:
         """A loss that the script computes itself, where the probe can tell which one it is."""
