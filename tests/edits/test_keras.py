@@ -39,6 +39,10 @@ model.fit("""
 STOP = ", callbacks=[keras.callbacks.EarlyStopping(patience=5, restore_best_weights=True)])"
 EDITS = {
     "learning-rate=0.01": {"Adam(1e-3)": "Adam(0.01)"},
+    "swap-optimizer=RMSprop,0.01": {
+        "Adam(1e-3)": "RMSprop(learning_rate=0.01)",
+        "import Adam": "import Adam, RMSprop",
+    },
     "epsilon=0.1": {"Adam(1e-3)": "Adam(1e-3, epsilon=0.1)"},
     "clip-gradients=1": {"Adam(1e-3)": "Adam(1e-3, clipnorm=1.0)"},
     "weight-decay=0.1": {"Adam(1e-3)": "Adam(1e-3, weight_decay=0.1)"},
@@ -73,6 +77,32 @@ def test_keras_scripts_are_edited_and_run(tmp_path: Path) -> None:
     assert again.exit_code == 0, again.printed
     assert abs(again.run.inputs[0].mean) < 0.3
     assert again.run.steps == 2 * recorded.run.steps
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("given", [', optimizer="sgd"', ""])
+def test_an_optimiser_that_goes_by_its_name(tmp_path: Path, given: str) -> None:
+    path, before = tmp_path / "train.py", ", optimizer=Adam(1e-3)"
+    path.write_text(SCRIPT.replace(before, given))
+    recorded = record(path)
+    scene, kind = (
+        Scene(Project(tmp_path, "train.py"), recorded.run),
+        recorded.run.optimizers[0].type,
+    )
+    assert kind == ("SGD" if given else "RMSprop")
+    for edit, settings in {
+        "learning-rate=0.003": f"{kind}(learning_rate=0.003)",
+        "clip-gradients=1": f"{kind}(clipnorm=1.0)",
+        "swap-optimizer=Adam,0.003": "Adam(learning_rate=0.003)",
+    }.items():
+        text = scene.after([parse(edit)]).project.text("train.py")
+        assert text == SCRIPT.replace(before, f", optimizer=keras.optimizers.{settings}"), edit
+    both = scene.after([parse("swap-optimizer=Adam,0.01"), parse("learning-rate=0.003")])
+    path.write_text(both.project.text("train.py"))
+    again = record(path)
+    assert again.exit_code == 0, again.printed
+    (made,) = again.run.optimizers
+    assert (made.type, round(made.lr, 6)) == ("Adam", 0.003)
 
 
 OBJECTIVES = """

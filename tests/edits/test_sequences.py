@@ -1,4 +1,4 @@
-"""causal-mask, batch-first: sequence models that see what they may see."""
+"""causal-mask, shift-targets, batch-first: sequence models that see what they may see."""
 # ruff: noqa: E501  # one row of the table is one style
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from penlight.edits import Edit, Refused
 from penlight.edits.batch_first import BatchFirst
 from penlight.edits.causal_mask import CausalMask
 from penlight.edits.scene import Scene
+from penlight.edits.shift_targets import ShiftTargets
 from penlight.edits.training import Training
 from penlight.lab import Recorded
 
@@ -62,6 +63,9 @@ MASKED: dict[str, tuple[str, str, str, str]] = {
     "encoder": (f"self.a = nn.TransformerEncoder({LAYER}, 1)", "x = self.a(x)", "self.a(x)", f"self.a(x, mask={MASK})"),
     "by hand": ("self.qk = nn.Linear(8, 8)", "scores = self.qk(x) @ x.transpose(1, 2); x = F.softmax(scores, dim=-1) @ x", "x = F.soft", f"{FUTURE}; x = F.soft"),
     "thrown away": ("self.m = torch.ones(5, 5).triu(1).bool()", "s = x @ x.transpose(1, 2); s.masked_fill(self.m, -1e9); x = s.softmax(-1) @ x", "s.masked", "s = s.masked"),
+    "the wrong way round": ('self.register_buffer("m", torch.ones(5, 5).triu(1).bool())', "m = self.m[:5]; x = F.scaled_dot_product_attention(x, x, x, attn_mask=m)", "attn_mask=m", "attn_mask=~m"),
+    "an attribute": ("self.m = torch.ones(5, 5).triu(1).bool()", "x = F.scaled_dot_product_attention(x, x, x, self.m)", "x, self.m)", "x, ~self.m)"),
+    "the other axis": ("self.m = torch.ones(5, 5).triu(1).bool()", "s = x @ x.transpose(1, 2); s = s.masked_fill(self.m, -1e9); x = F.softmax(s, dim=-2) @ x", "dim=-2", "dim=-1"),
     "one too far": ("self.m = torch.triu(torch.ones(5, 5), diagonal=2).bool()", "x = (x @ x.transpose(1, 2)).masked_fill(self.m, -1e9).softmax(-1) @ x", "diagonal=2", "diagonal=1"),
 }  # fmt: skip
 
@@ -78,6 +82,65 @@ def test_no_position_sees_what_comes(
     assert edited.project.text("train.py") == script.replace(old, new)
     assert rerun(found).printed.splitlines()[-1] == "True"
     assert rerun(edited).printed.splitlines()[-1] == "False"
+
+
+def test_a_mask_that_may_be_left_out(
+    scene: Callable[..., Scene], rerun: Callable[[Scene], Recorded]
+) -> None:
+    script = SCRIPT.format(layer=f"self.a = {LAYER}", apply="x = self.a(x, src_mask=mask)")
+    script = script.replace("def forward(self, ids):", "def forward(self, ids, mask=None):")
+    edited = scene(script).after([CausalMask()])
+    default = f"if mask is None:\n            mask = {MASK}\n        x = self.a(x,"
+    assert edited.project.text("train.py") == script.replace("x = self.a(x,", default)
+    assert rerun(edited).printed.splitlines()[-1] == "False"
+
+
+OWN = """
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+torch.manual_seed(0)
+tokens = torch.randint(0, 7, (6, 5))
+model = nn.Sequential(nn.Embedding(7, 8), nn.Linear(8, 7))
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+for _ in range(2):
+    {loop}
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (
+            "x = tokens; logits = model(x); loss = F.cross_entropy(logits.view(-1, 7), x.view(-1))",
+            "x = tokens; logits = model(x); loss = F.cross_entropy(logits[:, :-1].reshape(-1, 7), x[:, 1:].reshape(-1))",
+        ),
+        (
+            "loss = F.cross_entropy(model(tokens).transpose(1, 2), tokens)",
+            "loss = F.cross_entropy(model(tokens)[:, :-1].transpose(1, 2), tokens[:, 1:])",
+        ),
+        (
+            "logits = model(tokens).mT; loss = F.cross_entropy(logits, tokens)",
+            "logits = model(tokens).mT; loss = F.cross_entropy(logits[:, :, :-1], tokens[:, 1:])",
+        ),
+        (
+            "x = tokens[:, 1:]; y = tokens[:, 1:]; loss = F.cross_entropy(model(x).mT, y)",
+            "x = tokens[:, :-1]; y = tokens[:, 1:]; loss = F.cross_entropy(model(x).mT, y)",
+        ),
+    ],
+)
+def test_each_token_is_asked_for_the_next_one(
+    scene: Callable[..., Scene], rerun: Callable[[Scene], Recorded], before: str, after: str
+) -> None:
+    edited = scene(OWN.format(loop=before)).after([ShiftTargets()])
+    assert edited.project.text("train.py") == OWN.format(loop=after)
+    assert rerun(edited).run.steps == 2
+    with pytest.raises(Refused, match="not visible"):
+        edited.after([ShiftTargets()])
 
 
 def test_attention_to_another_sequence_is_left_alone(scene: Callable[..., Scene]) -> None:

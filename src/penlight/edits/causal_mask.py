@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import libcst as cst
 
 from penlight.edits.edit import Edit, Refused
-from penlight.edits.flow import assigned_to, calls_in, last_value, uses
+from penlight.edits.flow import assigned_to, calls_in, last_value, made_of, put, uses
 from penlight.edits.names import member
 from penlight.edits.scene import Scene
-from penlight.edits.source import Change, Source, argument, last_name
+from penlight.edits.source import Change, Source, argument, dotted, last_name
 from penlight.edits.values import add_argument
 
 FUSED = "scaled_dot_product_attention"
@@ -20,6 +20,8 @@ LAYERS = {"MultiheadAttention": "attn_mask", "TransformerEncoderLayer": "src_mas
           "TransformerEncoder": "mask"}  # fmt: skip
 POSITIONS = {"attn_mask": 5, "src_mask": 1, "mask": 1}
 INNER = ("TransformerEncoderLayer",)  # the encoder around it takes the mask
+NEGATED = ("~", "logical_not", "== 0", "==0", "1 -", "not_")
+OPERANDS = (cst.Name, cst.Attribute, cst.Subscript, cst.Call)
 MASKING = ("mask", "tril", "triu", "inf")
 
 
@@ -36,7 +38,7 @@ class CausalMask(Edit):
 
     def source(self, scene: Scene) -> Sequence[Change]:
         sources = [scene.source(file) for file in scene.files]
-        for find in (_dropped, _fused, _diagonals, _layers, _by_hand):
+        for find in (_dropped, _fused, _inverted, _diagonals, _axis, _layers, _by_hand):
             changes = [c for source in sources for c in find(source)]
             if changes:
                 return list(dict.fromkeys(changes))
@@ -66,6 +68,54 @@ def _fused(source: Source) -> Iterator[Change]:
             yield source.replace(causal.value, "True")
 
 
+def _inverted(source: Source) -> Iterator[Change]:
+    """A triangle of the future, where torch's function asks for what may be seen."""
+    for call in source.calls(FUSED):
+        mask = argument(call, "attn_mask", 3)
+        if mask is None:
+            continue
+        text = " ".join(source.code(node) for node in _mask_of(source, mask.value))
+        future = "triu(" in text and "bool" in text and "inf" not in text
+        if future and not any(word in text for word in NEGATED):
+            yield put(source, mask.value, f"~{_operand(source, mask.value)}")
+
+
+def _operand(source: Source, node: cst.BaseExpression) -> str:
+    code = source.code(node)
+    return code if isinstance(node, OPERANDS) else f"({code})"
+
+
+def _mask_of(source: Source, value: cst.BaseExpression) -> Iterator[cst.BaseExpression]:
+    """A mask, what it is made of, and what its class keeps it in: `self.mask`."""
+    for node in made_of(source, value):
+        yield node
+        for attribute in [node, *source.all(cst.Attribute, node)]:
+            name = dotted(attribute)
+            if name.startswith("self."):
+                yield from _kept(source, attribute, name.removeprefix("self."))
+
+
+def _kept(source: Source, node: cst.CSTNode, name: str) -> Iterator[cst.BaseExpression]:
+    owner = source.enclosing(node, cst.ClassDef)
+    for assign in source.all(cst.Assign, owner):
+        if any(dotted(t.target) == f"self.{name}" for t in assign.targets):
+            yield assign.value
+    for call in source.calls("register_buffer", within=owner):
+        key, tensor = argument(call, "name", 0), argument(call, "tensor", 1)
+        if key is not None and tensor is not None and source.code(key.value)[1:-1] == name:
+            yield tensor.value
+
+
+def _axis(source: Source) -> Iterator[Change]:
+    """Masked scores whose softmax runs over the positions that ask, not over those asked."""
+    for call in source.calls("softmax", "Softmax"):
+        dim = argument(call, "dim") or (call.args[-1] if call.args else None)
+        function = source.enclosing(call, cst.FunctionDef)
+        masks = function is not None and "masked_fill" in source.code(function)
+        if masks and dim is not None and source.code(dim.value) == "-2":
+            yield source.replace(dim.value, "-1")
+
+
 def _diagonals(source: Source) -> Iterator[Change]:
     """A triangle that begins one diagonal too far to the right."""
     for call in source.calls("triu", "tril"):
@@ -91,11 +141,26 @@ def _layers(source: Source) -> Iterator[Change]:
                 continue
             given = [source.code(a.value) for a in call.args]
             same = name != "attn_mask" or given[:3] == given[:1] * 3  # not to another sequence
-            if argument(call, name, POSITIONS[name]) is None and same:
-                yield from _masked(source, maker, call, name)
+            mask = argument(call, name, POSITIONS[name])
+            if same and (mask is None or _left_open(source, mask.value)):
+                yield from _masked(source, maker, call, name, mask)
 
 
-def _masked(source: Source, maker: cst.Call, call: cst.Call, name: str) -> Iterator[Change]:
+def _left_open(source: Source, mask: cst.BaseExpression) -> bool:
+    """Whether a mask is a parameter of the function around it that may be left out."""
+    function = source.enclosing(mask, cst.FunctionDef)
+    if not isinstance(function, cst.FunctionDef) or not isinstance(mask, cst.Name):
+        return False
+    params = [*function.params.params, *function.params.kwonly_params]
+    return any(
+        p.name.value == mask.value and p.default is not None and source.code(p.default) == "None"
+        for p in params
+    )
+
+
+def _masked(
+    source: Source, maker: cst.Call, call: cst.Call, name: str, given: cst.Arg | None
+) -> Iterator[Change]:
     first = call.args[0].value
     if not isinstance(first, (cst.Name, cst.Attribute)):
         raise Refused(
@@ -108,7 +173,11 @@ def _masked(source: Source, maker: cst.Call, call: cst.Call, name: str) -> Itera
     square, imports = member(source, "torch.nn", "Transformer")
     mask = f"{square}.generate_square_subsequent_mask({text}.size({dim}), device={text}.device)"
     yield from imports
-    yield add_argument(source, call, f"{name}={mask}")
+    if given is None:
+        yield add_argument(source, call, f"{name}={mask}")
+    else:
+        own = source.code(given.value)
+        yield source.before(call, f"if {own} is None:\n    {own} = {mask}")
 
 
 def _batch_first(source: Source, maker: cst.Call) -> bool:

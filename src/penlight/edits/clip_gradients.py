@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import libcst as cst
 
 from penlight.core.finding import Finding
+from penlight.edits.compiled import optimizer_by_name
 from penlight.edits.edit import Edit, Refused
 from penlight.edits.models import parameters
 from penlight.edits.names import member
@@ -49,6 +50,9 @@ class ClipGradients(Edit):
         return [*imports, source.before(loop.step, code)]
 
     def _keras(self, scene: Scene) -> Sequence[Change]:
+        named = optimizer_by_name(scene, f"clipnorm={self.norm}")
+        if named is not None:
+            return named
         source, call, _ = scene.optimizer()
         if not any(source.calls("compile")):
             raise Refused("No training loop is written out.", "Clip before each optimiser step.")

@@ -1,8 +1,8 @@
-"""The loss, the metrics and the last layer of a Keras model, where compile() is called."""
+"""What compile() of a Keras model is given: loss, metrics, optimiser; and the last layer."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import libcst as cst
@@ -155,3 +155,35 @@ def compiled(scene: Scene) -> Compiled | None:
     if not heads:
         raise Refused(f"{source.file} shows no last layer of the Keras model.")
     return Compiled(source, call, given, heads[-1])
+
+
+def optimizer_by_name(scene: Scene, settings: str, kind: str = "") -> Sequence[Change] | None:
+    """Changes that build the optimiser which compile() gets by its name, as "sgd", or by default.
+
+    None where the source builds one already.
+
+    Args:
+        scene: the files and their run.
+        settings: its arguments as text: "learning_rate=0.01".
+        kind: the class in keras.optimizers: "Adam"; that of the run unless given.
+    """
+    kinds = {o.type for o in scene.run.optimizers}
+    if len(kinds) != 1 or any(o.source for o in scene.run.optimizers):
+        return None
+    kind = kind or kinds.pop()
+    found = [
+        (source, call, argument(call, "optimizer", 0))
+        for source in map(scene.source, scene.files)
+        for call in source.calls("compile")
+        if isinstance(call.func, cst.Attribute) and dotted(call.func.value) not in ("torch", "re")
+    ]
+    if len(found) != 1:
+        return None
+    source, call, given = found[0]
+    module, imports = imported(source, "keras.optimizers")
+    text = f"{module}.{kind}({settings})"
+    if given is None:
+        return [*imports, add_argument(source, call, f"optimizer={text}")]
+    if isinstance(given.value, cst.SimpleString):
+        return [*imports, source.replace(given.value, text)]
+    return None

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from penlight.core.facts import OWN
 from penlight.core.finding import Finding
+from penlight.edits.compiled import optimizer_by_name
 from penlight.edits.edit import Edit, Refused
 from penlight.edits.own_update import own, rate_changes
 from penlight.edits.scene import Scene
@@ -68,6 +69,9 @@ class LearningRate(Edit):
     def source(self, scene: Scene) -> Sequence[Change]:
         if own(scene):
             return rate_changes(scene, self.value)
+        named = optimizer_by_name(scene, f"learning_rate={self.value:g}")
+        if named is not None:
+            return named
         made = scene.optimizers()
         if len({seen.lr for _, _, seen in made}) != 1:
             count = "no optimiser" if not made else f"{len(made)} optimisers of different rates"

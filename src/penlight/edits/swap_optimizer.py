@@ -9,6 +9,7 @@ from typing import Any
 import libcst as cst
 
 from penlight.core.finding import Finding
+from penlight.edits.compiled import optimizer_by_name
 from penlight.edits.edit import Edit, Refused
 from penlight.edits.names import sibling
 from penlight.edits.scene import Scene
@@ -54,6 +55,10 @@ class SwapOptimizer(Edit):
         return f"Train with {self.to} at a learning rate of {self.rate:g}"
 
     def source(self, scene: Scene) -> Sequence[Change]:
+        if {o.type for o in scene.run.optimizers} != {self.to}:
+            named = optimizer_by_name(scene, self._keras, self.to)
+            if named is not None:
+                return named
         source, call, seen = scene.optimizer()
         if seen.type == self.to:
             raise Refused(f"The optimiser is {self.to} already.")
@@ -64,7 +69,7 @@ class SwapOptimizer(Edit):
             )
         name, imports = sibling(source, call.func, self.to)
         if any(source.calls("compile")) and not any(source.calls("backward")):
-            raise Refused("The optimiser is one of Keras.", f'Compile with "{self.to.lower()}".')
+            return [*imports, source.replace(call, f"{name}({self._keras})")]
         changes = [*imports, source.replace(call.func, name)]
         changes += set_argument(scene, source, call, "lr", f"{self.rate:g}", position=1)
         changes += _dropped(source, call)
@@ -72,6 +77,12 @@ class SwapOptimizer(Edit):
             end = source.span(call.args[-1].value)[1]
             changes.append(source.insert(end, f", momentum={MOMENTUM:g}"))
         return _merged(changes)
+
+    @property
+    def _keras(self) -> str:
+        """What Keras's class of that name is given."""
+        extra = f", momentum={MOMENTUM:g}" if self.to == "SGD" else ""
+        return f"learning_rate={self.rate:g}{extra}"
 
     def live(self, training: Training) -> None:
         from torch import optim

@@ -85,6 +85,7 @@ class CausalLeak(Pitfall):
             "dimension where the loss expects it.",
             "The answer to each token is then the one that follows.",
             "the model shifts them itself, as those of transformers do when they get `labels`",
+            edits=("shift-targets",),
         ),
     )
     prescriptions = (

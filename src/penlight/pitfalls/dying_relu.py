@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from penlight.core.facts import Graph, Objective
 from penlight.core.finding import Evidence, Finding, Prescription
 from penlight.core.pitfall import Demo, Pitfall, limit
 from penlight.core.run import Run, Series
 from penlight.core.vocabulary import DEAD_SAMPLES, DEAD_SHARE, GRAD_NORM, UPDATE_RATIO, ZERO_SHARE
 from penlight.pitfalls._curves import verdict
+from penlight.pitfalls._graph import output_op
 from penlight.pitfalls._layers import owner, span
 
 WIDE = 64  # units of a layer whose width is unknown
@@ -47,7 +49,7 @@ class DyingRelu(Pitfall):
     """
 
     family = "signal propagation"
-    needs = (DEAD_SHARE, DEAD_SAMPLES, ZERO_SHARE, UPDATE_RATIO, GRAD_NORM)
+    needs = (Graph, Objective, DEAD_SHARE, DEAD_SAMPLES, ZERO_SHARE, UPDATE_RATIO, GRAD_NORM)
     caused_by = (
         "excessive-regularisation",
         "no-information-from-input",
@@ -124,6 +126,14 @@ class DyingRelu(Pitfall):
             edits=("swap-activation",),
         ),
     )
+    _open = (
+        Prescription(
+            "Take the ReLU behind the last layer away; where outputs must be positive, end in "
+            "softplus.",
+            "An output that is cut off at 0 gets no gradient there, and cannot come back.",
+            edits=("output-activation",),
+        ),
+    )
     demo = Demo(
         script="""\
 import json
@@ -193,7 +203,10 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             *([] if born else self._thrown(run, first)),
             severity="critical" if ruined else "warning",
             confidence=0.9 if share > 0.8 else 0.75,
-            prescriptions=self.prescriptions if born else self.prescriptions[1:],
+            prescriptions=(
+                *(self._open if any(output_op(run, o) == "Relu" for o in run.objectives) else ()),
+                *self.prescriptions[0 if born else 1 :],
+            ),
             where=series.site,
             source=module.source if module is not None else "",
             first_step=first,

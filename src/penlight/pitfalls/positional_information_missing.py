@@ -87,6 +87,7 @@ class PositionalInformationMissing(Pitfall):
             "with place = nn.Embedding(longest, width).",
             "Two equal tokens at two places are then told apart.",
             "the data are sets: then little else can be learnt from them, or the rate is off",
+            edits=("add-positions",),
         ),
         Prescription(
             "Look at the shape of the encoding: (1, T, width) for (N, T, width).",

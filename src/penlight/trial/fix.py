@@ -18,6 +18,7 @@ from penlight.edits.source import Project
 from penlight.errors import PenlightError
 from penlight.launch.target import Target, script_folder
 from penlight.store.schema import segment_name
+from penlight.trial.absence import Absence, absence
 from penlight.trial.arm import SNAPSHOT, Job
 from penlight.trial.arms import Arm, Local, OnRay, Pool, cores, slow_modules
 from penlight.trial.bench import Bench, Listener, Quiet
@@ -323,6 +324,11 @@ class Doctor:
             if tried.joint.says not in told:
                 told.add(tried.joint.says)
                 trials.append(self._screened(tried))
+        gone = absence(search) if chosen is None else None
+        if gone is not None:
+            chosen = gone.tried
+            trials = [t for t in trials if t.prescription != chosen.joint.says]
+            trials.append(self._gone(gone, source))
         trials.sort(key=lambda t: (t.verdict != "accept", -t.pairs))
         done = replace(plain, trials=tuple(trials))
         if chosen is None:
@@ -362,6 +368,22 @@ class Doctor:
             why="" if proof.cut is None or decision.verdict == "accept" else "in shortened runs",
             length=1.0 if proof.cut is None else proof.cut.share,
             whole=(_shown(tried.own, self.measure), _shown(tried.score, self.measure)),
+        )
+
+    def _gone(self, gone: Absence, source: Source) -> Trial:
+        after = [_shown(score(arm, source), self.measure) for arm in gone.arms]
+        before = _shown(gone.tried.own, self.measure)
+        return Trial(
+            gone.tried.joint.says,
+            _pitfall(gone.tried.joint),
+            tuple(map(str, gone.tried.joint.edits)),
+            "accept",
+            len(after),
+            self.outcome,
+            before,
+            _mean(after),
+            whole=(before, after[0]),
+            proof="absence",
         )
 
     def _screened(self, tried: Tried) -> Trial:

@@ -45,6 +45,8 @@ LOSSES = {
     "output-activation",
     "right-sign",
 }
+# Faults that make an outcome look better than it is.
+FLATTERING = {"causal-leak", "cross-sample-leak", "train-val-leakage"}
 MOVED = 0.1  # log-ratio from which a measure shows a change by itself
 WORST = {"error": 1.0, "missing": CAP, "unexplained": CAP}
 

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from penlight.core.finding import Diagnosis
 from penlight.core.run import Run
@@ -26,6 +26,8 @@ class Trial:
         whole: the two outcomes of whole runs, with the script's own random numbers.
         why: one sentence where the verdict alone does not say it.
         added: what sets it apart from others that were tried.
+        proof: "outcome", or "absence" where the fault made the outcomes look better than they
+            are: `pairs` repaired runs were then searched for it in vain.
     """
 
     prescription: str
@@ -42,6 +44,7 @@ class Trial:
     added: str = ""
     length: float = 1.0
     whole: tuple[float | None, float | None] = (None, None)
+    proof: Literal["outcome", "absence"] = "outcome"
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -59,6 +62,7 @@ class Trial:
             "added": self.added,
             "length": round(self.length, 4),
             "whole": list(self.whole),
+            "proof": self.proof,
         }
 
 

@@ -21,7 +21,7 @@ from penlight.edits.scene import Scene
 from penlight.trial.arms import Arm
 from penlight.trial.bench import Bench, Spent
 from penlight.trial.decide import FEWEST
-from penlight.trial.outcome import Source, difference, pairs, score, sources
+from penlight.trial.outcome import FLATTERING, Source, difference, pairs, score, sources
 from penlight.trial.parts import Joint, Part, Refusal, certain_joint, joint, parts_of, rates
 from penlight.trial.short import LONGEST, Cut
 from penlight.trial.tried import GAIN, Tried
@@ -193,6 +193,8 @@ class Search:
 
     def _settled(self, proven: Tried) -> bool:
         """Whether repairing what is proven leaves nothing to try before the next diagnosis."""
+        if {part.pitfall for part in proven.new} <= FLATTERING:
+            return True  # what the script as it is reached is no measure any more
         if proven.gain <= GAIN:
             return False
         rate = any(isinstance(e, LearningRate) for e in proven.joint.edits)

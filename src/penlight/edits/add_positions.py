@@ -1,0 +1,88 @@
+"""add-positions: what is learnt of its place is added to each token."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import libcst as cst
+
+from penlight.edits.edit import Edit, Refused
+from penlight.edits.flow import put
+from penlight.edits.models import is_module
+from penlight.edits.names import member
+from penlight.edits.scene import Scene
+from penlight.edits.source import Change, Source, argument, dotted
+
+# Layers that meet tokens first, and the argument that says how wide they make them.
+WIDTHS = {"Embedding": ("embedding_dim", 1), "Linear": ("out_features", 1)}
+SMALL = 0.02  # standard deviation of new places: what BERT and GPT-2 begin with
+NAME = "places"
+
+
+@dataclass(frozen=True)
+class AddPositions(Edit):
+    """Add a learnt vector for each place behind the layer that the tokens meet first."""
+
+    new_rate = True
+
+    @property
+    def says(self) -> str:
+        return "Add a learnt encoding of its place to each token"
+
+    def source(self, scene: Scene) -> Sequence[Change]:
+        longest = max((i.shape[1] for i in scene.run.inputs if len(i.shape) > 1), default=0)
+        for file in scene.files:
+            source = scene.source(file)
+            for owner in source.all(cst.ClassDef):
+                found = next(_entries(source, owner), None) if is_module(owner) else None
+                if found is not None and longest:
+                    return _added(source, *found, longest)
+        raise Refused(
+            "Which layer the tokens meet first is not visible in a forward().",
+            "Add them there: x = token(ids) + place(torch.arange(ids.size(1))).",
+        )
+
+
+def _entries(source: Source, owner: cst.ClassDef) -> Iterator[tuple[cst.Assign, cst.Call, str]]:
+    """Where a layer is made that forward() gives its own argument, the call, and the width."""
+    made = {
+        dotted(assign.targets[0].target): assign
+        for assign in source.all(cst.Assign, owner)
+        if isinstance(assign.value, cst.Call)
+    }
+    for function in source.all(cst.FunctionDef, owner):
+        if function.name.value != "forward":
+            continue
+        params = {p.name.value for p in function.params.params[1:]}
+        for call in source.all(cst.Call, function):
+            assign = made.get(dotted(call.func))
+            given = call.args[0].value if len(call.args) == 1 else None
+            if assign is None or not isinstance(given, cst.Name) or given.value not in params:
+                continue
+            maker = assign.value
+            assert isinstance(maker, cst.Call)
+            name, position = WIDTHS.get(dotted(maker.func).rpartition(".")[2], ("", None))
+            width = argument(maker, name, position) if name else None
+            if width is not None:
+                yield assign, call, source.code(width.value)
+
+
+def _added(
+    source: Source, assign: cst.Assign, call: cst.Call, width: str, longest: int
+) -> Sequence[Change]:
+    if f"self.{NAME}" in source.text:
+        raise Refused(f"The model has {NAME} already.")
+    parameter, imports = member(source, "torch.nn", "Parameter")
+    randn, more = member(source, "torch", "randn")
+    tokens = source.code(call.args[0].value)
+    places = f"self.{NAME} = {parameter}({SMALL} * {randn}({longest}, {width}))"
+    place = f"self.{NAME}[: {tokens}.size(1)]"
+    around = source.parent(call)
+    summed = isinstance(around, cst.BinaryOperation) and isinstance(around.operator, cst.Add)
+    text = f"{source.code(call)} + {place}"
+    return [
+        *dict.fromkeys([*imports, *more]),
+        source.after(assign, places),
+        source.replace(call, text) if summed else put(source, call, text),
+    ]
