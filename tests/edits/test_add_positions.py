@@ -40,23 +40,24 @@ for _ in range(2):
 with torch.no_grad():
     print((model(ids{cast}) - model(ids.flip(1){cast})).abs().max().item() > 1e-4)
 """
-MADE = "        self.places = nn.Parameter(0.02 * torch.randn(5, 8))\n"
+MADE = "        self.places = nn.Embedding(5, 8)\n"
+PLACE = "self.places(torch.arange(s.size(1), device=s.device))"
 
 
 @pytest.mark.parametrize(
     ("layer", "apply", "after", "cast"),
     [
-        ("nn.Embedding(7, 8)", "x = self.token(s)", "self.token(s) + self.places[: s.size(1)]", ""),
+        ("nn.Embedding(7, 8)", "x = self.token(s)", f"self.token(s) + {PLACE}", ""),
         (
             "nn.Embedding(7, embedding_dim=8)",
             "x = self.token(s) * 8 ** 0.5",
-            "(self.token(s) + self.places[: s.size(1)]) * 8 ** 0.5",
+            f"(self.token(s) + {PLACE}) * 8 ** 0.5",
             "",
         ),
         (
             "nn.Linear(1, 8)",
             "x = self.token(s) + 1",
-            "self.token(s) + self.places[: s.size(1)] + 1",
+            f"self.token(s) + {PLACE} + 1",
             ".float()[..., None]",
         ),
     ],

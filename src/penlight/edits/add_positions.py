@@ -16,13 +16,12 @@ from penlight.edits.source import Change, Source, argument, dotted
 
 # Layers that meet tokens first, and the argument that says how wide they make them.
 WIDTHS = {"Embedding": ("embedding_dim", 1), "Linear": ("out_features", 1)}
-SMALL = 0.02  # standard deviation of new places: what BERT and GPT-2 begin with
 NAME = "places"
 
 
 @dataclass(frozen=True)
 class AddPositions(Edit):
-    """Add a learnt vector for each place behind the layer that the tokens meet first."""
+    """Add an embedding of its place to each token, behind the layer that the tokens meet first."""
 
     new_rate = True
 
@@ -73,11 +72,11 @@ def _added(
 ) -> Sequence[Change]:
     if f"self.{NAME}" in source.text:
         raise Refused(f"The model has {NAME} already.")
-    parameter, imports = member(source, "torch.nn", "Parameter")
-    randn, more = member(source, "torch", "randn")
+    embedding, imports = member(source, "torch.nn", "Embedding")
+    arange, more = member(source, "torch", "arange")
     tokens = source.code(call.args[0].value)
-    places = f"self.{NAME} = {parameter}({SMALL} * {randn}({longest}, {width}))"
-    place = f"self.{NAME}[: {tokens}.size(1)]"
+    places = f"self.{NAME} = {embedding}({longest}, {width})"
+    place = f"self.{NAME}({arange}({tokens}.size(1), device={tokens}.device))"
     around = source.parent(call)
     summed = isinstance(around, cst.BinaryOperation) and isinstance(around.operator, cst.Add)
     text = f"{source.code(call)} + {place}"
