@@ -34,8 +34,6 @@ Scaling = cst.Assign | cst.AugAssign
 class SameScale(Edit):
     """Give the held-out part the scaling that stands in the source for the training part alone."""
 
-    certain = True
-
     @property
     def says(self) -> str:
         return "Scale the held-out rows as the training rows are scaled"
@@ -133,6 +131,7 @@ def _conditions(source: Source) -> Iterator[Change]:
         inner = last.body[0] if isinstance(last, cst.SimpleStatementLine) else last
         if (
             TRAIN.search(source.code(test.test))
+            and "self.training" not in source.code(test.test)  # a layer's own mode: dropout by hand
             and isinstance(inner, (cst.Assign, cst.AugAssign))
             and _scales(source, inner)
             and not (other and _scaled(source, _target(inner), other))

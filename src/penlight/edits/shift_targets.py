@@ -23,7 +23,6 @@ LATER = ("[:, 1:]", "[:,1:]")  # tokens without the first one
 class ShiftTargets(Edit):
     """Compare what is said at each place with the token after it."""
 
-    certain = True
     new_rate = True
 
     @property
