@@ -142,7 +142,7 @@ def test_lists_of_transforms(
         "X_train, X_test = X_train / 9, X_test / 9",
         "X_train = X_train / 9\nX_test = X_test / 9",
         "y_train = y_train * 1",  # a regression's targets have their own scale
-        "self = model = nn.Linear(1, 1)\nrows = X\nif self.training:\n    rows = rows * 2",  # dropout
+        "self = model = nn.Linear(1, 1)\nrows = X\nif self.training:\n    rows = rows * 2",
         "random_crop = lambda x: x\ntrain_tf = lambda x: random_crop(x / 9)\ntest_tf = lambda x: x",
     ],
 )
