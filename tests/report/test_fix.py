@@ -75,6 +75,19 @@ def test_a_cure_that_shortened_runs_have_proven() -> None:
     assert "at most 4.4%" in text
 
 
+def test_a_cure_whose_honest_result_is_worse() -> None:
+    gone = Trial(
+        "Hide what comes", "causal-leak", ("causal-mask",), "accept", 4,
+        "error rate on validation data", 0.03, 0.36, whole=(0.03, 0.35), proof="absence",
+    )  # fmt: skip
+    text = said(fixed(accepted=True, trials=(gone,), patch=patch(TEXTS), texts=TEXTS))
+    plain = " ".join(text.split())
+    assert "causal-leak is proven in the script as it is, and gone in all 4 patched runs" in plain
+    assert "3 of them on fresh random numbers" in plain
+    assert "Error rate on validation data: 0.0300 while the fault was there, 0.360 without" in plain
+    assert "Also tried" not in plain
+
+
 def test_nothing_to_fix() -> None:
     assert "Nothing to fix" in said(fixed(diagnosis=Diagnosis()))
     assert "Nothing to fix" not in said(fixed(diagnosis=Diagnosis(), why="It fails."))

@@ -302,6 +302,18 @@ def test_a_cure_is_shown_with_its_pairs_and_its_patch(cases, tmp_path):
         assert words in said
 
 
+def test_a_leak_that_is_gone_is_no_worse_result(cases):
+    trial = {"prescription": "Hide what comes", "pitfall": "causal-leak", "verdict": "accept",
+             "pairs": 4, "outcome": "error rate", "before": 0.03, "after": 0.36,
+             "pair_values": [], "proof": "absence"}  # fmt: skip
+    diagnosis, run = cases["vanishing"]()
+    said = Tags(page(Arm(run, diagnosis), fix={"trials": [trial], "patch": "+x"})).text
+    for words in ("the fault is gone", "4 runs", "gone in 4 runs", "0.03", "0.36", "is honest"):
+        assert words in said
+    assert "Also tried" not in said
+    assert "Each line is a pair" not in said
+
+
 @pytest.mark.parametrize("text", ["", "[]", "{", "null", '{"trials": 3, "patch": 4}', "[" * 5000])
 def test_a_bad_fix_is_no_fix(tmp_path: Path, text):
     (tmp_path / "fix.json").write_text(text)

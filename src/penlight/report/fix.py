@@ -161,7 +161,7 @@ def _absence(sheet: Sheet, best: Trial) -> None:
     """The fault is gone, and with it what it made of the results."""
     sheet.write(
         f"{best.pitfall} is proven in the script as it is, and gone in all {best.pairs} patched "
-        "runs, three of them on fresh random numbers; the model still learns."
+        f"runs, {best.pairs - 1} of them on fresh random numbers; the model still learns."
     )
     sheet.write(
         f"{w.capital(best.outcome)}: {_number(best.before)} while the fault was there, "

@@ -45,8 +45,8 @@ def shown(fix: Mapping[str, Any] | None) -> dict[str, Any] | None:
     trials = [_trial(x) for x in _listed(fix.get("trials"))]
     found = {
         # What was tried in pairs is drawn; what was only screened is told in a line.
-        "trials": [x for x in trials if len(x["values"]) > 1],
-        "others": [x for x in trials if len(x["values"]) <= 1],
+        "trials": [x for x in trials if len(x["values"]) > 1 or x["gone"]],
+        "others": [x for x in trials if len(x["values"]) <= 1 and not x["gone"]],
         "patch": _lines(patch) if isinstance(patch, str) else "",
         "proven": _proven(trials),
         "confirmed": fix.get("confirmed") is True,
@@ -64,9 +64,12 @@ def shown(fix: Mapping[str, Any] | None) -> dict[str, Any] | None:
 
 def _proven(trials: list[dict[str, Any]]) -> str:
     """`3 of 3 pairs better`, of the first change that was accepted; '' when none was."""
-    trial = next((x for x in trials if x["verdict"] == "accept" and x["values"]), None)
+    accepted = (x for x in trials if x["verdict"] == "accept")
+    trial = next((x for x in accepted if x["values"] or x["gone"]), None)
     if trial is None:
         return ""
+    if trial["gone"]:
+        return f"gone in {w.count(trial['pairs'], 'run')}"
     better = sum((after > before) == trial["higher"] for before, after in trial["values"])
     return f"{better} of {w.count(len(trial['values']), 'pair')} better"
 
@@ -119,12 +122,14 @@ def _trial(trial: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(x, list) and len(x) == 2
     ]
     verdict = str(trial.get("verdict", ""))
+    gone = trial.get("proof") == "absence" and verdict == "accept"
     return {
+        "gone": gone,
         "prescription": _text(trial.get("prescription")),
         "pitfall": _text(trial.get("pitfall")),
         "why": _text(trial.get("why")),
         "verdict": verdict if verdict in VERDICTS else "",
-        "said": VERDICTS.get(verdict, w.clean(verdict)),
+        "said": "the fault is gone" if gone else VERDICTS.get(verdict, w.clean(verdict)),
         "pairs": int(_number(trial.get("pairs")) or 0),
         "length": _share(trial.get("length")),
         "outcome": _text(trial.get("outcome")) or "outcome",
