@@ -83,7 +83,8 @@ def demos() -> Iterator[Program]:
 def published(split: str) -> Iterator[Program]:
     for path in sorted((BENCHMARKS / "published" / "cases").glob("*/case.json")):
         case = json.loads(path.read_text())
-        if case.get("admitted") and case["split"] == split and case["role"] != "control":
+        ready = case.get("admitted") and "measured" in case  # by admit.py
+        if ready and case["split"] == split and case["role"] != "control":
             yield Program(
                 case["id"],
                 path.with_name("buggy.py").read_text(),

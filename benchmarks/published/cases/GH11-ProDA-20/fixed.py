@@ -94,4 +94,4 @@ for epoch in range(9):
 
 nll, acc = evaluate()
 print("test pixel accuracy %.4f, negative log likelihood %.4f" % (acc, nll))
-print("RESULT " + json.dumps({"metric": round(nll, 4)}))
+print("RESULT " + json.dumps({"metric": "score", "value": round(nll, 4)}))

@@ -67,4 +67,4 @@ for step in range(1, num_steps + 1):
 with torch.no_grad():
     acc = (model(X_test).argmax(1) == y_test).float().mean().item()
 print("Testing Accuracy:", acc)
-print("RESULT " + json.dumps({"metric": round(acc, 4)}))
+print("RESULT " + json.dumps({"metric": "score", "value": round(acc, 4)}))

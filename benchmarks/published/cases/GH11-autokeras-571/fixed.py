@@ -83,4 +83,4 @@ trainer = ModelTrainer(model, loader(x_train, y_train, True), loader(x_test, y_t
 r2 = trainer.train_model(max_iter_num=8)
 if not math.isfinite(r2):
     r2 = -1.0
-print("RESULT " + json.dumps({"metric": round(max(r2, -1.0), 4)}))
+print("RESULT " + json.dumps({"metric": "score", "value": round(max(r2, -1.0), 4)}))

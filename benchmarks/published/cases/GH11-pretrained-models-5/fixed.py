@@ -98,4 +98,4 @@ for epoch in range(5):
     print("Epoch: [%d]  Loss %.4f  Prec@1 %.2f   val Loss %.4f  val Prec@1 %.2f"
           % (epoch, total / len(ytr), 100.0 * correct / len(ytr), vloss, 100.0 * acc))
 
-print("RESULT " + json.dumps({"metric": round(acc, 4)}))
+print("RESULT " + json.dumps({"metric": "score", "value": round(acc, 4)}))

@@ -85,4 +85,4 @@ for epoch in range(num_epochs):
     vl, va = test(model, val_loader)
     print(f"epoch {epoch} loss = {total / len(train_loader)} val loss {vl:.4f} val acc {va:.4f}")
 
-print("RESULT " + json.dumps({"metric": test(model, test_loader)[1]}))
+print("RESULT " + json.dumps({"metric": "score", "value": test(model, test_loader)[1]}))

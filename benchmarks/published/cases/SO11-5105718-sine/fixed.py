@@ -52,4 +52,4 @@ for epoch in range(500):
 
 with torch.no_grad():
     rmse = torch.sqrt(criterion(net(Xte), Yte)).item()
-print("RESULT " + json.dumps({"metric": rmse}))
+print("RESULT " + json.dumps({"metric": "score", "value": rmse}))
