@@ -168,9 +168,13 @@ for _ in range(30):
 """
 
 
-def test_the_optimiser_of_a_model_that_was_made_again(scene: Callable[..., Scene]) -> None:
+@pytest.mark.parametrize("around", ["", "nn.Sequential(model, "])
+def test_the_optimiser_of_a_model_that_was_made_again(
+    scene: Callable[..., Scene], around: str
+) -> None:
     made = "optimizer = torch.optim.SGD(model.parameters(), lr=0.1)\n"
-    text = MADE_AGAIN.format(again='model = nn.Linear(4, 1).to("cpu")')
+    new = f"{around}nn.Linear(1, 1))" if around else "nn.Linear(4, 1)"
+    text = MADE_AGAIN.format(again=f'model = {new}.to("cpu")')
     edited = scene(text).after([OptimiseAll()])
     moved = text.replace(made, "").replace('.to("cpu")\n', f'.to("cpu")\n{made}')
     assert edited.project.text("train.py") == moved

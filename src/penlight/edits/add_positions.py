@@ -12,7 +12,7 @@ from penlight.edits.flow import put
 from penlight.edits.models import is_module
 from penlight.edits.names import member
 from penlight.edits.scene import Scene
-from penlight.edits.source import Change, Source, argument, dotted
+from penlight.edits.source import Change, Source, argument, dotted, last_name
 
 # Layers that meet tokens first, and the argument that says how wide they make them.
 WIDTHS = {"Embedding": ("embedding_dim", 1), "Linear": ("out_features", 1)}
@@ -61,7 +61,7 @@ def _entries(source: Source, owner: cst.ClassDef) -> Iterator[tuple[cst.Assign, 
                 continue
             maker = assign.value
             assert isinstance(maker, cst.Call)
-            name, position = WIDTHS.get(dotted(maker.func).rpartition(".")[2], ("", None))
+            name, position = WIDTHS.get(last_name(maker.func), ("", None))
             width = argument(maker, name, position) if name else None
             if width is not None:
                 yield assign, call, source.code(width.value)

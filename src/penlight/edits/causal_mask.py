@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import libcst as cst
 
 from penlight.edits.edit import Edit, Refused
-from penlight.edits.flow import assigned_to, calls_in, last_value, made_of, put, uses
+from penlight.edits.flow import ATOMS, assigned_to, calls_in, last_value, made_of, put, uses
 from penlight.edits.names import member
 from penlight.edits.scene import Scene
 from penlight.edits.source import Change, Source, argument, dotted, last_name
@@ -21,7 +21,6 @@ LAYERS = {"MultiheadAttention": "attn_mask", "TransformerEncoderLayer": "src_mas
 POSITIONS = {"attn_mask": 5, "src_mask": 1, "mask": 1}
 INNER = ("TransformerEncoderLayer",)  # the encoder around it takes the mask
 NEGATED = ("~", "logical_not", "== 0", "==0", "1 -", "not_")
-OPERANDS = (cst.Name, cst.Attribute, cst.Subscript, cst.Call)
 MASKING = ("mask", "tril", "triu", "inf")
 
 
@@ -82,7 +81,7 @@ def _inverted(source: Source) -> Iterator[Change]:
 
 def _operand(source: Source, node: cst.BaseExpression) -> str:
     code = source.code(node)
-    return code if isinstance(node, OPERANDS) else f"({code})"
+    return code if isinstance(node, ATOMS) else f"({code})"
 
 
 def _mask_of(source: Source, value: cst.BaseExpression) -> Iterator[cst.BaseExpression]:

@@ -139,13 +139,10 @@ def compiled(scene: Scene) -> Compiled | None:
         Refused: there are several, or no last layer is visible.
     """
     found = []
-    for file in scene.files:
-        source = scene.source(file)
-        for call in source.calls("compile"):
-            owned = isinstance(call.func, cst.Attribute) and dotted(call.func.value)
-            loss = argument(call, "loss", 1)
-            if owned and owned not in ("torch", "re") and loss is not None:
-                found.append((source, call, loss.value))
+    for source, call, owner in _compiles(scene):
+        loss = argument(call, "loss", 1)
+        if owner and loss is not None:
+            found.append((source, call, loss.value))
     if not found:
         return None
     if len(found) > 1:
@@ -155,6 +152,15 @@ def compiled(scene: Scene) -> Compiled | None:
     if not heads:
         raise Refused(f"{source.file} shows no last layer of the Keras model.")
     return Compiled(source, call, given, heads[-1])
+
+
+def _compiles(scene: Scene) -> Iterator[tuple[Source, cst.Call, str]]:
+    """All calls of a compile() that is not torch's or re's, and what they are called on."""
+    for source in map(scene.source, scene.files):
+        for call in source.calls("compile"):
+            owner = dotted(call.func.value) if isinstance(call.func, cst.Attribute) else "torch"
+            if owner not in ("torch", "re"):
+                yield source, call, owner
 
 
 def optimizer_by_name(scene: Scene, settings: str, kind: str = "") -> Sequence[Change] | None:
@@ -171,15 +177,11 @@ def optimizer_by_name(scene: Scene, settings: str, kind: str = "") -> Sequence[C
     if len(kinds) != 1 or any(o.source for o in scene.run.optimizers):
         return None
     kind = kind or kinds.pop()
-    found = [
-        (source, call, argument(call, "optimizer", 0))
-        for source in map(scene.source, scene.files)
-        for call in source.calls("compile")
-        if isinstance(call.func, cst.Attribute) and dotted(call.func.value) not in ("torch", "re")
-    ]
+    found = list(_compiles(scene))
     if len(found) != 1:
         return None
-    source, call, given = found[0]
+    source, call, _ = found[0]
+    given = argument(call, "optimizer", 0)
     module, imports = imported(source, "keras.optimizers")
     text = f"{module}.{kind}({settings})"
     if given is None:

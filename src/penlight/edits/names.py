@@ -48,6 +48,11 @@ def member(source: Source, module: str, name: str) -> tuple[str, Sequence[Change
     return f"{head}.{name}", changes
 
 
+def is_optimizer(name: str) -> bool:
+    """Whether a dotted name is one for an optimiser: "opt", "self.optimizer"."""
+    return name.rpartition(".")[2].lower().startswith("opt")
+
+
 def fresh(source: Source, *wanted: str) -> str:
     """The first of these names that the file does not use; else the last one with a number."""
     used = _used(source)

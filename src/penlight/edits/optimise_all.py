@@ -123,7 +123,7 @@ def _made_later(source: Source, call: cst.Call) -> list[cst.Assign]:
             and last_name(made.func)[:1].isupper() | (name in owners)
             and source.span(assign)[0] > limit
             and _block(source, assign) is block
-            and name not in {dotted(n) for n in source.all(cst.Name, made)}
+            and last_name(made.func) != "compile"
         ):
             found.append(assign)
     return found

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import libcst as cst
 
 from penlight.edits.edit import Edit, Refused
+from penlight.edits.flow import assigned_to
+from penlight.edits.names import is_optimizer
 from penlight.edits.scene import Scene
 from penlight.edits.source import Change, Source, dotted, last_name
 
@@ -28,27 +30,18 @@ class RunBackward(Edit):
         sources = list(map(scene.source, scene.files))
         if any(call for source in sources for call in source.calls("backward")):
             raise Refused("The source calls backward() already.")
-        names = {_target(*scene.optimizer()[:2])}
+        name = assigned_to(*scene.optimizer()[:2])
         steps = [
             (source, call)
             for source in sources
             for call in source.calls("step")
             if isinstance(call.func, cst.Attribute)
-            and (dotted(call.func.value) in names or _optimizer(dotted(call.func.value)))
+            and (source.code(call.func.value) == name or is_optimizer(dotted(call.func.value)))
         ]
         if len(steps) != 1:
             raise Refused(f"The source shows {len(steps)} steps of an optimiser.", INSTRUCTION)
         source, step = steps[0]
         return [source.before(step, f"{_loss(source, step)}.backward()")]
-
-
-def _target(source: Source, call: cst.Call) -> str:
-    assign = source.parent(call)
-    return dotted(assign.targets[0].target) if isinstance(assign, cst.Assign) else ""
-
-
-def _optimizer(name: str) -> bool:
-    return name.rpartition(".")[2].lower().startswith("opt")
 
 
 def _loss(source: Source, step: cst.Call) -> str:

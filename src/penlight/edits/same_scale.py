@@ -19,6 +19,7 @@ from penlight.edits.values import listed
 # "train_x", "X_train", "Xtrain", "self.trainX": the word as a part of a name.
 TRAIN = re.compile(r"(?:(?<![a-zA-Z])|(?<=[xX]))(train(ing)?|Train(ing)?|TRAIN)(?![a-z])")
 HELD = ("val", "valid", "validation", "test", "testing", "eval", "dev", "held", "holdout")
+WORDS = tuple(form for word in HELD for form in (word, word.capitalize(), word.upper()))
 SCALING = re.compile(r"normal|scale|standard|to_?tensor", re.IGNORECASE)
 RANDOM = re.compile(r"rand|flip|crop|jitter|shift|rotat|noise|augment|blur|erase", re.IGNORECASE)
 LABELS = re.compile(r"(?<![a-zA-Z])([yY]|labels?|targets?)(?![a-z])")
@@ -147,10 +148,7 @@ def _conditions(source: Source) -> Iterator[Change]:
 
 def _scaled(source: Source, name: str, within: cst.CSTNode) -> bool:
     """Whether a name gets another scale somewhere."""
-    return any(
-        isinstance(s, (cst.Assign, cst.AugAssign)) and _scales(source, s) and _target(s) == name
-        for s in source.all(cst.BaseSmallStatement, within)  # type: ignore[type-abstract]
-    )
+    return any(_target(s) == name for s in _scalings(source, within))
 
 
 # -- a scaler that is fitted on each part --------------------------------------------------------
@@ -180,12 +178,7 @@ def _refitted(source: Source) -> Iterator[Change]:
 
 
 def _variables(source: Source) -> Iterator[Change]:
-    found = [
-        s
-        for kind in (cst.Assign, cst.AugAssign)
-        for s in source.all(kind)
-        if isinstance(s, (cst.Assign, cst.AugAssign)) and _scales(source, s)
-    ]
+    found = list(_scalings(source))
     for name in dict.fromkeys(map(_target, found)):
         if LABELS.search(name):
             continue
@@ -236,6 +229,14 @@ def _measured(source: Source, node: cst.CSTNode) -> bool:
     )
 
 
+def _scalings(source: Source, within: cst.CSTNode | None = None) -> Iterator[Scaling]:
+    """The statements that give a variable another scale."""
+    made: list[Scaling] = [*source.all(cst.Assign, within), *source.all(cst.AugAssign, within)]
+    for statement in made:
+        if _scales(source, statement):
+            yield statement
+
+
 def _scales(source: Source, statement: Scaling) -> bool:
     """Whether a statement gives a variable another scale: `x = (x - mean) / std`."""
     name = _target(statement)
@@ -267,8 +268,4 @@ def _target(statement: Scaling) -> str:
 def _twins(name: str) -> Iterator[str]:
     """What the held-out part may be called: "val_x" of "train_x"."""
     if TRAIN.search(name):
-        yield from dict.fromkeys(TRAIN.sub(word, name) for word in _words())
-
-
-def _words() -> list[str]:
-    return [form for word in HELD for form in (word, word.capitalize(), word.upper())]
+        yield from dict.fromkeys(TRAIN.sub(word, name) for word in WORDS)

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import libcst as cst
 
 from penlight.edits.edit import Edit, Refused
+from penlight.edits.flow import assigned_to
 from penlight.edits.models import known_at
+from penlight.edits.names import is_optimizer
 from penlight.edits.scene import Scene
-from penlight.edits.source import Change, Source, dotted, last_name
-from penlight.edits.training import Training
+from penlight.edits.source import Change, Source, dotted
 
 INSTRUCTION = "Call optimizer.step() after loss.backward(), in every iteration."
 
@@ -37,13 +38,10 @@ class TakeStep(Edit):
         idle = [
             call
             for call in source.calls("step", within=body)
-            if isinstance(call.func, cst.Attribute) and dotted(call.func.value) == name
+            if isinstance(call.func, cst.Attribute) and source.code(call.func.value) == name
         ]
         changes = [_without(source, call) for call in idle]  # under a condition that never held
         return [source.after(backward, f"{name}.step()"), *changes]
-
-    def live(self, training: Training) -> None:  # noqa: ARG002
-        raise Refused("The training in memory takes its steps.")
 
 
 def _backward(scene: Scene) -> tuple[Source, cst.Call]:
@@ -64,11 +62,10 @@ def _named(scene: Scene, source: Source, backward: cst.Call) -> str:
         if isinstance(call.func, cst.Attribute)
     }
     made, calls = scene.calls_at(scene.run.hygiene.unstepped_source, scene.run.hygiene.unstepped)
-    assign = made.parent(calls[0])
-    name = dotted(assign.targets[0].target) if isinstance(assign, cst.Assign) else ""
+    name = assigned_to(made, calls[0])
     if name and made is source and known_at(source, name, calls[0], backward):
         return name
-    held = [n for n in clearing if last_name(cst.parse_expression(n)).lower().startswith("opt")]
+    held = [n for n in clearing if is_optimizer(n)]
     if len(held) != 1:
         raise Refused(
             "What the optimiser is called in the training loop is not clear.", INSTRUCTION

@@ -27,6 +27,7 @@ from penlight.trial.decide import MOST
 from penlight.trial.interrupts import held
 from penlight.trial.mirror import Trees, mirror
 from penlight.trial.outcome import (
+    FLATTERING,
     NAMES,
     Score,
     Source,
@@ -42,10 +43,7 @@ from penlight.trial.short import shortened
 from penlight.trial.tried import Tried
 
 # Faults that make a good result look better, or a bad one worse, than it is.
-UNTRUE = {
-    "causal-leak", "cross-sample-leak", "train-val-leakage", "misaligned-labels", "label-encoding",
-    "loss-broadcast",
-}  # fmt: skip
+UNTRUE = FLATTERING | {"misaligned-labels", "label-encoding", "loss-broadcast"}
 UNBALANCED = {"class-imbalance-collapse"}
 NOTED = 12.0  # runs spent at most on a script of which nothing but notes can be said
 

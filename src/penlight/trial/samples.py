@@ -224,8 +224,9 @@ class Samples:
         In a script that never calls backward() they are those of its training.
         """
         waiting, self._waiting = self._waiting, {}
+        training = bool(waiting) and self._without_backward()
         for (name, *place), call in waiting.values():
-            if self._without_backward():
+            if training:
                 self._train(name, tuple(place[:1]), call)
             else:
                 self._site(name, "eval", tuple(place)).evaluate(call)
