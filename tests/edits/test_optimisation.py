@@ -50,6 +50,8 @@ CASES = {
     "warmup": ("warmup=5", SGD, STEP, {"for epoch": "warmup = torch.optim.lr_scheduler.LinearLR(optimizer, 0.01, total_iters=5)\nfor epoch", "optimizer.step()": "optimizer.step()\n        warmup.step()"}),
     "cosine": ("cosine-schedule", SGD, STEP, {"for epoch": "scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=EPOCHS)\nfor epoch", "    print(epoch, loss.item())": "    print(epoch, loss.item())\n    scheduler.step()"}),
     "by epoch": ("schedule-by-epoch", SGD + "\nsched = torch.optim.lr_scheduler.StepLR(optimizer, 2)", STEP + "\n        sched.step()", {"        sched.step()\n": "    sched.step()\n"}),
+    "by epoch, two": ("schedule-by-epoch", SGD + "\none = two = torch.optim.lr_scheduler.StepLR(optimizer, 2)", STEP + "\n        one.step()\n        loss.item()\n        two.step()", {"        one.step()\n": "", "        two.step()\n": "    one.step()\n    two.step()\n"}),
+    "by step": ("schedule-by-step", SGD + "\nsched = torch.optim.lr_scheduler.LinearLR(optimizer)", STEP + "\n    sched.step()", {STEP + "\n    sched.step()": STEP + "\n        sched.step()"}),
     "constant": ("constant-rate", SGD + "\nsched = torch.optim.lr_scheduler.StepLR(optimizer, 2)", STEP + "\n        sched.step()  # every batch", {"        sched.step()  # every batch\n": ""}),
     "penalty": ("penalty=0.1", SGD, STEP, {"+ 0.5 * sum": "+ 0.05 * sum"}),
 }  # fmt: skip
@@ -108,7 +110,11 @@ REFUSED = {
     "decay-groups": "no weight decay",
     "epsilon=1e-8": "no epsilon",
     "constant-rate": "No schedule",
-    "schedule-by-epoch": "does not step",
+    "schedule-by-epoch": "No loop over batches",
+    "schedule-by-step": "no step of a schedule",
+    "precision": "no type narrower",
+    "open-gates": "no LSTM",
+    "swap-recurrent": "no plain RNN",
     "penalty=0": "no penalty",
 }
 

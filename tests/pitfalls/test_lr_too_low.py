@@ -17,6 +17,7 @@ def run(
     *,
     tenfold: float = 2.2,
     hundredfold: float = 1.5,
+    own: float = 2.29,
     rate: float = 1e-5,
     size: float = 2e-5,
     travel: float = 0.004,
@@ -26,7 +27,7 @@ def run(
     registered: bool = True,
 ) -> Run:
     goal = objective()
-    values = {"start": 2.3, "x1": 2.29, "x0.1": 2.299, "x10": tenfold}
+    values = {"start": 2.3, "x1": own, "x0.1": 2.299, "x10": tenfold}
     values |= {"x100": hundredfold, "steps": 30}
     facts: list[Fact] = [
         goal,
@@ -108,3 +109,22 @@ def test_a_few_steps_at_ten_times_the_rate_beat_the_whole_run() -> None:
 def test_bare_tensors_count_although_their_start_is_unknown() -> None:
     assert list(LrTooLow().detect(run(SLOW, exam=False, std=0.0, registered=False)))
     assert not list(LrTooLow().detect(run(SLOW, exam=False, std=0.0)))
+
+
+def test_a_loss_that_stands_still_however_far_the_weights_go() -> None:
+    """Embeddings that begin near zero: their product hardly moves while they do."""
+    flat = [2.3 - 1e-7 * i for i in range(400)]
+    still = {"travel": 0.5, "size": 1e-3, "rate": 0.01}
+    (found,) = LrTooLow().detect(
+        run(flat, tenfold=2.29999, hundredfold=2.2995, own=2.299999, **still)
+    )
+    assert "in proportion to the rate" in found.says
+    assert "at a hundred times" in found.evidence[0].says
+    # Another rate gets no further, or the fall is rounding.
+    assert not list(
+        LrTooLow().detect(run(flat, tenfold=2.2995, hundredfold=2.2995, own=2.2999, **still))
+    )
+    lost = run(flat, tenfold=2.3 - 3e-7, hundredfold=2.3 - 1e-6, own=2.3, **still)
+    assert not list(LrTooLow().detect(lost))
+    short = run(flat[:200], tenfold=2.29999, hundredfold=2.2995, own=2.299999, **still)
+    assert not list(LrTooLow().detect(short)), "it had no time"

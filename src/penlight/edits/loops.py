@@ -42,7 +42,7 @@ def epochs(scene: Scene) -> Epochs:
             return Epochs(scene.script, call, arg.value if arg is not None else None)
         raise
     source = loop.source
-    around = list(_around(source, loop.step, set()))
+    around = list(loops_around(source, loop.step))
     if not around:
         raise Refused("The training steps stand in no loop.")
     source, outer = around[-1]
@@ -50,8 +50,8 @@ def epochs(scene: Scene) -> Epochs:
     return Epochs(source, outer, _count(outer), inner)
 
 
-def _around(
-    source: Source, node: cst.CSTNode, seen: set[str]
+def loops_around(
+    source: Source, node: cst.CSTNode, seen: frozenset[str] = frozenset()
 ) -> Iterator[tuple[Source, cst.For | cst.While]]:
     """The loops around a node from the inside out, on through the one caller of its function."""
     for parent in source.parents(node):
@@ -61,7 +61,7 @@ def _around(
             name = parent.name.value
             calls = [c for c in source.calls(name) if not source.inside(c, parent)]
             if len(calls) == 1 and name not in seen:
-                yield from _around(source, calls[0], seen | {name})
+                yield from loops_around(source, calls[0], seen | {name})
             return
 
 

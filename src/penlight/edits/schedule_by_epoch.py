@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import libcst as cst
 
 from penlight.edits.edit import Edit, Refused
-from penlight.edits.loops import epochs
+from penlight.edits.loops import LOOPS, loops_around
 from penlight.edits.scene import Scene
 from penlight.edits.schedules import schedule_steps
-from penlight.edits.source import Change
+from penlight.edits.source import Change, Source
 
 
 @dataclass(frozen=True)
 class ScheduleByEpoch(Edit):
-    """Move the schedule's step behind the loop over batches."""
+    """Move the schedules' steps behind the loop over batches."""
 
     slot = "schedule"
 
@@ -23,14 +25,41 @@ class ScheduleByEpoch(Edit):
         return "Step the schedule once an epoch"
 
     def source(self, scene: Scene) -> Sequence[Change]:
-        loop = epochs(scene)
-        if loop.inner is None:
-            raise Refused("The source shows no loop over batches inside of one over epochs.")
-        source = scene.loop.source
-        steps = list(schedule_steps(source, loop.inner))
-        if len(steps) != 1:
-            raise Refused("The loop over batches does not step a schedule.")
-        cut, put = source.drop(steps[0]), source.after(loop.inner, source.code(steps[0]))
-        if cut.start <= put.start < cut.end:  # it is the loop's last line
-            return (Change(source.file, cut.start, cut.end, put.text.lstrip("\n") + "\n"),)
-        return (cut, put)
+        changes: list[Change] = []
+        for file in scene.files:
+            source = scene.source(file)
+            moved: dict[cst.CSTNode, list[cst.Call]] = {}
+            for step in schedule_steps(source, source.module):
+                loop = _batches(source, step)
+                if loop is not None:
+                    moved.setdefault(loop, []).append(step)
+            for loop, steps in moved.items():
+                changes += _behind(source, loop, steps)
+        if not changes:
+            raise Refused(
+                "No loop over batches inside of one over epochs steps a schedule.",
+                "Call scheduler.step() behind the loop over batches, once an epoch.",
+            )
+        return changes
+
+
+def _batches(source: Source, step: cst.Call) -> cst.CSTNode | None:
+    """The loop over batches that a schedule is stepped in, inside of another loop."""
+    around = list(loops_around(source, step))
+    if len(around) < 2 or around[0][0] is not source:
+        return None
+    loop = around[0][1]
+    steps = {id(call) for call in schedule_steps(source, loop)}
+    others = [c for c in source.calls("step", within=loop) if id(c) not in steps]
+    same = [c for c in others if source.enclosing(c, *LOOPS) is loop]
+    return loop if same else None
+
+
+def _behind(source: Source, loop: cst.CSTNode, steps: Sequence[cst.Call]) -> list[Change]:
+    if any(source.enclosing(s, cst.If, *LOOPS) is not loop for s in steps):
+        raise Refused(f"{source.file} steps its schedule under a condition.")
+    cuts = [source.drop(step) for step in steps]
+    put = source.after(loop, "\n".join(source.code(step) for step in steps))
+    if cuts[-1].start <= put.start < cuts[-1].end:  # they are the loop's last lines
+        return [*cuts[:-1], replace(cuts[-1], text=put.text.lstrip("\n") + "\n")]
+    return [*cuts, put]

@@ -74,6 +74,7 @@ class Fp16Underflow(Pitfall):
             "Or use bfloat16: torch.autocast(device, dtype=torch.bfloat16).",
             "It has fewer digits and the range of float32.",
             "the GPU has no bfloat16 (before Ampere)",
+            edits=("precision",),
         ),
     )
     demo = Demo(

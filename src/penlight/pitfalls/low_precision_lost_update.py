@@ -71,6 +71,7 @@ class LowPrecisionLostUpdate(Pitfall):
             "and run the forward pass under torch.autocast(device, dtype=torch.bfloat16).",
             "float32 feels updates of a ten-millionth of a weight.",
             "memory for float32 weights is not there",
+            edits=("precision",),
         ),
         Prescription(
             "Or use an optimiser with Kahan summation or stochastic rounding.",

@@ -14,6 +14,9 @@ from penlight.core.vocabulary import LOSS, LR, TRAVEL, UPDATE_RATIO
 from penlight.pitfalls._curves import WORSE, Progress, progress
 from penlight.pitfalls._rates import Rates, rates, update_size
 
+LONG = 10  # times the steps of a replay: a run this long had time to leave its start
+RESOLVED = 1e-6  # of the loss: falls below a few roundings in float32 are not compared
+
 
 class LrTooLow(Pitfall):
     """The learning rate is too low.
@@ -138,6 +141,12 @@ class LrTooLow(Pitfall):
         1e-4,
         why="the same where no replay was possible: 25 times under the slowest healthy run",
     )
+    standstill: float = limit(
+        0.01,
+        why="share of its first value that the loss of a whole run fell, however far the weights "
+        "went: embeddings that begin near zero move by their own norm and their products stay "
+        "nothing (complex_kinship of benchmarks/healthy at a thousandth of its rate: 2e-6)",
+    )
     prescriptions = (
         Prescription(
             "Multiply the learning rate by ten, and again while the loss falls faster each time.",
@@ -209,7 +218,8 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
         slow = known if size < self.usual else []
         ahead = next((r for r in slow if self._overtaken(run, curve, r)), None)
         compared = ahead or next((r for r in known if r.too_low), None)
-        if ahead is None:
+        still = self._stands_still(run, curve, known)
+        if ahead is None and not still:
             if curve.learnt >= self.learnt or travel >= self.travelled or size >= self.crawl:
                 return
             # A replay speaks against it unless none of its rates was a usual one.
@@ -222,6 +232,8 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
         short = "the layers stand close to their random start"
         if ahead is not None:
             short = f"{ahead.steps} steps at a higher rate got further"
+        elif still:
+            short = "the fall is in proportion to the rate"
         evidence = [
             Evidence(
                 "update_ratio",
@@ -239,7 +251,7 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             ),
         ]
         if compared is not None:
-            evidence[0:0] = [self._replayed(compared, curve)]
+            evidence[0:0] = [self._replayed(compared, curve, still)]
             if ahead is not None:
                 evidence = evidence[:1]
         yield self.finding(
@@ -253,16 +265,16 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             first_step=0,
         )
 
-    def _replayed(self, compared: Rates, curve: Progress) -> Evidence:
+    def _replayed(self, compared: Rates, curve: Progress, still: bool) -> Evidence:
         further = max(compared.tenfold, compared.hundredfold)
         factor, gain = "ten", compared.tenfold
-        if compared.overtakes(further, curve) and further > compared.tenfold:
+        if (compared.overtakes(further, curve) or still) and further > compared.tenfold:
             factor, gain = "a hundred", further
         return Evidence(
             "rates",
             f"replayed from the {compared.state}, {compared.steps} steps at {factor} times the "
-            f"rate lowered the loss by {gain:.2%}, at the script's own rate by "
-            f"{compared.own:.2%}",
+            f"rate lowered the loss by {_share(gain)}, at the script's own rate by "
+            f"{_share(compared.own)}",
             steps=(0, compared.steps),
             value=compared.own,
             limit=gain / 3,
@@ -276,6 +288,15 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             return False  # a loss above that of guessing has other reasons
         further = max(compared.tenfold, compared.hundredfold)
         return compared.tenfold > compared.own and compared.overtakes(further, curve)
+
+    def _stands_still(self, run: Run, curve: Progress, known: list[Rates]) -> bool:
+        """Whether the loss did not move in many steps, and each replay falls with the rate."""
+        return (
+            run.steps >= LONG * max((r.steps for r in known), default=run.steps)
+            and abs(curve.first - curve.end) < self.standstill * abs(curve.first)
+            and all(r.too_low for r in known)
+            and any(RESOLVED < 3 * r.tenfold < r.hundredfold for r in known)
+        )
 
     def _warmed(self, run: Run) -> bool:
         """Whether the rate rose so far that its first value, which the replay used, says little."""
@@ -292,3 +313,8 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             float(s.finite.values[-1]) for s in run.every(TRAVEL) if s.site in matrices and s.finite
         ]
         return float(np.median(ends)) if ends else None
+
+
+def _share(fall: float) -> str:
+    """A share of the loss in percent, with two digits where it is tiny: 6.5e-03%."""
+    return f"{fall:.2%}" if fall == 0 or abs(fall) >= 1e-3 else f"{100 * fall:.1e}%"

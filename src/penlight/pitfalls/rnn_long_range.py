@@ -84,6 +84,13 @@ class RnnLongRange(Pitfall):
             "3, `nn.init.constant_(lstm.bias_ih_l0[hidden:2 * hidden], 3.0)`.",
             "A gate at sigmoid(3) = 0.95 passes a signal over dozens of steps.",
             "the last few steps hold the answer",
+            edits=("open-gates",),
+        ),
+        Prescription(
+            "Build a GRU or an LSTM instead of a plain RNN.",
+            "Their gates can leave a state as it is; a plain cell squashes it at every step.",
+            "it is a gated cell already",
+            edits=("swap-recurrent",),
         ),
         Prescription(
             "Give the head all steps: the mean or the maximum over time, or attention.",

@@ -95,6 +95,7 @@ class SchedulerOrder(Pitfall):
             "Call scheduler.step() after every batch when the schedule was made in steps "
             "(OneCycleLR, warm-ups), right behind optimizer.step().",
             "It counts calls, and was told how many there would be.",
+            edits=("schedule-by-step",),
         ),
         Prescription(
             "Call it once an epoch when it was made in epochs (T_max=epochs, StepLR).",
