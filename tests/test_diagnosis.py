@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import ClassVar
 
+import numpy as np
 import pytest
 
-from penlight.core.facts import Exam, Fact, NonFinite, Optimizer, Predictions
+from penlight.core.facts import Exam, Fact, NonFinite, Optimizer, Predictions, Targets
 from penlight.core.finding import Finding, Severity
 from penlight.core.pitfall import Pitfall
 from penlight.core.run import Run
-from penlight.core.vocabulary import ACCURACY, ACT_RMS, DEAD_SHARE, LOSS, OUTPUT_MEAN, Signal
+from penlight.core.vocabulary import (
+    ACCURACY,
+    ACT_RMS,
+    DEAD_SHARE,
+    LOSS,
+    OBJECTIVE_LOSS,
+    OUTPUT_MEAN,
+    Signal,
+)
 from penlight.diagnosis import diagnose, rank
-from penlight.testing import fake_run
+from penlight.testing import fake_run, objective
 
 
 def pitfall(name: str, *causes: str, stands: bool = False) -> Pitfall:
@@ -213,3 +223,26 @@ def test_an_update_of_the_scripts_own_is_named_in_words() -> None:
     own = Optimizer(type="own-update", lr=0.125)
     assert own.named == "the script's own update (0.125 times the gradient)"
     assert Optimizer(type="own-update").named == "the script's own update"
+
+
+@pytest.mark.parametrize(
+    ("end", "optimizers", "learnt", "unlearnt"),
+    [
+        (2.30, 1, False, True),
+        (2.30, 2, False, False),
+        (2.30, 1, True, False),
+        (0.1, 1, False, False),
+    ],
+)
+def test_a_run_without_an_alarm_may_have_learnt_nothing(
+    end: float, optimizers: int, learnt: bool, unlearnt: bool
+) -> None:
+    goal = replace(objective(), target_learnt=learnt)
+    losses = np.linspace(2.303, end, 300).tolist()
+    facts: list[Fact] = [
+        goal,
+        Targets(objective=goal.site, samples=1000, integral=True, classes=(100,) * 10),
+        *(Optimizer(index=i, type="SGD", lr=0.1) for i in range(optimizers)),
+    ]
+    run = fake_run({LOSS: losses, (OBJECTIVE_LOSS, goal.site): losses}, facts)
+    assert diagnose(run, []).meta.get("unlearnt", False) is unlearnt

@@ -20,6 +20,7 @@ from penlight.core.finding import Diagnosis, Excluded, Finding
 from penlight.core.pitfall import Pitfall
 from penlight.core.run import Run
 from penlight.core.vocabulary import ACT_RMS, Signal
+from penlight.pitfalls._curves import learnt_nothing
 
 SEVERITIES = {"critical": 0, "warning": 1, "note": 2}
 SHORT = 20  # steps: under this, silence excludes nothing that takes time to show
@@ -44,8 +45,10 @@ def diagnose(run: Run, pitfalls: Iterable[Pitfall] | None = None) -> Diagnosis:
             faults.append(f"the {name} detector failed: {type(error).__name__}: {error}")
     end = run.end
     acts = [{"step": x.step, "what": x.what, "says": x.says} for x in run.all(Act)]
+    ranked = tuple(told_apart(told(x), known, silent) for x in rank(findings, known))
+    alarmed = any(x.severity != "note" for x in ranked)
     return Diagnosis(
-        findings=tuple(told_apart(told(x), known, silent) for x in rank(findings, known)),
+        findings=ranked,
         checked=tuple(known),
         blind=tuple(f"{b.what}: {b.why}" for b in run.all(Blind)),
         faults=tuple(faults),
@@ -56,6 +59,7 @@ def diagnose(run: Run, pitfalls: Iterable[Pitfall] | None = None) -> Diagnosis:
             "seconds": round(end.seconds, 3) if end else None,
             "script_exit": end.script_exit if end else None,
             "cost_seconds": round(end.cost, 3) if end else None,
+            **({"unlearnt": True} if not alarmed and learnt_nothing(run) else {}),
             **({"acts": acts} if acts else {}),
         },
     )

@@ -21,10 +21,11 @@ pytest.importorskip("duckdb")
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """Runs: a sick one, a healthy one, one that crashed and was not diagnosed."""
+    """Runs: sick, healthy, one that learnt nothing, one that crashed and was not diagnosed."""
     for script, steps, alarms in (
         ("sick.py", 500, ["lr-too-high", "dying-relu"]),
         ("well.py", 2000, []),
+        ("flat.py", 400, []),
         ("crash.py", 30, None),
     ):
         folder = new_run_folder(tmp_path / "runs", script)
@@ -34,7 +35,8 @@ def root(tmp_path: Path) -> Path:
         writer.close()
         if alarms is not None:
             found = [{"pitfall": name, "severity": "warning"} for name in alarms]
-            text = json.dumps({"steps": steps, "findings": found})
+            more = {"unlearnt": True} if script == "flat.py" else {}
+            text = json.dumps({"steps": steps, "findings": found, **more})
             (folder / "diagnosis.json").write_text(text)
     return tmp_path / "runs"
 
@@ -50,9 +52,13 @@ def found(root: Path, condition: str) -> set[str]:
     [
         ("steps >= 500", {"sick.py", "well.py"}),
         ("diagnosis = 'healthy'", {"well.py"}),
+        ("diagnosis = 'unlearnt'", {"flat.py"}),
         ("list_contains(findings, 'dying-relu')", {"sick.py"}),
         ("state = 'crashed' AND diagnosis = ''", {"crash.py"}),
-        ("started > now() AT TIME ZONE 'UTC' - INTERVAL 1 DAY", {"sick.py", "well.py", "crash.py"}),
+        (
+            "started > now() AT TIME ZONE 'UTC' - INTERVAL 1 DAY",
+            {"sick.py", "well.py", "flat.py", "crash.py"},
+        ),
         ("name LIKE '%nothing%'", set()),
     ],
 )

@@ -15,13 +15,13 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from penlight.core.facts import Blind, End, Header, Module
+from penlight.core.facts import Blind, End, Header, Module, Targets
 from penlight.core.finding import Diagnosis, Evidence, Finding, Prescription
 from penlight.core.pitfall import Demo, Pitfall
 from penlight.core.run import Run
-from penlight.core.vocabulary import LOSS, OUTPUT_GRAD
+from penlight.core.vocabulary import LOSS, OBJECTIVE_LOSS, OUTPUT_GRAD
 from penlight.report.terminal import print_diagnosis
-from penlight.testing import fake_run
+from penlight.testing import fake_run, objective
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 Case = tuple[Diagnosis, Run]
@@ -114,6 +114,20 @@ def healthy() -> Case:
     losses = {LOSS: [2.303, 1.7, 0.9, 0.4, 0.21, 0.12]}
     end = End(script_exit=0, steps=1200, seconds=62.0, wall=64.0, cost=0.41)
     run = fake_run(losses, [_header(), end])
+    return Diagnosis(checked=tuple(f"p{i}" for i in range(20))), run
+
+
+def unlearnt() -> Case:
+    """No pitfall explains it, but the loss ends where it began, at that of a guess."""
+    goal = objective()
+    losses = [2.3026 + 0.0003 * (-1) ** i for i in range(300)]
+    facts = [
+        _header(),
+        goal,
+        Targets(objective=goal.site, samples=1000, integral=True, classes=(100,) * 10),
+        End(script_exit=0, steps=300, seconds=62.0, wall=64.0, cost=0.41),
+    ]
+    run = fake_run({LOSS: losses, (OBJECTIVE_LOSS, goal.site): losses}, facts)
     return Diagnosis(checked=tuple(f"p{i}" for i in range(20))), run
 
 
@@ -242,5 +256,5 @@ def golden() -> Callable[[str, str], None]:
 @pytest.fixture
 def cases() -> dict[str, Callable[..., Case]]:
     """All cases by name."""
-    made = (vanishing, healthy, healthy_blind, crash, no_training, hostile)
+    made = (vanishing, healthy, unlearnt, healthy_blind, crash, no_training, hostile)
     return {f.__name__: f for f in made}

@@ -99,6 +99,14 @@ def test_a_healthy_run_says_so_and_what_was_looked_for(cases):
     assert "p19" in said
 
 
+def test_a_run_that_learnt_nothing_is_not_called_healthy(cases):
+    diagnosis, run = cases["unlearnt"]()
+    said = " ".join(Tags(page(Arm(run, diagnosis))).text.split())
+    assert "Nothing was learnt, and no cause was found." in said
+    assert "The loss ends at 2.30, and the best guess without a look at the input has 2.30." in said
+    assert "Nothing is wrong" not in said
+
+
 @pytest.mark.parametrize("name", ["healthy_blind", "crash", "no_training", "hostile"])
 def test_every_case_has_a_page(cases, name):
     diagnosis, run = cases[name]()

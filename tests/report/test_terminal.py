@@ -18,6 +18,7 @@ PAGES = [
     ("vanishing", 80, "ascii"),
     ("healthy", 80, "utf-8"),
     ("healthy", 40, "ascii"),
+    ("unlearnt", 80, "utf-8"),
     ("healthy_blind", 80, "utf-8"),
     ("crash", 80, "utf-8"),
     ("crash", 40, "utf-8"),

@@ -25,6 +25,7 @@ RUINED, FINE = 0.1, 0.5  # shares learnt: below the one nothing works, from the 
 WORSE = 0.05  # share of chance by which a loss must exceed it: estimates of both err by less
 SIGMAS = 3.0  # differences below this many standard errors are noise
 MOVED = 4.0  # standard deviations: a batch of one's own data lies within two of them, if sorted
+MANY = 100  # steps from which on a run can be expected to have learnt something
 RISE = 0.01  # of a loss: one that stands still has no noise, and may stand a hair higher
 
 
@@ -256,6 +257,19 @@ def fails(run: Run) -> Literal["ruined", "poor", ""]:
     if outcome == "unknown" and seen is not None and seen.flat:
         return "ruined"
     return outcome if outcome in ("ruined", "poor") else ""
+
+
+def learnt_nothing(run: Run) -> bool:
+    """Whether a whole run provably ended no better than a guess.
+
+    Only where the loss is that of the one model in training against given targets: players of a
+    game, as in a GAN, stand at chance on purpose.
+    """
+    seen, objective = progress(run), run.objective
+    if seen is None or seen.chance is None or run.steps < MANY or len(run.optimizers) != 1:
+        return False
+    given = objective is not None and not objective.target_learnt
+    return given and verdict(run) == "ruined"
 
 
 def stuck(run: Run, share: float) -> bool:

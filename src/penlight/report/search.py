@@ -21,7 +21,7 @@ def where(infos: Sequence[RunInfo], condition: str) -> list[RunInfo]:
     Args:
         infos: the runs.
         condition: what stands behind WHERE in SQL, over the columns of `COLUMNS`: `diagnosis` is
-            the first alarm, `healthy`, or '' for a run that was not diagnosed; `findings` are the
+            the first alarm, `unlearnt`, `healthy`, or '' for no diagnosis; `findings` are the
             names of all alarms; `started` is in UTC.
 
     Raises:

@@ -154,9 +154,14 @@ def _healthy(sheet: Sheet, diagnosis: Diagnosis, run: Run) -> None:
         sheet.labelled("Checked", f"what curves alone can tell; {most}.")
         sheet.blank()
         return
-    sheet.write(
-        ("Penlight found nothing wrong with this training.", "" if crashed else "bold green")
-    )
+    unlearnt = told.unlearnt(run)
+    if unlearnt:
+        sheet.write(("Nothing was learnt, and Penlight found no cause.", "bold yellow"))
+        sheet.labelled("Learnt", unlearnt)
+    else:
+        sheet.write(
+            ("Penlight found nothing wrong with this training.", "" if crashed else "bold green")
+        )
     over = w.count(run.steps, "step") if run.steps else "one batch"
     found = "no alarm, see the note below" if diagnosis.findings else "none of them was found"
     checked = w.count(len(diagnosis.checked), "pitfall")

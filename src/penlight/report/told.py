@@ -12,6 +12,7 @@ from penlight.core.facts import Act
 from penlight.core.finding import Diagnosis, Evidence, Finding
 from penlight.core.run import Run
 from penlight.core.vocabulary import LOSS, SIGNALS
+from penlight.pitfalls._curves import learnt_nothing, progress
 from penlight.report import words as w
 
 ACTS = 4  # told; of more the number is
@@ -34,6 +35,17 @@ def acts(run: Run) -> list[str]:
 def trained(run: Run) -> bool:
     """Whether there was anything to judge."""
     return run.steps > 0 or run.header.mode == "check"
+
+
+def unlearnt(run: Run) -> str:
+    """That a whole run ended no better than a guess, in one sentence; '' when that is not known."""
+    seen = progress(run) if learnt_nothing(run) else None
+    if seen is None or seen.chance is None:
+        return ""
+    return (
+        f"The loss ends at {w.digits(seen.end)}, and the best guess without a look at the input "
+        f"has {w.digits(seen.chance)}."
+    )
 
 
 def loss_ends(run: Run) -> list[tuple[str, float, float]]:
@@ -137,15 +149,26 @@ def percent(share: float) -> str:
 
 def stored_alarms(folder: Path) -> list[str] | None:
     """The alarms of the diagnosis that lies in a run's folder, by rank; None for no diagnosis."""
-    try:
-        stored = json.loads((folder / "diagnosis.json").read_text(encoding="utf-8"))
-        alarms = [str(x["pitfall"]) for x in stored["findings"] if x["severity"] != "note"]
-        return alarms if alarms or stored["steps"] else None
-    except (OSError, ValueError, LookupError, TypeError):
-        return None
+    found = _stored(folder)
+    return found[0] if found is not None else None
 
 
 def stored_verdict(folder: Path) -> str:
-    """The first of the stored alarms, `healthy` where there is none, '' without a diagnosis."""
-    alarms = stored_alarms(folder)
-    return "" if alarms is None else alarms[0] if alarms else "healthy"
+    """The first of the stored alarms; without one `unlearnt` or `healthy`; '' for no diagnosis."""
+    found = _stored(folder)
+    if found is None:
+        return ""
+    alarms, outcome = found
+    return alarms[0] if alarms else outcome
+
+
+def _stored(folder: Path) -> tuple[list[str], str] | None:
+    """The stored alarms, and what is to be said where there is none."""
+    try:
+        stored = json.loads((folder / "diagnosis.json").read_text(encoding="utf-8"))
+        alarms = [str(x["pitfall"]) for x in stored["findings"] if x["severity"] != "note"]
+        if not (alarms or stored["steps"]):
+            return None
+        return alarms, "unlearnt" if stored.get("unlearnt") else "healthy"
+    except (OSError, ValueError, LookupError, TypeError):
+        return None

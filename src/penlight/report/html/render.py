@@ -185,7 +185,9 @@ def _strict(value: Any) -> Any:
 def _state(arm: Arm) -> str:
     if arm.diagnosis.alarms:
         return "sick"
-    return "healthy" if told.trained(arm.run) else "unseen"
+    if not told.trained(arm.run):
+        return "unseen"
+    return "unlearnt" if told.unlearnt(arm.run) else "healthy"
 
 
 def _light_first(diagnosis: Diagnosis) -> bool:
@@ -220,6 +222,7 @@ def _summary(arm: Arm) -> dict[str, Any]:
         "few": 0 < run.steps < FEW_STEPS,
         "numbers": _numbers(arm),
         "light": w.clean(told.light_left(light[names[0]], names[0], names[-1])) if names else "",
+        "unlearnt": told.unlearnt(run),
         "unseen": _unseen(run),
     }
 
