@@ -26,8 +26,8 @@ def command(root: Path | str | None, condition: str | None, as_json: bool) -> No
     """List the stored runs, newest first.
 
     The columns for --where, which needs penlight[query]: name, path, script, started (UTC), steps,
-    state (finished, crashed, running, unreadable), bytes, diagnosis (the first alarm,
-    unlearnt, healthy, or nothing), findings (all alarms, as in list_contains(findings, 'dying-relu')).
+    state (finished, crashed, running, unreadable), bytes, diagnosis (the first alarm, unlearnt,
+    healthy, or nothing), findings (all alarms, as in list_contains(findings, 'dying-relu')).
     """
     from rich.console import Console
     from rich.table import Table
