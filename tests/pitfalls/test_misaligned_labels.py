@@ -242,3 +242,44 @@ def test_who_is_not_asked_for_two_tokens_ahead():
     assert not tokens(following=1.0)  # the same token throughout
     assert not tokens(copied=1.0)  # every second token is the same
     assert not tokens(earlier=0.2)  # it sees what it is asked for: another fault
+
+
+# -- training rows beside held-out rows -----------------------------------------------------
+
+BESIDE = {
+    "apart": 0.52, "z": 0.7, "rows": 400, "inside": 0.88, "outside": 0.86, "own": 0.2,
+    "blank": 0.9, "harm_t": -0.4, "own_t": 12.0, "classes": True, "model": 0.89,
+}  # fmt: skip
+
+
+def beside(repeated=0.6, **changes):
+    facts = [
+        objective(),
+        Inputs(shape=(32, 20), samples=4000, repeated_rows=repeated),
+        *(Predictions(objective="e", step=50 * i, samples=400, accuracy=0.11) for i in (1, 2, 3)),
+        Exam(name="shift", values={**BESIDE, **changes}),
+    ]
+    return list(MisalignedLabels().detect(fake_run({}, facts, steps=200)))
+
+
+def test_held_out_targets_go_with_their_rows_and_training_targets_do_not():
+    (found,) = beside()
+    assert found.severity == "critical"
+    assert (
+        "200 training rows does no better on others than a blind answer" in found.evidence[0].says
+    )
+    assert "89% of the held-out rows are named wrongly by the model" in found.evidence[-1].says
+    values = {"classes": False, "inside": 2.6, "outside": 1.4, "own": 0.2, "blank": 0.66}
+    assert beside(**values, model=1.1)  # in shares of the variance
+
+
+def test_who_has_learnt_a_rule_or_has_none_to_learn():
+    assert not beside(inside=0.5)  # training rows do teach: the held-out rows are others
+    assert not beside(outside=0.5)  # what they teach holds
+    assert not beside(own=0.7)  # hard to read for a small learner, in both
+    assert not beside(own_t=2.0)  # noise
+    assert not beside(model=0.3)  # the model found the rule
+    assert not beside(apart=0.9, z=9.0)  # rows of another kind
+    assert not beside(repeated=0.0)  # changed at random: an augmentation may hide the rule
+    values = {"classes": False, "inside": 0.7, "outside": 1.4, "own": 0.2, "blank": 0.66}
+    assert not beside(**values, model=1.1)

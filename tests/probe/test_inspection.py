@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -202,6 +204,14 @@ def test_no_training_row_near_the_evaluation() -> None:
 
     assert lately(rows(30), None, rows(1000)) is None
     assert lately(rows(30), rows(900), rows(1000)) is not None
+
+    first, later = rows(10), rows(300)
+    x, step = torch.cat([first.x, first.x]), torch.cat([first.step, later.step])
+    again = replace(first, x=x, step=step, labels=torch.zeros(400).long())
+    assert lately(again, None, rows(1000)) is not None, "one set of data, seen again"
+    assert lately(again, None, rows(5000)) is None, "that was long ago"
+    anew = replace(again, x=torch.cat([first.x, later.x]))
+    assert lately(anew, None, rows(1000)) is None, "the rows are others by then"
 
 
 def test_distinct_rows() -> None:

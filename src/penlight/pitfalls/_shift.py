@@ -14,6 +14,7 @@ APART = 0.6  # of fresh rows told apart rightly; healthy scripts stay within thr
 SIGMAS = 4.0  # one chance in 30,000
 PLAIN = 0.9  # of fresh rows told apart: where nearly each gives itself away, 1 in 700 is enough
 LESS = 3.0
+NOTHING, RULE = 0.9, 0.5  # of the loss of a blind answer: no rule was found, one was
 LOSS = 0.1  # in errors per row, or in shares of the variance
 ROOMY = 3  # batches' worth of rows: fewer cannot show whether rows come again
 
@@ -29,6 +30,8 @@ class Shift:
         outside: its loss on held-out rows.
         own: loss there of one that learnt from as many held-out rows.
         model: loss of the run's own model there, or on its last held-out pass; None: unknown.
+        blank: its loss without a look at the rows.
+        sure: whether `outside` and `own` differ beyond noise.
         lost: whether what is learnt from training rows holds less for held-out rows, beyond noise.
         beaten: whether the run's model does worse than that small learner, beyond noise.
         drawn_anew: whether training rows never come again: they are changed at random.
@@ -41,6 +44,7 @@ class Shift:
     own: float
     blank: float
     model: float | None
+    sure: bool
     lost: bool
     beaten: bool
     drawn_anew: bool
@@ -51,6 +55,19 @@ class Shift:
     def told_apart(self) -> bool:
         """Whether the rows themselves differ, beyond chance and by more than a trifle."""
         return self.apart > APART and self.z > SIGMAS
+
+    @property
+    def unrelated(self) -> bool:
+        """Whether training targets say nothing of their rows, where held-out targets do.
+
+        The run's own model must have found nothing, either: a small learner alone may fail on
+        rows that are hard to read.
+        """
+        if self.told_apart or self.drawn_anew or self.model is None or not self.sure:
+            return False
+        nothing = self.blank if self.classes else 1.0
+        taught = self.inside < NOTHING * nothing or self.outside < NOTHING * self.blank
+        return not taught and self.own < RULE * self.blank and self.model > NOTHING * self.blank
 
     @property
     def evidence(self) -> tuple[Evidence, ...]:
@@ -102,6 +119,7 @@ def shift(run: Run) -> Shift | None:
         own=v["own"],
         blank=v["blank"],
         model=model,
+        sure=v["own_t"] > LESS,
         lost=v["outside"] - v["own"] > LOSS
         and v["own_t"] > (LESS if v["apart"] > PLAIN else SIGMAS),
         beaten=model is not None and model - v["own"] > max(3 * noise, LOSS),

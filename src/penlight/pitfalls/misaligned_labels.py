@@ -14,6 +14,7 @@ from penlight.core.run import Run
 from penlight.core.vocabulary import ACCURACY, DEPENDENCE, LOSS, OBJECTIVE_LOSS, OUTPUT_GRAD, TRAVEL
 from penlight.pitfalls._evaluations import held_out_passes
 from penlight.pitfalls._halves import halves
+from penlight.pitfalls._shift import shift
 from penlight.pitfalls._skill import beyond_luck, entropy, known, share, skill, skilled
 from penlight.pitfalls._uninformed import listens_and_learns_nothing
 
@@ -287,7 +288,7 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
     )
 
     def detect(self, run: Run) -> Iterator[Finding]:
-        found = self._relabelled(run) or self._shifted_twice(run)
+        found = self._relabelled(run) or self._shifted_twice(run) or self._unrelated(run)
         if found is None and not self._other_rows(run):
             found = self._memorised(run) or self._parted(run)
         found = found or self._stuck(run) or self._by_heart(run)
@@ -355,6 +356,28 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             exact=True,
             first_step=0,
             prescriptions=self._shift_once,
+        )
+
+    def _unrelated(self, run: Run) -> Finding | None:
+        """Held-out rows go with their targets, training rows do not go with theirs."""
+        seen = shift(run)
+        if seen is None or not seen.unrelated:
+            return None
+        unit = "are named wrongly" if seen.classes else "of the variance stays"
+        return self.finding(
+            "What the targets of held-out rows say about them can be learnt, what those of "
+            "training rows say cannot: in training, inputs and targets do not belong together.",
+            Evidence(
+                "exam",
+                f"a small learner that saw {seen.rows // 2} training rows does no better on others "
+                f"than a blind answer: {seen.inside:.0%} {unit}, and {seen.outside:.0%} of "
+                f"held-out rows; one that saw as many held-out rows leaves {seen.own:.0%}",
+                value=seen.outside,
+                limit=seen.own,
+            ),
+            *seen.evidence[-1:],
+            confidence=0.9,
+            first_step=0,
         )
 
     def _other_rows(self, run: Run) -> bool:

@@ -41,6 +41,7 @@ from penlight.signals import statistics as s
 FEWEST = 100  # rows of each side, fewer say nothing
 FEW = 40  # ... where a test weighs its own errors: two kinds of rows may differ in plain sight
 HALF = 0.5  # of the late training rows were seen early: one set of data
+SPAN = 4  # times as long as anybody looked at its rows a training may go on
 MOST = 600  # rows of each side that enter a comparison
 WINDOW = 1024  # training rows that are judged together
 CLASSES = 64
@@ -183,13 +184,22 @@ def lately(first: Sample | None, last: Sample | None, held: Sample) -> Sample | 
     for part in (last, first):
         if part is not None and part.x.shape[1:] == held.x.shape[1:]:
             late = (2 * part.step > int(held.step[0])).nonzero()[:, 0]
-            if 0 < len(late) < FEWEST:
-                earlier = 2 * part.step[s.firsts(part.x)[late]] <= int(held.step[0])
-                if float(earlier.double().mean()) > HALF:  # the same rows as at first: take all
-                    late = torch.arange(len(part))
+            if len(late) < FEWEST and returning(part, int(held.step[0])):
+                late = torch.arange(len(part))
             if len(late) >= FEW:
                 parts.append(part.take(late[-2 * MOST :]))
     return max(parts, key=len, default=None)
+
+
+def returning(part: Sample, end: int) -> bool:
+    """Whether most of the late rows were there in the first half, too: it is one set of data."""
+    looked = int(part.step.max())
+    if SPAN * looked < end:
+        return False
+    border = end if 2 * looked > end else looked  # nobody has looked for long
+    late = 2 * part.step > border
+    earlier = 2 * part.step[s.firsts(part.x)[late]] <= border
+    return float(earlier.double().mean()) > HALF
 
 
 def targets(y: Tensor, output: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
