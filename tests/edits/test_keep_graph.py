@@ -67,6 +67,19 @@ def test_the_cut_goes_and_the_rest_stays(
     assert all(p.reached for p in rerun(edited).run.parameters)
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("torch.round(self.head(self.encoder(x)))", "self.head(self.encoder(x))"),
+        ("self.head(self.encoder(x).sign())", "self.head(self.encoder(x))"),
+    ],
+)
+def test_the_rounding_goes(scene: Callable[..., Scene], before: str, after: str) -> None:
+    found = scene(TRAIN.format(forward=f"return {before}", after=""))
+    edited = found.after([KeepGraph()])
+    assert edited.script.text == found.script.text.replace(before, after)
+
+
 def test_bookkeeping_is_no_cut(scene: Callable[..., Scene]) -> None:
     with pytest.raises(Refused, match="no place"):
         scene(TRAIN.format(forward=WHOLE, after="")).after([KeepGraph()])

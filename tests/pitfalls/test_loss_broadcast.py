@@ -58,6 +58,48 @@ def test_handwritten(net, error):
     assert found.exact
 
 
+@pytest.mark.parametrize("cut", ["Where", "Maximum", "Clamp"])
+def test_an_error_that_is_cut_off(net, cut):
+    assert said(net("Mean", cut, "Mul", "Sub(32,32)", "Squeeze(32)", "out[64,1]"))
+
+
+def weighted(beside, shape=(32,)):
+    """-min(ratio * advantages, clamped * advantages).mean(), as in PPO."""
+    return Graph(
+        ops=(
+            Op("Mean", (), (1,)),
+            Op("Minimum", (32, 32), (2, 3)),
+            Op("Mul", (32, 32), (4,), beside=beside, blocked=1),
+            Op("Mul", (32, 32), (5,), beside=beside, blocked=1),
+            Op("Exp", shape, (6,)),
+            Op("Clamp", shape, (4,)),
+            Op("Addmm", (32, 4), (7,)),
+            Op("AccumulateGrad", (4,), (), "out.bias"),
+        )
+    )
+
+
+def test_every_sample_weighted_with_the_weights_of_all():
+    (found,) = said(weighted((32, 1)))
+    assert "weights of shape (32, 1)" in found.says
+    assert found.exact
+    assert said(weighted((32,), (32, 1)))
+    assert not said(weighted((32, 32)))  # a mask of pairs
+    assert not said(weighted((1, 32), (32, 1)))  # an outer product
+
+
+@pytest.mark.parametrize(("weights", "beside"), [((8, 1), (8, 1)), ((8,), ()), ((8, 8), (8, 8))])
+def test_a_product_keeps_the_shape_of_its_factor(weights, beside):
+    torch = pytest.importorskip("torch")
+    from penlight.probe.graph import walk
+
+    x = torch.randn(8, requires_grad=True)
+    seen = walk((x.exp() * torch.randn(weights)).mean(), lambda _: "")
+    assert seen is not None
+    product = next(node.op for node in seen.nodes if node.op.name == "Mul")
+    assert product.beside == beside
+
+
 def test_handwritten_with_weight_penalty():
     graph = Graph(
         ops=(

@@ -160,6 +160,7 @@ class Op:
     parameter: str = ""  # the leaf's name, for AccumulateGrad nodes
     module: str = ""  # leaf module that produced this output, when known
     blocked: int = 0  # inputs through which no gradient flows: constants, detached tensors
+    beside: tuple[int, ...] = ()  # shape of such a factor, where a product is (n, n)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,10 +14,13 @@ from penlight.edits.edit import Edit, Refused
 from penlight.edits.flow import assigned_to, calls_in, made_of, unwrap
 from penlight.edits.scene import Scene
 from penlight.edits.source import Change, Source, dotted, last_name
+from penlight.pitfalls._graph import wirings
 
 CUTS = ("detach", "detach_")
 GRADIENT_FREE = ("no_grad", "inference_mode")
 ROUNDED = ("argmax", "round", "sign", "floor", "ceil", "item", "numpy", "tolist")
+FLAT = {"Round": "round", "Floor": "floor", "Ceil": "ceil", "Sign": "sign", "Trunc": "trunc"}
+FORWARD = ("forward", "__call__", "encode", "features", "embed")
 NO_TENSORS = ("self", "torch", "torch.utils", "args", "keras")  # their .data is another thing
 INSTRUCTION = (
     "Remove detach(), .data, no_grad() or the round trip through numpy between the layers and "
@@ -36,13 +39,13 @@ class Cut:
 
 @dataclass(frozen=True)
 class KeepGraph(Edit):
-    """Take out what cuts the graph between the model's layers and the loss."""
+    """Take out what cuts the graph, or rounds, between the model's layers and the loss."""
 
     new_rate = True
 
     @property
     def says(self) -> str:
-        return "Keep the graph: take out detach(), .data or no_grad() before the loss"
+        return "Keep the graph: take out what cuts the gradient off before the loss"
 
     def source(self, scene: Scene) -> Sequence[Change]:
         rewrapped = _rewrapped_loss(scene)
@@ -51,6 +54,9 @@ class KeepGraph(Edit):
         written = [c for file in scene.files for c in through_the_layer(scene.source(file))]
         if written:
             return written
+        rounded = _rounded(scene)
+        if rounded is not None:
+            return [unwrap(*rounded)]
         names = _stopped(scene.run)
         found = [c for file in scene.files for c in _cuts(scene.source(file))]
         found = [c for c in found if not _harmless(c)]
@@ -94,6 +100,21 @@ def _hungry(run: Run) -> Optimizer | None:
     return run.optimizer(seen.empty_optimizer if idle is None else idle)
 
 
+def _rounded(scene: Scene) -> tuple[Source, cst.Call, cst.BaseExpression] | None:
+    """The one call in a forward pass that rounds what it is given, and that; None: no such one."""
+    seen = {FLAT[name] for wiring in wirings(scene.run) for name in wiring.names if name in FLAT}
+    found = []
+    for source in map(scene.source, scene.files):
+        for call in source.calls(*seen):
+            function = source.enclosing(call, cst.FunctionDef)
+            owner = call.func.value if isinstance(call.func, cst.Attribute) else None
+            given = call.args[0].value if call.args else owner
+            forward = isinstance(function, cst.FunctionDef) and function.name.value in FORWARD
+            if forward and given is not None:
+                found.append((source, call, given))
+    return found[0] if len(found) == 1 else None
+
+
 def _stopped(run: Run) -> set[str]:
     """The parts of the names of the modules that are used and get no gradient."""
     cut = [p for p in run.parameters if p.requires_grad and p.reached is False]
@@ -121,10 +142,7 @@ def _harmless(cut: Cut) -> bool:
     source, node = cut.source, cut.node
     if isinstance(node, cst.With):
         owner = source.enclosing(node, cst.FunctionDef)
-        return not (
-            isinstance(owner, cst.FunctionDef)
-            and owner.name.value in ("forward", "__call__", "encode", "features", "embed")
-        )
+        return not (isinstance(owner, cst.FunctionDef) and owner.name.value in FORWARD)
     for parent in source.parents(node):
         if isinstance(parent, (cst.FormattedString, cst.AugAssign)):
             return True

@@ -35,6 +35,8 @@ JOINS = frozenset(("Cat", "Stack"))  # what may bring raw data in beside the lay
 ERROR = SHAPE | {
     "Mean", "Sum", "Add", "Sub", "Rsub", "Mul", "Div", "Neg", "Pow", "Square", "Sqrt", "Abs",
 }  # fmt: skip
+# ... that is cut off where it is large: Huber's by hand, the clipped objectives of PPO.
+CUT = ERROR | {"Maximum", "Minimum", "Where", "Clamp"}
 POOLS = frozenset(("MaxPool2DWithIndices", "MaxPool3DWithIndices", "AdaptiveMaxPool2D"))
 SOFTMAX = frozenset(("Softmax", "SafeSoftmax"))
 # What a weight may pass through on its way from the parameter into a layer.
@@ -175,24 +177,33 @@ class Wiring:
         return frozenset(op.parameter for op in self.ops if op.parameter)
 
     def all_with_all(self) -> int | None:
-        """The difference of predictions (N, 1) or (N,) and raw data in a handwritten error (N, N).
+        """Where a handwritten error pairs each of N values with all N of raw data.
 
-        Distances that go on to an exponential, a maximum or a matrix product are meant, and so are
-        those of a prediction that was given its second axis on purpose.
+        It is a difference or product (N, N) of predictions (N, 1) or (N,) and data of the other
+        of these shapes. Distances that go on to an exponential, the largest of many or a matrix
+        product are meant, and so are those of a prediction that was given its second axis on
+        purpose.
         """
         queue = [0] if self.ops else []
         for i in queue:
-            op = self.ops[i]
-            if self.names[i] == "Sub" and len(op.inputs) == 1:
-                wide, narrow = op.shape, self.ops[op.inputs[0]].shape
-                n = wide[0] if len(wide) == 2 else 0
-                meant = self.names[op.inputs[0]] == "Unsqueeze"
-                if n > 1 and wide == (n, n) and narrow in ((n, 1), (n,)) and not meant:
-                    return i
-            if self.names[i] in ERROR:
+            if self._crossed(i):
+                return i
+            if self.names[i] in CUT:
                 found = (j for j in self.data(i) if j not in queue)
                 queue += [j for j in found if not self._penalty(j)]
         return None
+
+    def _crossed(self, i: int) -> bool:
+        op = self.ops[i]
+        if self.names[i] not in ("Sub", "Mul") or len(op.inputs) != 1 or len(op.shape) != 2:
+            return False
+        wide, narrow = op.shape, self.ops[op.inputs[0]].shape
+        n = wide[0]
+        if n < 2 or wide != (n, n) or self.names[op.inputs[0]] == "Unsqueeze":
+            return False
+        if self.names[i] == "Mul":  # a product keeps its factor, which may be (N, N) on purpose
+            return {narrow, op.beside} == {(n, 1), (n,)}
+        return narrow in ((n, 1), (n,))
 
     def _penalty(self, i: int) -> bool:
         """Whether a term is made of weights alone: no layer stands behind it."""

@@ -98,6 +98,15 @@ class GradientCut(Pitfall):
             edits=("keep-graph",),
         ),
     )
+    _rounding = (
+        Prescription(
+            "Train without the rounding, and round where the answers are used.",
+            "The loss then feels how near an answer was.",
+            "the rounding is the point, as in a binary network",
+            edits=("keep-graph",),
+        ),
+        prescriptions[1],
+    )
     _backward = (
         Prescription(
             "Call loss.backward() before optimizer.step(), in every iteration.",
@@ -233,6 +242,7 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             exact=True,
             where=wiring.ops[i].module or (layers[0] if layers else ""),
             first_step=wiring.graph.step,
+            prescriptions=self._rounding,
         )
 
     def _idle(self, run: Run, share: float) -> Finding:

@@ -120,9 +120,14 @@ print("RESULT " + json.dumps({"metric": "mse", "value": error}))
         for wiring in wirings(run):
             crossed = wiring.all_with_all()
             if crossed is not None:
+                op = wiring.ops[crossed]
+                shape = wiring.ops[op.inputs[0]].shape
+                if op.beside:
+                    yield self._weighted(shape, op.beside)
+                    return
                 objective = run.objective or Objective(site="handwritten loss")
-                shape = wiring.ops[wiring.ops[crossed].inputs[0]].shape
-                yield self._finding(run, objective, shape, shape[:1])
+                other = shape[:1] if len(shape) == 2 else (*shape, 1)
+                yield self._finding(run, objective, shape, other)
                 return
 
     def _finding(
@@ -161,6 +166,24 @@ print("RESULT " + json.dumps({"metric": "mse", "value": error}))
             exact=True,
             where=objective.site,
             source=objective.source,
+            first_step=0,
+        )
+
+    def _weighted(self, shape: tuple[int, ...], weights: tuple[int, ...]) -> Finding:
+        """Each sample's term is multiplied with the weights of all, as with advantages (N, 1)."""
+        n = shape[0]
+        return self.finding(
+            f"The loss multiplies values of shape {_form(shape)} by weights of shape "
+            f"{_form(weights)}: each of the {n} samples is weighted with all {n} weights, so that "
+            "only their mean counts.",
+            Evidence(
+                "shapes",
+                f"{_form(shape)} times {_form(weights)} gives ({n}, {n}), and its mean is the loss",
+                value=n,
+                limit=1,
+            ),
+            confidence=0.99,
+            exact=True,
             first_step=0,
         )
 

@@ -151,6 +151,7 @@ def walk(loss: Tensor, names: Callable[[Tensor], str]) -> Walk | None:
                     parameter=(names(leaf) or "?") if leaf is not None else "",
                     module=live.metadata.get(MADE, ""),
                     blocked=sum(n is None for n, _ in live.next_functions),
+                    beside=beside(live) if kind == "Mul" else (),
                 ),
                 leaf,
             )
@@ -206,6 +207,18 @@ def shape(live: Any) -> tuple[int, ...]:
         return tuple(int(n) for n in live._input_metadata[0].shape)
     except (AttributeError, IndexError, RuntimeError, TypeError):
         return ()
+
+
+def beside(live: Any) -> tuple[int, ...]:
+    """Shape of the constant factor of a product (n, n); () for other products."""
+    whole = shape(live)
+    if len(whole) != 2 or whole[0] != whole[1] or whole[0] < 2:
+        return ()
+    constant = [n is None for n, _ in live.next_functions]
+    if sum(constant) != 1:
+        return ()
+    factor = saved(live, "self" if constant[0] else "other")
+    return tuple(factor.shape) if factor is not None else ()
 
 
 def saved(live: Any, what: str) -> Tensor | None:
