@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from penlight.core.facts import Exam, Module, Predictions, Targets
+from penlight.core.facts import Exam, Inputs, Module, Predictions, Targets
 from penlight.core.vocabulary import LOSS
 from penlight.pitfalls.class_imbalance_collapse import ClassImbalanceCollapse
 from penlight.testing import check_card, fake_run, objective
@@ -10,7 +10,9 @@ from penlight.testing import check_card, fake_run, objective
 SITE = "cross_entropy@train.py:1"
 
 
-def said(labels, predicted, correct, loss=0.1, phase="eval", step=100, shown=None, **fields):
+def said(
+    labels, predicted, correct, loss=0.1, phase="eval", step=100, shown=None, fed=(), **fields
+):
     seen = Predictions(
         phase=phase, objective=SITE, step=step, samples=sum(labels),
         labels=labels, predicted=predicted, correct=correct,
@@ -18,9 +20,8 @@ def said(labels, predicted, correct, loss=0.1, phase="eval", step=100, shown=Non
     windows = [seen] if phase == "eval" else [seen, seen]
     targets = Targets(objective=SITE, samples=sum(labels), classes=shown or labels)
     shape = (50, len(labels))
-    run = fake_run(
-        {LOSS: [loss] * 100}, [objective(input_shape=shape, **fields), targets, *windows]
-    )
+    facts = [objective(input_shape=shape, **fields), targets, *windows]
+    run = fake_run({LOSS: [loss] * 100}, [*facts, *([Inputs(shape=fed)] if fed else [])])
     return list(ClassImbalanceCollapse().detect(run))
 
 
@@ -177,3 +178,44 @@ def test_weights_that_are_right_or_do_not_matter():
     assert not turned((1.0, 0.0))  # a class that is left out on purpose
     assert not turned((0.92, 0.08), correct=(200, 38))  # the rare class is found all the same
     assert not turned(())
+
+
+def idle(weights=(0.7, 0.0, 1.8), shown=(250, 600, 150), correct=(250, 0, 150), **fields):
+    fields = {"target_shape": (50,), "fed": (50, 30), **fields}
+    return said(
+        shown, (500, 0, 500), correct, shown=shown, weighted=True, weights=weights, **fields
+    )
+
+
+def test_a_class_that_weighs_nothing():
+    (found,) = idle()
+    assert found.severity == "critical"
+    assert "Class 1 weighs nothing in the loss, and 60% of the training rows" in found.says
+    assert "none of 600 held-out samples" in found.evidence[1].says
+    assert found.prescriptions[0].edits == ("class-weights",)
+    (found,) = idle(phase="train")
+    assert found.severity == "warning"
+
+
+def test_a_class_that_is_left_out_on_purpose():
+    assert not idle(fed=(10, 30))  # the words of ten sentences
+    assert not idle(target_shape=(50, 8, 8))  # the void in a picture
+    assert not idle(shown=(450, 100, 450))  # a few rows without a label
+    assert not idle(weights=(0.7, 0.1, 1.8))
+    assert not idle(correct=(250, 40, 150))  # it is named all the same
+
+
+def test_a_class_that_weighs_nothing_where_nobody_evaluates():
+    targets = Targets(objective=SITE, samples=1000, classes=(250, 600, 150))
+    goal = objective(
+        input_shape=(50, 3), target_shape=(50,), weighted=True, weights=(0.7, 0.0, 1.8)
+    )
+
+    def told(accuracy):
+        exam = Exam(name="shuffled", values={"accuracy": accuracy, "majority": 0.6})
+        run = fake_run({LOSS: [0.1] * 100}, [goal, targets, Inputs(shape=(50, 30)), exam])
+        return list(ClassImbalanceCollapse().detect(run))
+
+    (found,) = told(0.39)
+    assert "39% of its newest training rows rightly" in found.evidence[1].says
+    assert not told(0.6)

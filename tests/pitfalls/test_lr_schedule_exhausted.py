@@ -40,6 +40,15 @@ def test_spent_too_soon(rates):
     assert found.first_step < 200
 
 
+def test_a_decay_per_epoch_that_is_counted_in_batches():
+    slow = [*np.linspace(2.3, 2.2, 300), *np.linspace(2.2, 2.15, 500)]
+    (found,) = said({i: 0.02 / (1 + 0.5 * i) for i in range(800)}, slow)
+    assert "75% of the steps ran below a hundredth of the peak" in found.evidence[0].says
+    assert not said({i: 0.02 / (1 + 0.2 * i) for i in range(800)}, slow)  # slower
+    learnt = [*np.linspace(2.3, 0.9, 300), *np.linspace(0.9, 0.8, 500)]
+    assert not said({i: 0.02 / (1 + 0.5 * i) for i in range(800)}, learnt)
+
+
 @pytest.mark.parametrize(
     "rates",
     [

@@ -141,6 +141,23 @@ class ClassImbalanceCollapse(Pitfall):
         why="weight of the most frequent class over that of the rarest: weights against imbalance "
         "are at most 1 here, and small differences are a matter of taste",
     )
+    left_out: float = limit(
+        0.2,
+        why="share of the training rows whose class weighs nothing in the loss: padding and void "
+        "are left out on purpose, but not one whole sample in five",
+    )
+    luck: float = limit(
+        0.05, why="of the newest rows: by how much the shares of classes differ in a few batches"
+    )
+    _weigh_all = (
+        Prescription(
+            "Give every class a weight above zero: total / (classes * counts), or one more than "
+            "the logarithm of a ratio, which is 0 for the most frequent class.",
+            "What weighs nothing is never learnt.",
+            "these rows have no label: then leave them out of the batches",
+            edits=("class-weights",),
+        ),
+    )
     prescriptions = (
         Prescription(
             "Look at recall per class, balanced accuracy or AUC, not at accuracy.",
@@ -207,7 +224,8 @@ print("RESULT " + json.dumps({"metric": "balanced accuracy", "value": sum(recall
         if run.objective is None:
             return
         if run.objective.weighted:
-            yield from self._turned(run, run.objective)
+            ignored = self._ignored(run, run.objective)
+            yield from self._turned(run, run.objective) if ignored is None else (ignored,)
             return
         counts = self._late(run)
         if counts is None or not 2 <= len(counts.labels) <= self.classes:
@@ -232,6 +250,61 @@ print("RESULT " + json.dumps({"metric": "balanced accuracy", "value": sum(recall
         served = counts.correct[usual].sum() / max(counts.labels[usual].sum(), 1)
         if counts.labels[neglected].sum() >= self.rarest and served >= self.served:
             yield self._neglected(counts, learnt, neglected, float(served))
+
+    def _ignored(self, run: Run, objective: Objective) -> Finding | None:
+        """A class that weighs nothing in the loss, though whole samples belong to it."""
+        targets = run.targets(objective)
+        if targets is None or _tokens(run, objective) or len(objective.target_shape) != 1:
+            return None  # of pixels and words some are left out on purpose
+        if not any(x.shape[:1] == objective.target_shape for x in run.inputs):
+            return None
+        shown = np.array(targets.classes, float)
+        weights = np.array(objective.weights[: len(shown)])
+        if len(weights) < len(shown) or not shown.sum():
+            return None
+        idle = np.where(weights == 0, shown, 0.0)
+        worst, share = int(idle.argmax()), float(idle.max() / shown.sum())
+        counts = self._late(run)
+        missed = self._missed(run, counts, worst, share)
+        if share < self.left_out or missed is None:
+            return None
+        held_out = counts is not None and counts.held_out
+        return self.finding(
+            f"Class {worst} weighs nothing in the loss, and {share:.0%} of the training rows "
+            "belong to it: the model never learns to name it.",
+            Evidence(
+                "objective",
+                f"class weights {', '.join(f'{x:.3g}' for x in weights[:6])}",
+                where=objective.site,
+                value=0.0,
+            ),
+            missed,
+            severity="critical" if held_out else "warning",
+            confidence=0.95 if held_out else 0.85,
+            where=objective.site,
+            source=objective.source,
+            first_step=0,
+            prescriptions=self._weigh_all,
+        )
+
+    def _missed(self, run: Run, counts: Counts | None, worst: int, share: float) -> Evidence | None:
+        """That no sample of a class is recognised; None: some are, or nobody knows."""
+        exam = run.exam("shuffled")
+        if counts is not None:
+            asked = worst < len(counts.labels) and counts.labels[worst] >= self.rarest
+            if not asked or counts.correct[worst]:
+                return None
+            where = "held-out" if counts.held_out else "training"
+            says = f"none of {counts.labels[worst]} {where} samples of class {worst} is recognised"
+            return Evidence("predictions", says, steps=(counts.first, counts.last), value=0.0)
+        right = float(exam.values.get("accuracy", 1.0)) if exam is not None else 1.0
+        if right > 1 - share + self.luck:
+            return None
+        says = (
+            f"the trained model names {right:.0%} of its newest training rows rightly; the other "
+            f"classes are {1 - share:.0%} of the rows"
+        )
+        return Evidence("shuffled", says, value=right, limit=1 - share + self.luck)
 
     def _turned(self, run: Run, objective: Objective) -> Iterator[Finding]:
         """Class weights that grow with how frequent a class is."""

@@ -24,6 +24,7 @@ class Spent:
     last: float
     spent: float  # share of the steps after which 99% of the sum of all rates was used up
     idle: float  # share of the steps below a thousandth of the peak
+    low: float  # share of the steps below a hundredth of it
     since: int  # first step below a hundredth of the peak
 
 
@@ -87,6 +88,13 @@ class LrScheduleExhausted(Pitfall):
         0.9,
         why="share of what there is to learn: a run that got this far had enough learning rate",
     )
+    low: float = limit(
+        0.5,
+        why="share of steps below a hundredth of the peak rate, where less than half was learnt: "
+        "1 / (1 + decay * t) counted in batches instead of epochs never gets to a thousandth; a "
+        "cosine has 0.06, step decays of the recipes 0.3",
+    )
+    poor: float = limit(0.5, why="share of what there is to learn, in that case")
     unknown: float = limit(
         0.2,
         why="in place of `early` where the loss is of no known kind: the rate is gone before a "
@@ -180,10 +188,12 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             return
         if len(spendings) != len(run.optimizers):
             return
-        if found.spent >= self.early and found.idle <= self.idle:
-            return
         seen = progress(run)
         if seen is None or (seen.learnt is not None and seen.learnt >= self.learnt):
+            return
+        gone = found.spent < self.early or found.idle > self.idle
+        faded = found.low > self.low and seen.learnt is not None and seen.learnt < self.poor
+        if not gone and not faded:
             return
         several = len(spendings) > 1  # one may rest while another one learns
         if (several or seen.learnt is None) and (
@@ -192,22 +202,35 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             return
         if not (self._was_falling(run, found.since) or self._revives(run)):
             return
+        left = "nothing" if gone else "next to nothing"
         yield self.finding(
             f"The learning rate fell from {found.peak:.3g} to {_rate(found.last)}: after step "
-            f"{found.since} of {run.steps} the schedule left nothing to learn with.",
-            Evidence(
-                "lr",
-                f"99% of the sum of all learning rates was spent in the first {found.spent:.0%} of "
-                f"the steps; {found.idle:.0%} of the steps ran below a thousandth of the peak",
-                steps=(found.since, run.steps - 1),
-                value=found.spent,
-                limit=self.early,
-            ),
+            f"{found.since} of {run.steps} the schedule left {left} to learn with.",
+            self._spent(run, found) if gone else self._faded(run, found),
             self._stands(seen),
             confidence=0.9,
             where=run.optimizers[0].type,
             source=run.optimizers[0].source,
             first_step=found.since,
+        )
+
+    def _spent(self, run: Run, found: Spent) -> Evidence:
+        return Evidence(
+            "lr",
+            f"99% of the sum of all learning rates was spent in the first {found.spent:.0%} of "
+            f"the steps; {found.idle:.0%} of the steps ran below a thousandth of the peak",
+            steps=(found.since, run.steps - 1),
+            value=found.spent,
+            limit=self.early,
+        )
+
+    def _faded(self, run: Run, found: Spent) -> Evidence:
+        return Evidence(
+            "lr",
+            f"{found.low:.0%} of the steps ran below a hundredth of the peak",
+            steps=(found.since, run.steps - 1),
+            value=found.low,
+            limit=self.low,
         )
 
     def _stands(self, seen: Progress) -> Evidence:
@@ -265,5 +288,6 @@ def spending(lr: Series, steps: int) -> Spent | None:
         last=float(lr.values[-1]),
         spent=(float(lr.steps[place]) + into) / steps,
         idle=float(lasts[(lr.values < 1e-3 * peak) & (np.arange(len(lr)) > top)].sum()) / steps,
+        low=float(lasts[(lr.values < 1e-2 * peak) & (np.arange(len(lr)) > top)].sum()) / steps,
         since=int(lr.steps[low[0]]) if low else int(lr.steps[-1]),
     )
