@@ -69,3 +69,29 @@ def test_two_views_that_may_be_meant_are_refused(scene: Callable[..., Scene]) ->
     script = TRAIN.format(turned="x.reshape(9, -1, 6).reshape(9, 8, 6)")
     with pytest.raises(Refused, match="cannot be told"):
         scene(script).after([Permute()])
+
+
+def test_inputs_and_targets_are_turned_alike(scene: Callable[..., Scene]) -> None:
+    batches = """
+import torch
+from torch import nn
+
+X = torch.randn(64, 12, 2)
+y = torch.randn(64, 12, 2)
+
+
+def batches():
+    for rows in torch.randperm(64).split(16):
+        yield X[rows].reshape(12, 16, 2), y[rows].reshape(12, 16, 2)
+
+
+model = nn.GRU(2, 2)
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+for a, b in batches():
+    optimizer.zero_grad()
+    nn.functional.mse_loss(model(a)[0], b).backward()
+    optimizer.step()
+"""
+    found = scene(batches)
+    wanted = found.script.text.replace("reshape(12, 16, 2)", "permute(1, 0, 2)")
+    assert found.after([Permute()]).script.text == wanted

@@ -43,13 +43,15 @@ class Permute(Edit):
         if named:
             return [_permuted(source, call, order) for source, call, order in named]
         before, after = fed[0].recut_from, fed[0].input_shape
-        if len(calls) != 1 or len(set(before)) != rank:
+        alike = {tuple(source.code(a) for a in call.args) for source, call, _ in calls}
+        owners = {id(source.enclosing(call, cst.FunctionDef)) for source, call, _ in calls}
+        if len(alike) != 1 or len(owners) != 1 or len(set(before)) != rank:
             raise Refused(
                 "Which view or reshape swaps the dimensions cannot be told from the text.",
                 INSTRUCTION,
             )
-        source, call, _ = calls[0]
-        return [_permuted(source, call, tuple(before.index(n) for n in after))]
+        order = tuple(before.index(n) for n in after)
+        return [_permuted(source, call, order) for source, call, _ in calls]
 
     def live(self, training: Training) -> None:  # noqa: ARG002
         raise Refused("What forward() does can only be changed in its text.", INSTRUCTION)

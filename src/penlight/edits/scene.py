@@ -204,11 +204,32 @@ class Scene:
             except Refused:
                 source, line = self.script, 0
             near = [loop for loop in found if loop.source is source and _around(loop, line)]
-            found = near or found
+            found = self._branch(near or found)
         if len(found) != 1:
             count = "no training loop" if not found else f"{len(found)} training loops"
             raise Refused(f"The source shows {count} with a backward() and a step().")
         return found[0]
+
+    def _branch(self, found: list[Loop]) -> list[Loop]:
+        """Of `if amp: ... else: ...` in one loop, each with a step, the side that seems to run."""
+        if len(found) != 2 or found[0].body is not found[1].body:
+            return found
+        scaled = [bool(loop.step.args) for loop in found]
+        if sum(scaled) != 1 or not _apart(*found):
+            return found
+        return [found[scaled.index(self.run.hygiene.clip_scaled > 0)]]
+
+
+def _apart(one: Loop, other: Loop) -> bool:
+    """Whether two steps stand on the two sides of one condition."""
+    sides = [
+        {id(p): p for p in loop.source.parents(loop.step) if isinstance(p, (cst.If, cst.Else))}
+        for loop in (one, other)
+    ]
+    return any(
+        isinstance(side, cst.If) and side.orelse is not None and id(side.orelse) in sides[1]
+        for side in sides[0].values()
+    )
 
 
 def _around(loop: Loop, line: int) -> bool:
@@ -227,13 +248,21 @@ def _loops(source: Source) -> Iterator[Loop]:
             for node in source.parents(backward)
             if isinstance(node, (cst.For, cst.While, cst.FunctionDef, cst.Module))
         ]
+        side = source.enclosing(backward, cst.If, cst.Else, cst.For, cst.While, cst.FunctionDef)
+        beside = [s for s in steps if side is not None and _beside(source, s, side)]
         for body in around:
             inside = [s for s in steps if source.inside(s, body)]
-            chosen = _mover(source, inside)
+            chosen = _mover(source, [s for s in beside if s in inside] or inside)
             if chosen is not None:
                 step, optimizer = chosen
                 yield Loop(source, backward, step, optimizer, body)
                 break
+
+
+def _beside(source: Source, step: cst.Call, side: cst.CSTNode) -> bool:
+    """Whether a step stands in the same block of a condition, not on its other side."""
+    block = getattr(side, "body", side)
+    return source.inside(step, block)
 
 
 def _mover(source: Source, steps: Sequence[cst.Call]) -> tuple[cst.Call, str] | None:

@@ -28,7 +28,9 @@ class Unscale(Edit):
     def source(self, scene: Scene) -> Sequence[Change]:
         loop = scene.loop
         source = loop.source
-        clips = list(source.calls(*CLIPS, within=loop.body))
+        side = source.enclosing(loop.step, cst.If, cst.Else, cst.For, cst.While, cst.FunctionDef)
+        block = side.body if isinstance(side, (cst.If, cst.Else)) else loop.body
+        clips = list(source.calls(*CLIPS, within=block))
         func = loop.step.func
         assert isinstance(func, cst.Attribute)
         scaler = source.code(func.value)
@@ -37,6 +39,6 @@ class Unscale(Edit):
                 "The training loop shows no single clipping before a step of a GradScaler.",
                 "Call scaler.unscale_(optimizer) right before the clipping.",
             )
-        if list(source.calls("unscale_", within=loop.body)):
+        if list(source.calls("unscale_", within=block)):
             raise Refused(f"{source.file} calls unscale_() already.")
         return [source.before(clips[0], f"{scaler}.unscale_({loop.optimizer})")]
