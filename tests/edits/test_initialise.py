@@ -11,6 +11,8 @@ from penlight.edits import Refused
 from penlight.edits.initialise import Initialise
 from penlight.edits.scene import Scene
 from penlight.edits.small_head import SmallHead
+from penlight.lab import Recorded
+from penlight.pitfalls.symmetric_init import SymmetricInit
 
 TRAIN = """
 import torch
@@ -97,3 +99,51 @@ def test_a_model_that_is_one_layer_is_its_own_head(scene: Callable[..., Scene]) 
     assert "nn.init.normal_(model.weight, std=0.01)" in (
         found.after([SmallHead()]).project.text("train.py")
     )
+
+
+BARE = """
+import torch
+
+torch.manual_seed(0)
+x, y = torch.randn(64, 8), torch.randint(0, 3, (64,))
+w1 = {first}
+b1 = torch.zeros(6, requires_grad=True)
+w2 = torch.zeros(6, 3, requires_grad=True)
+optimizer = torch.optim.SGD([w1, b1, w2], lr=0.1)
+for step in range(30):
+    optimizer.zero_grad()
+    loss = torch.nn.functional.cross_entropy(torch.sigmoid(x @ w1 + b1) @ w2, y)
+    loss.backward()
+    optimizer.step()
+"""
+ZEROS = "torch.zeros(8, 6, requires_grad=True)"
+
+
+def test_weights_without_a_layer_that_are_all_the_same(
+    scene: Callable[..., Scene], rerun: Callable[[Scene], Recorded]
+) -> None:
+    found = scene(BARE.format(first=ZEROS))
+    (told,) = SymmetricInit().detect(found.run)
+    assert "All 6 units of w1 start equal, and w2 weighs them all with zero" in told.says
+
+    edited = found.after([Initialise()])
+
+    drawn = "torch.nn.init.xavier_normal_(torch.empty({})).requires_grad_()"
+    wanted = BARE.format(first=drawn.format("8, 6"))
+    assert edited.script.text == wanted.replace(
+        "torch.zeros(6, 3, requires_grad=True)", drawn.format("6, 3")
+    )
+    assert not list(SymmetricInit().detect(rerun(edited).run))
+
+
+@pytest.mark.parametrize(
+    "first",
+    ["torch.randn(8, 6, requires_grad=True)", f"{ZEROS}; w1.data[:, 0] = 1"],
+)
+def test_weights_without_a_layer_that_differ(scene: Callable[..., Scene], first: str) -> None:
+    assert not list(SymmetricInit().detect(scene(BARE.format(first=first)).run))
+
+
+def test_a_bias_that_tells_equal_units_apart(scene: Callable[..., Scene]) -> None:
+    script = BARE.format(first=ZEROS).replace("torch.zeros(6, req", "torch.randn(6, req")
+    assert not any(found.exact for found in SymmetricInit().detect(scene(script).run))

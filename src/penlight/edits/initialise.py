@@ -68,6 +68,7 @@ class Initialise(Edit):
             for file in scene.files
             for change in _corrected(scene.source(file), xavier, gain)
         ]
+        changes = changes or [c for file in scene.files for c in _constant(scene, file)]
         if changes:
             return changes
         wanted = FITTING[:2] if xavier else FITTING[2:]
@@ -167,6 +168,29 @@ def _rewritten(
     else:
         yield from imports
     yield source.replace(call, f"{owner}.{name}({tensor}{f', {options}' if options else ''})")
+
+
+def _constant(scene: Scene, file: str) -> Iterator[Change]:
+    """Changes to weight matrices that are made of one value, without a layer: `torch.zeros(8, 4)`.
+
+    Their units may lie in either dimension, so that the scheme is the one that treats both alike.
+    """
+    source = scene.source(file)
+    alike = (p.name for p in scene.run.parameters if len(p.shape) == 2 and p.equal_rows)
+    names = {name.rpartition(".")[2] for name in alike}
+    for call in source.calls("zeros", "ones"):
+        target = source.enclosing(call, cst.Assign)
+        named = isinstance(target, cst.Assign) and last_name(target.targets[0].target) in names
+        if not named or not isinstance(call.func, cst.Attribute):
+            continue
+        if last_name(call.func.value) != "torch":
+            continue
+        learnt = argument(call, "requires_grad")
+        kept = ", ".join(source.code(a).rstrip(", ") for a in call.args if a is not learnt)
+        head, imports = imported(source, "torch.nn")
+        yield from imports
+        text = f"{head}.init.xavier_normal_({source.code(call.func.value)}.empty({kept}))"
+        yield source.replace(call, f"{text}.requires_grad_()" if learnt is not None else text)
 
 
 def _added(scene: Scene, xavier: bool, gain: str) -> Sequence[Change]:

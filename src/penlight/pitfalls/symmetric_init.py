@@ -206,7 +206,10 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
 
     def _kept_equal(self, run: Run, layer: Parameter) -> bool:
         """Whether nothing else tells the units apart: neither biases nor dropout."""
-        own = (p for p in run.parameters if p.module == layer.module and p.name.endswith("bias"))
+        if layer.registered:
+            own = [p for p in run.parameters if p.module == layer.module and "bias" in p.name]
+        else:  # whose bias a bare tensor is nobody knows
+            own = [p for p in run.parameters if not p.registered and len(p.shape) == 1]
         dropout = any(m.type.startswith("Dropout") for m in run.modules)
         return not dropout and all(self._one_value(bias) for bias in own)
 

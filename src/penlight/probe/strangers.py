@@ -9,8 +9,10 @@ from weakref import ReferenceType, ref
 from torch import Tensor, nn
 
 from penlight.core import facts as f
+from penlight.probe.models import at_start
 from penlight.probe.state import State
 
+FIRST = 128  # looked at when they are met; a script that makes new ones at every step has more
 LISTED = 256  # entries of a list that may be one of weights
 
 
@@ -23,12 +25,22 @@ class Strangers:
         self._names: dict[int, str] = {}  # by number
         self._held: set[int] = set()  # numbers of those that some optimiser has held
         self._sums: dict[int, float] = {}  # of those that a model keeps as plain attributes
+        self._starts: dict[int, tuple[bool, float, float]] = {}  # by number
 
     def meet(self, leaf: Tensor) -> None:
         """A loss reaches a leaf."""
         known = self._leaves.get(id(leaf))
         if not self.state.models.parameter(leaf) and (known is None or known() is not leaf):
             self._leaves[id(leaf)] = ref(leaf)
+            if leaf.dim() in (1, 2) and len(self._starts) < FIRST:
+                number = list(self._leaves).index(id(leaf))
+                self._starts[number] = at_start(leaf.detach().t())  # as in x @ w
+
+    def named(self, leaf: Tensor) -> str:
+        """What a matrix without a model is called in a graph; '' for other leaves."""
+        self.meet(leaf)
+        number = list(self._leaves).index(id(leaf)) if id(leaf) in self._leaves else -1
+        return self._name(number, leaf) if leaf.dim() == 2 and number in self._starts else ""
 
     def name(self, p: Tensor) -> str:
         """What a tensor without a model is called."""
@@ -51,11 +63,16 @@ class Strangers:
             if id(leaf) in optimised or (own and self._moved(leaf)):
                 self._held.add(number)
             if number in self._held or own or isinstance(leaf, nn.Parameter):
+                equal, mean, std = self._starts.get(number, (False, 0.0, 0.0))
                 self.state.write(
                     f.Parameter(
                         name=own or self._name(number, leaf),
                         shape=tuple(leaf.shape),
                         registered=False,
+                        units_last=leaf.dim() == 2,
+                        equal_rows=equal,
+                        mean=mean,
+                        std=std,
                         optimised=number in self._held,
                         reached=True,
                         used=True,

@@ -253,7 +253,7 @@ class Training:
         state = self.state
         if state.compiled or state.saved_hooks:
             state.blinded("activations", "the model is compiled or checkpointed")
-        found = walk(loss, state.models.parameter)
+        found = walk(loss, lambda leaf: state.models.parameter(leaf) or self.strangers.named(leaf))
         if found is None:
             return
         self.walked += 1
