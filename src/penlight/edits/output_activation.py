@@ -25,6 +25,7 @@ from penlight.edits.heads import (
 )
 from penlight.edits.names import member, sibling
 from penlight.edits.scene import Scene
+from penlight.edits.shared_block import bare_at_the_end
 from penlight.edits.source import Change, Source, argument, last_name
 from penlight.edits.training import Training
 from penlight.pitfalls._graph import wirings
@@ -84,6 +85,8 @@ class OutputActivation(Edit):
         kind, _ = head_op(scene.run)
         if not kind:
             return self._added(scene)
+        if self.to == NONE and (changes := bare_at_the_end(scene)):
+            return changes
         found = ending(scene)
         if self.to == NONE:
             return [*removed(found), *(thresholds(scene) if kind == "sigmoid" else ())]
