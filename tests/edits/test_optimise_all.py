@@ -54,6 +54,7 @@ STYLES: dict[str, tuple[Edit, str, str, str, str, str, str]] = {
     "parts": (OptimiseAll(), *BODY, "model = Net()\nparams = list(model.out.parameters())\noptimizer = torch.optim.SGD(params, lr=0.1)", ONE, "= list(model.out.parameters())", "= model.parameters()"),
     "groups": (OptimiseAll(), *BODY, 'model = Net()\noptimizer = torch.optim.SGD([{"params": model.out.parameters(), "lr": 0.5}], lr=0.1)', ONE, '"lr": 0.5}]', '"lr": 0.5}, {"params": model.body.parameters()}]'),
     "second model": (OptimiseAll(), *BODY, "model, head = Net(), nn.Linear(2, 2)\nhead = nn.Linear(2, 2)\noptimizer = torch.optim.Adam(model.parameters())", TWO, "Adam(model.parameters())", "Adam([*model.parameters(), *head.parameters()])"),
+    "used later": (OptimiseAll(), *BODY, "model = Net()\noptimizer = torch.optim.Adam(model.parameters(), lr=0.1)\ndef clear():\n    optimizer.zero_grad()\nmodel.out = nn.Linear(4, 2)", ONE, "optimizer = torch.optim.Adam(model.parameters(), lr=0.1)\ndef clear():\n    optimizer.zero_grad()\nmodel.out = nn.Linear(4, 2)", "def clear():\n    optimizer.zero_grad()\nmodel.out = nn.Linear(4, 2)\noptimizer = torch.optim.Adam(model.parameters(), lr=0.1)"),
     "too early": (OptimiseAll(), *BODY, "model = Net()\noptimizer = torch.optim.Adam(model.parameters(), lr=0.1)\nmodel.out = nn.Linear(4, 2)", ONE, "optimizer = torch.optim.Adam(model.parameters(), lr=0.1)\nmodel.out = nn.Linear(4, 2)", "model.out = nn.Linear(4, 2)\noptimizer = torch.optim.Adam(model.parameters(), lr=0.1)"),
 }  # fmt: skip
 
@@ -186,3 +187,12 @@ def test_another_model_of_the_same_name_is_not_added_to_itself(
     again = "for model in [nn.Linear(4, 1)]:\n    pass"
     with pytest.raises(Refused, match="earlier one"):
         scene(MADE_AGAIN.format(again=again)).after([OptimiseAll()])
+
+
+def test_an_optimiser_that_is_used_in_between_stays(scene: Callable[..., Scene]) -> None:
+    build = "model = Net()\noptimizer = torch.optim.Adam(model.parameters())\n"
+    build += "def clear():\n    optimizer.zero_grad()\nclear()\nmodel.out = nn.Linear(4, 2)"
+    layers, forward = BODY
+    script = TRAIN.format(imports="", layers=layers, forward=forward, build=build, output=ONE)
+    with pytest.raises(Refused, match="is used between"):
+        scene(script).after([OptimiseAll()])

@@ -40,8 +40,10 @@ for step in range(40):
 FORMS = {
     "assigned": (
         "act = F.relu(x @ self.w + self.b)\n        return act",
-        "act = x @ self.w + self.b\n        if self.activate:\n"
-        "            act = F.relu(act)\n        return act",
+        (
+            "act = x @ self.w + self.b\n        if self.activate:\n"
+            "            act = F.relu(act)\n        return act"
+        ),
     ),
     "returned": (
         "return torch.relu(x @ self.w + self.b)",

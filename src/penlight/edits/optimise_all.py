@@ -142,6 +142,23 @@ def _block(source: Source, node: cst.CSTNode) -> cst.CSTNode | None:
     return source.enclosing(node, cst.IndentedBlock, cst.Module)
 
 
+def _between(source: Source, first: cst.CSTNode, last: cst.CSTNode) -> list[cst.Name]:
+    """The names that stand behind one statement and not behind another."""
+    start, end = source.span(first)[1], source.span(last)[1]
+    return [n for n in source.all(cst.Name) if start < source.span(n)[0] < end]
+
+
+def _later(source: Source, name: cst.Name, first: cst.CSTNode, last: cst.CSTNode) -> bool:
+    """Whether a name stands in a function that is only defined there, not called."""
+    function = source.enclosing(name, cst.FunctionDef)
+    if not isinstance(function, cst.FunctionDef) or source.inside(first, function):
+        return False
+    called = function.name.value
+    return not any(
+        n.value == called and n is not function.name for n in _between(source, first, last)
+    )
+
+
 def _moved(source: Source, call: cst.Call, last: cst.Assign) -> Sequence[Change]:
     """The optimiser's statement moved behind the last part that is built."""
     statement = source.statement(call)
@@ -149,9 +166,8 @@ def _moved(source: Source, call: cst.Call, last: cst.Assign) -> Sequence[Change]
         raise Refused("The optimiser is not built in a statement of its own.", INSTRUCTION)
     name = source.code(statement.targets[0].target)
     if any(
-        n.value == name.rpartition(".")[2]
-        and source.span(statement)[1] < source.span(n)[0] < source.span(last)[1]
-        for n in source.all(cst.Name)
+        n.value == name.rpartition(".")[2] and not _later(source, n, statement, last)
+        for n in _between(source, statement, last)
     ):
         raise Refused(
             f"{name} is used between the place where it is built and the last part of the model.",
