@@ -45,6 +45,8 @@ def test_a_decay_per_epoch_that_is_counted_in_batches():
     (found,) = said({i: 0.02 / (1 + 0.5 * i) for i in range(800)}, slow)
     assert "75% of the steps ran below a hundredth of the peak" in found.evidence[0].says
     assert not said({i: 0.02 / (1 + 0.2 * i) for i in range(800)}, slow)  # slower
+    arrived = [*np.linspace(2.3, 2.0, 300), *([2.01, 1.99] * 250)]
+    assert not said({i: 0.02 / (1 + 0.5 * i) for i in range(800)}, arrived)
     learnt = [*np.linspace(2.3, 0.9, 300), *np.linspace(0.9, 0.8, 500)]
     assert not said({i: 0.02 / (1 + 0.5 * i) for i in range(800)}, learnt)
 

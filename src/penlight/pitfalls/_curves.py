@@ -21,6 +21,7 @@ from penlight.core.vocabulary import ACCURACY, EXPLAINED, LOSS, OBJECTIVE_LOSS
 ABSOLUTE = ("l1_loss", "smooth_l1_loss", "huber_loss")
 END = 0.2  # the last fifth of a run speaks for its end
 STEADY = 0.1  # spread of their ratio up to which two loss curves count as proportional
+HARDLY = 0.02  # share learnt: less may be luck
 RUINED, FINE = 0.1, 0.5  # shares learnt: below the one nothing works, from the other on it does
 WORSE = 0.05  # share of chance by which a loss must exceed it: estimates of both err by less
 SIGMAS = 3.0  # differences below this many standard errors are noise
@@ -269,7 +270,7 @@ def learnt_nothing(run: Run) -> bool:
     if seen is None or seen.chance is None or run.steps < MANY or len(run.optimizers) != 1:
         return False
     given = objective is not None and not objective.target_learnt
-    return given and verdict(run) == "ruined"
+    return given and seen.learnt is not None and seen.learnt < HARDLY
 
 
 def stuck(run: Run, share: float) -> bool:

@@ -200,8 +200,9 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             found.spent >= self.unknown or found.idle <= self.nearly
         ):
             return
-        if not (self._was_falling(run, found.since) or self._revives(run)):
-            return
+        alive = self._was_falling(run, found.since) or self._revives(run)
+        if not alive or not (gone or seen.falling or self._revives(run)):
+            return  # what fades and falls no more may have arrived
         left = "nothing" if gone else "next to nothing"
         yield self.finding(
             f"The learning rate fell from {found.peak:.3g} to {_rate(found.last)}: after step "

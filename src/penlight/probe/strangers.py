@@ -13,6 +13,7 @@ from penlight.probe.models import at_start
 from penlight.probe.state import State
 
 FIRST = 128  # looked at when they are met; a script that makes new ones at every step has more
+SMALL = 1 << 20  # elements of a tensor whose start is read
 LISTED = 256  # entries of a list that may be one of weights
 
 
@@ -32,7 +33,7 @@ class Strangers:
         known = self._leaves.get(id(leaf))
         if not self.state.models.parameter(leaf) and (known is None or known() is not leaf):
             self._leaves[id(leaf)] = ref(leaf)
-            if leaf.dim() in (1, 2) and len(self._starts) < FIRST:
+            if leaf.dim() in (1, 2) and leaf.numel() <= SMALL and len(self._starts) < FIRST:
                 number = list(self._leaves).index(id(leaf))
                 self._starts[number] = at_start(leaf.detach().t())  # as in x @ w
 
