@@ -33,7 +33,7 @@ class Strangers:
         known = self._leaves.get(id(leaf))
         if not self.state.models.parameter(leaf) and (known is None or known() is not leaf):
             self._leaves[id(leaf)] = ref(leaf)
-            if leaf.dim() in (1, 2) and leaf.numel() <= SMALL and len(self._starts) < FIRST:
+            if leaf.dim() in (1, 2) and _there(leaf) and len(self._starts) < FIRST:
                 number = list(self._leaves).index(id(leaf))
                 self._starts[number] = at_start(leaf.detach().t())  # as in x @ w
 
@@ -89,6 +89,13 @@ class Strangers:
         """Whether a leaf that a model keeps as a plain attribute was changed, as by hand."""
         value = float(leaf.detach().double().sum())
         return self._sums.setdefault(id(leaf), value) != value
+
+
+def _there(leaf: Tensor) -> bool:
+    """Whether a tensor is small and has its values: those of a sharded one may lie elsewhere."""
+    if not 0 < leaf.numel() <= SMALL or type(leaf) not in (Tensor, nn.Parameter):
+        return False
+    return leaf.device.type != "meta" and bool(leaf.untyped_storage().nbytes())
 
 
 def variable(tensor: Tensor) -> str:

@@ -297,7 +297,9 @@ class OnRay:
             try:
                 said, files = self._ray.get(handle)
             except self._ray.exceptions.RayError as error:
-                raise PenlightError(f"Ray lost an arm: {str(error).splitlines()[0]}", 1) from None
+                said = [line.strip() for line in str(error).splitlines() if line.strip()]
+                why = " ... ".join(dict.fromkeys((said[0], said[-1])))  # where, and what
+                raise PenlightError(f"Ray lost an arm: {why}", 1) from None
             for name, content in files.items():
                 (place / name).write_bytes(content)
             found.append(Arm(job, place, said["status"], said["late"]))
