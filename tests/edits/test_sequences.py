@@ -61,6 +61,7 @@ MASKED: dict[str, tuple[str, str, str, str]] = {
     "attention": ("self.a = nn.MultiheadAttention(8, 2, batch_first=True)", "x, _ = self.a(x, x, x)", "(x, x, x)", f"(x, x, x, attn_mask={MASK})"),
     "layer": (f"self.a = {LAYER}", "x = self.a(x)", "self.a(x)", f"self.a(x, src_mask={MASK})"),
     "encoder": (f"self.a = nn.TransformerEncoder({LAYER}, 1)", "x = self.a(x)", "self.a(x)", f"self.a(x, mask={MASK})"),
+    "decoder": (f"self.e = nn.TransformerEncoder({LAYER}, 1)\n        self.a = nn.TransformerDecoder({LAYER.replace('Encoder', 'Decoder')}, 1)", "x = self.a(x, self.e(torch.zeros_like(x)))", "zeros_like(x)))", f"zeros_like(x)), tgt_mask={MASK})"),
     "by hand": ("self.qk = nn.Linear(8, 8)", "scores = self.qk(x) @ x.transpose(1, 2); x = F.softmax(scores, dim=-1) @ x", "x = F.soft", f"{FUTURE}; x = F.soft"),
     "thrown away": ("self.m = torch.ones(5, 5).triu(1).bool()", "s = x @ x.transpose(1, 2); s.masked_fill(self.m, -1e9); x = s.softmax(-1) @ x", "s.masked", "s = s.masked"),
     "the wrong way round": ('self.register_buffer("m", torch.ones(5, 5).triu(1).bool())', "m = self.m[:5]; x = F.scaled_dot_product_attention(x, x, x, attn_mask=m)", "attn_mask=m", "attn_mask=~m"),

@@ -18,8 +18,10 @@ FUSED = "scaled_dot_product_attention"
 # what the mask is called in their forward
 LAYERS = {"MultiheadAttention": "attn_mask", "TransformerEncoderLayer": "src_mask",
           "TransformerEncoder": "mask"}  # fmt: skip
-POSITIONS = {"attn_mask": 5, "src_mask": 1, "mask": 1}
-INNER = ("TransformerEncoderLayer",)  # the encoder around it takes the mask
+DECODERS = {"TransformerDecoderLayer": "tgt_mask", "TransformerDecoder": "tgt_mask"}
+POSITIONS = {"attn_mask": 5, "src_mask": 1, "mask": 1, "tgt_mask": 2}
+# The stack around it takes the mask.
+INNER = ("TransformerEncoderLayer", "TransformerDecoderLayer")
 NEGATED = ("~", "logical_not", "== 0", "==0", "1 -", "not_")
 MASKING = ("mask", "tril", "triu", "inf")
 
@@ -129,11 +131,13 @@ def _diagonals(source: Source) -> Iterator[Change]:
 
 def _layers(source: Source) -> Iterator[Change]:
     """Modules of attention that are called without a mask."""
-    for maker in source.calls(*LAYERS):
+    # Beside a decoder the encoder may look both ways.
+    known = DECODERS if any(source.calls(*DECODERS)) else LAYERS
+    for maker in source.calls(*known):
         assign = source.parent(maker)
         if not isinstance(assign, cst.Assign):
             continue
-        target, name = assign.targets[0].target, LAYERS[last_name(maker.func)]
+        target, name = assign.targets[0].target, known[last_name(maker.func)]
         for use in uses(source, target):
             call = source.parent(use)
             if not isinstance(call, cst.Call) or call.func is not use or not call.args:
@@ -181,7 +185,9 @@ def _masked(
 
 def _batch_first(source: Source, maker: cst.Call) -> bool:
     """Whether a layer, or the layer that an encoder is made of, has the batch first."""
-    inner = [c for c in calls_in(source, maker) if last_name(c.func) in (*INNER, *LAYERS)]
+    inner = [
+        c for c in calls_in(source, maker) if last_name(c.func) in (*INNER, *LAYERS, *DECODERS)
+    ]
     if maker.args:  # self.layer = nn.TransformerEncoderLayer(...), and then made of that
         text = source.code(maker.args[0].value)
         inner += [c for c in source.calls(*INNER) if assigned_to(source, c) == text]
