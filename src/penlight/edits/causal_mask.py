@@ -185,9 +185,7 @@ def _masked(
 
 def _batch_first(source: Source, maker: cst.Call) -> bool:
     """Whether a layer, or the layer that an encoder is made of, has the batch first."""
-    inner = [
-        c for c in calls_in(source, maker) if last_name(c.func) in (*INNER, *LAYERS, *DECODERS)
-    ]
+    inner = [c for c in calls_in(source, maker) if last_name(c.func) in (*LAYERS, *DECODERS)]
     if maker.args:  # self.layer = nn.TransformerEncoderLayer(...), and then made of that
         text = source.code(maker.args[0].value)
         inner += [c for c in source.calls(*INNER) if assigned_to(source, c) == text]

@@ -248,8 +248,8 @@ def _loops(source: Source) -> Iterator[Loop]:
             for node in source.parents(backward)
             if isinstance(node, (cst.For, cst.While, cst.FunctionDef, cst.Module))
         ]
-        side = source.enclosing(backward, cst.If, cst.Else, cst.For, cst.While, cst.FunctionDef)
-        beside = [s for s in steps if side is not None and _beside(source, s, side)]
+        side = side_of(source, backward)
+        beside = [s for s in steps if side is not None and source.inside(s, side)]
         for body in around:
             inside = [s for s in steps if source.inside(s, body)]
             chosen = _mover(source, [s for s in beside if s in inside] or inside)
@@ -259,10 +259,10 @@ def _loops(source: Source) -> Iterator[Loop]:
                 break
 
 
-def _beside(source: Source, step: cst.Call, side: cst.CSTNode) -> bool:
-    """Whether a step stands in the same block of a condition, not on its other side."""
-    block = getattr(side, "body", side)
-    return source.inside(step, block)
+def side_of(source: Source, node: cst.CSTNode) -> cst.CSTNode | None:
+    """The side of a condition that a node stands on, if one is nearer than its loop or function."""
+    around = source.enclosing(node, cst.If, cst.Else, cst.For, cst.While, cst.FunctionDef)
+    return around.body if isinstance(around, (cst.If, cst.Else)) else None
 
 
 def _mover(source: Source, steps: Sequence[cst.Call]) -> tuple[cst.Call, str] | None:

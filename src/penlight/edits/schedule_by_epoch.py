@@ -29,12 +29,13 @@ class ScheduleByEpoch(Edit):
         for file in scene.files:
             source = scene.source(file)
             moved: dict[cst.CSTNode, list[cst.Call]] = {}
-            for step in schedule_steps(source, source.module):
-                loop = _batches(source, step)
+            steps = list(schedule_steps(source, source.module))
+            for step in steps:
+                loop = _batches(source, step, steps)
                 if loop is not None:
                     moved.setdefault(loop, []).append(step)
-            for loop, steps in moved.items():
-                changes += _behind(source, loop, steps)
+            for loop, inside in moved.items():
+                changes += _behind(source, loop, inside)
         if not changes:
             raise Refused(
                 "No loop over batches inside of one over epochs steps a schedule.",
@@ -43,16 +44,18 @@ class ScheduleByEpoch(Edit):
         return changes
 
 
-def _batches(source: Source, step: cst.Call) -> cst.CSTNode | None:
-    """The loop over batches that a schedule is stepped in, inside of another loop."""
+def _batches(source: Source, step: cst.Call, steps: Sequence[cst.Call]) -> cst.CSTNode | None:
+    """The loop over batches that a schedule is stepped in, inside of another loop.
+
+    The optimiser is stepped right there, too, by a step() that is none of the schedules' `steps`.
+    """
     around = list(loops_around(source, step))
     if len(around) < 2 or around[0][0] is not source:
         return None
     loop = around[0][1]
-    steps = {id(call) for call in schedule_steps(source, loop)}
-    others = [c for c in source.calls("step", within=loop) if id(c) not in steps]
-    same = [c for c in others if source.enclosing(c, *LOOPS) is loop]
-    return loop if same else None
+    own = {id(call) for call in steps}
+    others = (c for c in source.calls("step", within=loop) if id(c) not in own)
+    return loop if any(source.enclosing(c, *LOOPS) is loop for c in others) else None
 
 
 def _behind(source: Source, loop: cst.CSTNode, steps: Sequence[cst.Call]) -> list[Change]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import libcst as cst
+
 from penlight.edits.edit import Edit, Refused
 from penlight.edits.models import known_at
 from penlight.edits.scene import Scene
@@ -33,7 +35,8 @@ class ScheduleByStep(Edit):
             count = "no" if not found else "more than one"
             raise Refused(f"The source shows {count} step of a schedule.")
         source, step = found[0]
-        name = source.code(step).partition(".step")[0]
+        assert isinstance(step.func, cst.Attribute)
+        name = source.code(step.func.value)
         if step.args:
             raise Refused(f"{name} is stepped by a measurement, which is taken once an epoch.")
         if source is loop.source and source.inside(step, loop.body):

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import libcst as cst
 
+from penlight.edits.edit import Refused
 from penlight.edits.flow import assigned_to, put
 from penlight.edits.heads import Applied, applications, head_op, last_layer
 from penlight.edits.names import fresh
@@ -28,11 +29,14 @@ def bare_at_the_end(scene: Scene) -> list[Change]:
                 for a in applications(source, kind)
                 if a.inner is not None and _forward(source, a.node, block)
             ]
-            makers = [(s, c) for f in scene.files for s in [scene.source(f)]
-                      for c in s.calls(block.name.value)]  # fmt: skip
-            last = _last(makers, module.source if module is not None else "")
-            if len(inside) == 1 and len(makers) > 1 and last is not None:
-                return _switched(source, block, inside[0], last)
+            makers = [c for f in scene.files for c in scene.source(f).calls(block.name.value)]
+            if module is None or len(inside) != 1 or len(makers) < 2:
+                continue
+            try:
+                place, calls = scene.calls_at(module.source, block.name.value)
+            except Refused:  # built in another way
+                continue
+            return _switched(source, block, inside[0], (place, calls[-1]))
     return []
 
 
@@ -53,19 +57,6 @@ def _forward(source: Source, node: cst.CSTNode, block: cst.ClassDef) -> bool:
     function = source.enclosing(node, cst.FunctionDef)
     known = isinstance(function, cst.FunctionDef) and function.name.value == "forward"
     return known and source.inside(node, block)
-
-
-def _last(makers: list[tuple[Source, cst.Call]], place: str) -> tuple[Source, cst.Call] | None:
-    """The call that made the last block: the last one on the line that the run names."""
-    file, _, line = place.rpartition(":")
-    found = [
-        (source, call)
-        for source, call in makers
-        if line.isdigit()
-        and source.file.endswith(file)
-        and source.lines(call)[0] <= int(line) <= source.lines(call)[1]
-    ]
-    return max(found, key=lambda x: x[0].span(x[1])[0], default=None)
 
 
 def _switched(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import libcst as cst
 
 from penlight.edits.edit import Edit, Refused
-from penlight.edits.scene import Scene
+from penlight.edits.scene import Scene, side_of
 from penlight.edits.source import Change
 
 CLIPS = ("clip_grad_norm_", "clip_grad_value_", "clip_grad_norm", "clip_gradients")
@@ -28,8 +28,7 @@ class Unscale(Edit):
     def source(self, scene: Scene) -> Sequence[Change]:
         loop = scene.loop
         source = loop.source
-        side = source.enclosing(loop.step, cst.If, cst.Else, cst.For, cst.While, cst.FunctionDef)
-        block = side.body if isinstance(side, (cst.If, cst.Else)) else loop.body
+        block = side_of(source, loop.step) or loop.body
         clips = list(source.calls(*CLIPS, within=block))
         func = loop.step.func
         assert isinstance(func, cst.Attribute)

@@ -200,9 +200,10 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             found.spent >= self.unknown or found.idle <= self.nearly
         ):
             return
-        alive = self._was_falling(run, found.since) or self._revives(run)
-        if not alive or not (gone or seen.falling or self._revives(run)):
-            return  # what fades and falls no more may have arrived
+        # What fades and falls no more may have arrived.
+        falls = (gone or seen.falling) and self._was_falling(run, found.since)
+        if not falls and not self._revives(run):
+            return
         left = "nothing" if gone else "next to nothing"
         yield self.finding(
             f"The learning rate fell from {found.peak:.3g} to {_rate(found.last)}: after step "
@@ -284,11 +285,17 @@ def spending(lr: Series, steps: int) -> Spent | None:
     into = (0.99 - before) / max(float(used[place]) - before, 1e-12) * float(lasts[place])
     top = int(lr.values.argmax())
     low = [i for i in range(top, len(lr)) if lr.values[i] < 0.01 * peak]
+
+    def below(share: float) -> float:
+        """Share of the steps behind the peak whose rate is below this share of it."""
+        under = (lr.values < share * peak) & (np.arange(len(lr)) > top)
+        return float(lasts[under].sum()) / steps
+
     return Spent(
         peak=peak,
         last=float(lr.values[-1]),
         spent=(float(lr.steps[place]) + into) / steps,
-        idle=float(lasts[(lr.values < 1e-3 * peak) & (np.arange(len(lr)) > top)].sum()) / steps,
-        low=float(lasts[(lr.values < 1e-2 * peak) & (np.arange(len(lr)) > top)].sum()) / steps,
+        idle=below(1e-3),
+        low=below(1e-2),
         since=int(lr.steps[low[0]]) if low else int(lr.steps[-1]),
     )

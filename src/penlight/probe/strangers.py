@@ -28,25 +28,22 @@ class Strangers:
         self._sums: dict[int, float] = {}  # of those that a model keeps as plain attributes
         self._starts: dict[int, tuple[bool, float, float]] = {}  # by number
 
-    def meet(self, leaf: Tensor) -> None:
-        """A loss reaches a leaf."""
+    def meet(self, leaf: Tensor) -> str:
+        """A loss reaches a leaf without a model: its name if it is a matrix, '' for others."""
         known = self._leaves.get(id(leaf))
-        if not self.state.models.parameter(leaf) and (known is None or known() is not leaf):
+        if known is None or known() is not leaf:
             self._leaves[id(leaf)] = ref(leaf)
             if leaf.dim() in (1, 2) and _there(leaf) and len(self._starts) < FIRST:
-                number = list(self._leaves).index(id(leaf))
-                self._starts[number] = at_start(leaf.detach().t())  # as in x @ w
-
-    def named(self, leaf: Tensor) -> str:
-        """What a matrix without a model is called in a graph; '' for other leaves."""
-        self.meet(leaf)
-        number = list(self._leaves).index(id(leaf)) if id(leaf) in self._leaves else -1
-        return self._name(number, leaf) if leaf.dim() == 2 and number in self._starts else ""
+                self._starts[self._number(leaf)] = at_start(leaf.detach().t())  # as in x @ w
+        if leaf.dim() != 2:
+            return ""
+        number = self._number(leaf)
+        return self._name(number, leaf) if number in self._starts else ""
 
     def name(self, p: Tensor) -> str:
         """What a tensor without a model is called."""
         if id(p) in self._leaves:
-            return self._name(list(self._leaves).index(id(p)), p)
+            return self._name(self._number(p), p)
         return f"unnamed{tuple(p.shape)}"
 
     def describe(self, optimised: AbstractSet[int]) -> None:
@@ -79,6 +76,9 @@ class Strangers:
                         used=True,
                     )
                 )
+
+    def _number(self, leaf: Tensor) -> int:
+        return list(self._leaves).index(id(leaf))
 
     def _name(self, number: int, p: Tensor) -> str:
         if number not in self._names:

@@ -253,7 +253,7 @@ class Training:
         state = self.state
         if state.compiled or state.saved_hooks:
             state.blinded("activations", "the model is compiled or checkpointed")
-        found = walk(loss, lambda leaf: state.models.parameter(leaf) or self.strangers.named(leaf))
+        found = walk(loss, lambda leaf: state.models.parameter(leaf) or self.strangers.meet(leaf))
         if found is None:
             return
         self.walked += 1
@@ -265,7 +265,6 @@ class Training:
             self.by_hand.hand.reached(found.leaves())
         for leaf in found.leaves():
             self.reached.add(id(leaf))
-            self.strangers.meet(leaf)
         if self.met > 1:
             self.terms.walked(found)
         if state.step in (0, 1, 2, 16) and self.walked <= 12:

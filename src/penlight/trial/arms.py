@@ -297,8 +297,8 @@ class OnRay:
             try:
                 said, files = self._ray.get(handle)
             except self._ray.exceptions.RayError as error:
-                said = [line.strip() for line in str(error).splitlines() if line.strip()]
-                why = " ... ".join(dict.fromkeys((said[0], said[-1])))  # where, and what
+                lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+                why = " ... ".join(dict.fromkeys((lines[0], lines[-1])))  # where, and what
                 raise PenlightError(f"Ray lost an arm: {why}", 1) from None
             for name, content in files.items():
                 (place / name).write_bytes(content)
