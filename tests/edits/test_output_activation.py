@@ -62,6 +62,41 @@ STYLES = {
     "loop": ("model = nn.Linear(4, 3)", "torch.softmax(output, dim=1)", "torch.softmax(output, dim=1)", "output"),
 }  # fmt: skip
 
+EVALUATED = """
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+
+model = nn.Linear(4, 3)
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+x, y = torch.randn(16, 4), torch.randint(0, 3, (16,))
+for step in range(3):
+    optimizer.zero_grad()
+    probs = F.softmax(model(x), dim=1)
+    loss = F.cross_entropy(probs, y)
+    loss.backward()
+    optimizer.step()
+    with torch.no_grad():
+        held = {held}
+        value = F.cross_entropy({given}, y).item()
+        sure = F.softmax(model(x), dim=1).max()
+"""
+HELD = {
+    "in the call": ("model(x)", "held.softmax(1)", "held = model(x)", "F.cross_entropy(held, y)"),
+    "named": ("model(x).softmax(1)", "held", "held = model(x)", "F.cross_entropy(held, y)"),
+}
+
+
+@pytest.mark.parametrize("style", HELD)
+def test_the_evaluation_s_loss_is_given_the_same(scene: Callable[..., Scene], style: str) -> None:
+    held, given, *after = HELD[style]
+
+    text = scene(EVALUATED.format(held=held, given=given)).after([OutputActivation("none")])
+
+    code = text.project.text("train.py")
+    assert all(line in code for line in ("probs = model(x)\n", *after))
+    assert code.count("softmax") == 1  # that of `sure`, which no loss reads
+
 
 @pytest.mark.parametrize("style", STYLES)
 def test_the_softmax_before_a_cross_entropy_goes(

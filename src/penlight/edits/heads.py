@@ -9,7 +9,8 @@ import libcst as cst
 
 from penlight.core.run import Run
 from penlight.edits.edit import Refused
-from penlight.edits.flow import calls_in, drop_entry, entry, siblings, unwrap, uses
+from penlight.edits.flow import calls_in, drop_entry, entry, last_value, siblings, unwrap, uses
+from penlight.edits.losses import LossCall, loss_call, twins
 from penlight.edits.models import weighted
 from penlight.edits.scene import Scene
 from penlight.edits.source import Change, Source, argument, dotted, last_name
@@ -101,7 +102,12 @@ def ending(scene: Scene) -> Applied:
     found = _made_at(scene, found, module)
     if not found:
         found = [a for file in scene.files for a in _word(scene.source(file), kind)]
-    for wanted in (_follows_last_layer, _in_model_or_objective, _last_of_its_kind):
+    for wanted in (
+        _given_to_the_loss,
+        _follows_last_layer,
+        _in_model_or_objective,
+        _last_of_its_kind,
+    ):
         if len(found) > 1:
             found = wanted(scene, found) or found
     if len(found) != 1:
@@ -130,6 +136,26 @@ def _made_at(scene: Scene, found: list[Applied], module: str) -> list[Applied]:
         and a.source.lines(a.maker)[0] <= line <= a.source.lines(a.maker)[1]
     ]
     return near or found
+
+
+def _given_to_the_loss(scene: Scene, found: list[Applied]) -> list[Applied]:
+    try:
+        value = _input_of(loss_call(scene))
+    except Refused:
+        return []
+    return [a for a in found if a.node is value]
+
+
+def _input_of(loss: LossCall, read_once: bool = False) -> cst.BaseExpression | None:
+    """What a call of a loss is given for the output: itself, or what its name was last set to.
+
+    Args:
+        read_once: follow a name only where nothing but the loss reads it.
+    """
+    value = loss.input.value if loss.input is not None else None
+    if not isinstance(value, cst.Name) or (read_once and uses(loss.source, value)):
+        return value
+    return last_value(loss.source, value)
 
 
 def _follows_last_layer(scene: Scene, found: list[Applied]) -> list[Applied]:
@@ -265,6 +291,30 @@ def _imported(source: Source) -> set[str]:
                 short = alias.evaluated_alias or alias.evaluated_name
                 names.add(short.partition(".")[0])
     return names
+
+
+def bare(scene: Scene) -> list[Change]:
+    """The changes that take the activation before the loss away, in the evaluations as well.
+
+    Raises:
+        Refused: there is none, or which one it is cannot be told.
+    """
+    found = ending(scene)
+    changes = removed(found)
+    if found.inner is None or found.word:
+        return changes
+    try:
+        loss = loss_call(scene)
+    except Refused:
+        return changes
+    if _input_of(loss) is not found.node:
+        return changes
+    for other in twins(scene, loss):
+        value = _input_of(other, read_once=True)
+        for also in applications(other.source, found.kind):
+            if also.node is value and value is not found.node:
+                changes += removed(also)
+    return changes
 
 
 def removed(found: Applied) -> list[Change]:

@@ -9,7 +9,7 @@ from penlight.core.finding import Finding
 from penlight.edits.compiled import compiled
 from penlight.edits.edit import Edit, Refused
 from penlight.edits.flow import put
-from penlight.edits.heads import ending, head_op, removed, thresholds
+from penlight.edits.heads import bare, head_op, thresholds
 from penlight.edits.losses import CLASSES, LossCall, any_loss_call, renamed, twins
 from penlight.edits.scene import Scene
 from penlight.edits.source import Change
@@ -118,4 +118,4 @@ def _raw_outputs(scene: Scene, function: str) -> Sequence[Change]:
     if not head or not (head == unwanted or bounded or single):
         return ()
     judged = thresholds(scene) if function == LOGITS[1] else ()
-    return [*removed(ending(scene)), *judged]
+    return [*bare(scene), *judged]

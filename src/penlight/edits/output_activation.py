@@ -15,12 +15,12 @@ from penlight.edits.flow import add_entry, entry, put
 from penlight.edits.heads import (
     KINDS,
     Applied,
+    bare,
     ending,
     head_op,
     kind_of,
     last_layer_at,
     orphaned,
-    removed,
     thresholds,
 )
 from penlight.edits.names import member, sibling
@@ -87,9 +87,9 @@ class OutputActivation(Edit):
             return self._added(scene)
         if self.to == NONE and (changes := bare_at_the_end(scene)):
             return changes
-        found = ending(scene)
         if self.to == NONE:
-            return [*removed(found), *(thresholds(scene) if kind == "sigmoid" else ())]
+            return [*bare(scene), *(thresholds(scene) if kind == "sigmoid" else ())]
+        found = ending(scene)
         if kind_of(self.to) == kind:
             raise Refused(f"The model ends in {self.to} already.")
         return self._replaced(scene, found)
