@@ -68,6 +68,18 @@ DEEP = """class Net(nn.Module):
         return self.head(x)
 
 model = Net()"""
+LOOP = """class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(4, width) for width in (4, {last}))
+        {head}
+
+    def forward(self, x):
+        for layer in self.layers:
+            {step}
+        {back}
+
+model = Net()"""
 CASES = {
     "widen constant": ("widen=8", BENT, {"HIDDEN = 3": "HIDDEN = 8"}),
     "widen numbers": ("widen=8", SEQUENTIAL, {"nn.Linear(4, 3)": "nn.Linear(4, 8)", "nn.Linear(3, 5)": "nn.Linear(8, 8)", "nn.Linear(5, 1)": "nn.Linear(8, 1)"}),
@@ -77,6 +89,9 @@ CASES = {
     "bend missing once": ("add-nonlinearity", CLASS.format(a="self.a(x).tanh()", b="self.b(x)"), {"x = self.b(x)": "x = torch.relu(self.b(x))"}),
     "bend of the next line": ("add-nonlinearity", CLASS.format(a="self.a(x)\n        x = F.relu(x)", b="self.b(x)"), {"x = self.b(x)": "x = torch.relu(self.b(x))"}),
     "bends in list": ("add-nonlinearity", SEQUENTIAL.replace("    nn.ReLU(),\n    nn.Linear(3", "    nn.Linear(3"), {"  # narrow\n": "  # narrow\n    nn.ReLU(),\n"}),
+    "bends in a loop": ("add-nonlinearity", LOOP.format(last=4, head="self.head = nn.Linear(4, 1)", step="x = layer(x)", back="return self.head(x)"), {"x = layer(x)": "x = torch.relu(layer(x))"}),
+    "loop to the end": ("add-nonlinearity", LOOP.format(last=1, head="", step="x = layer(x)", back="return x"), {
+        "in self.layers:\n            x = layer(x)": "in self.layers[:-1]:\n            x = torch.relu(layer(x))\n        x = self.layers[-1](x)"}),
     "norms in class": ("insert-norm=LayerNorm", BENT, {
         "self.a = nn.Linear(4, width)\n": "self.a = nn.Linear(4, width)\n        self.a_norm = nn.LayerNorm(width)\n",
         "self.b = nn.Linear(width, width)\n": "self.b = nn.Linear(width, width)\n        self.b_norm = nn.LayerNorm(width)\n",
@@ -124,6 +139,21 @@ def test_refusals_say_why(scene: Callable[..., Scene]) -> None:
     for edit, why in REFUSED.items():
         with pytest.raises(Refused, match=why):
             found.after([parse(edit)])
+
+
+@pytest.mark.parametrize(
+    ("step", "why"),
+    [
+        ("x = layer(x)\n            x = x.sigmoid()", "no two layers"),
+        ("x = layer(x)\n            print()", "more than one"),
+    ],
+)
+def test_a_loop_that_bends_or_does_more_is_left_alone(
+    scene: Callable[..., Scene], step: str, why: str
+) -> None:
+    model = LOOP.format(last=1, head="", step=step, back="return x")
+    with pytest.raises(Refused, match=why):
+        scene(TRAIN.format(model=model)).after([parse("add-nonlinearity")])
 
 
 FINITE = """

@@ -79,6 +79,13 @@ def test_recode_labels_gives_the_loss_what_it_reads(
     assert torch.equal(made.loss(output, y), loss(output, torch.tensor(wanted)))
 
 
+def test_a_mask_of_0_and_255_is_numbered_anew() -> None:
+    y, output = torch.tensor([0, 255, 0]), torch.tensor([[0.3, -0.7], [0.1, 0.4], [1.0, 0.0]])
+    made = training(nn.Linear(1, 2), nn.CrossEntropyLoss(ignore_index=255), (torch.ones(3, 1), y))
+    parse("recode-labels").live(made)
+    assert torch.equal(made.loss(output, y), nn.CrossEntropyLoss()(output, (y > 0).long()))
+
+
 def test_shuffle_gives_every_epoch_an_order_of_its_own() -> None:
     torch.manual_seed(0)
     data = TensorDataset(torch.arange(32.0).view(-1, 1), torch.arange(32))

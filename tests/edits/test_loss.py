@@ -59,6 +59,7 @@ STYLES: dict[str, tuple[Edit, str, str, str, str, str, str, str]] = {
     "weights": (ClassWeights(), "(torch.arange(24) % 4 == 0).long()", "2", "", "nn.CrossEntropyLoss()", CALL, "Loss()\nfor", "Loss(weight=torch.tensor([0.6667, 2]))\nfor"),
     "weights turned around": (ClassWeights(), "(torch.arange(24) % 4 == 0).long()", "2", "", "nn.CrossEntropyLoss(weight=torch.tensor([0.75, 0.25]))", CALL, "[0.75, 0.25]", "[0.6667, 2]"),
     "labels 1 and 2": (RecodeLabels(), "(torch.arange(24) % 2 + 1).view(-1, 1).float()", "1", "", "nn.BCEWithLogitsLoss()", CALL, "(torch.arange(24) % 2 + 1).view(-1, 1).float()", "((torch.arange(24) % 2 + 1).view(-1, 1).float() == 2).float()"),
+    "a mask of 0 and 255": (RecodeLabels(), "(torch.arange(24) % 2) * 255", "2", "", "nn.CrossEntropyLoss(ignore_index=255)", CALL, ", y[rows])", ", (y[rows] > 0).long())"),
 }  # fmt: skip
 
 

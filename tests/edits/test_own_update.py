@@ -77,6 +77,16 @@ def test_gradients_are_cleared_after_use(
     assert not rerun(edited).run.hygiene.stale_gradients
 
 
+def test_gradients_read_through_their_data_are_cleared(
+    scene: Callable[..., Scene], rerun: Callable[[Scene], Recorded]
+) -> None:
+    update = "w.data = w.data - eta * w.grad.data\nb.data = b.data - eta * b.grad.data"
+    edited = scene(script(update)).after([ZeroGrad()])
+    cleared = update.replace("\n", "\nw.grad = None\n") + "\nb.grad = None"
+    assert edited.project.text("train.py") == script(cleared)
+    assert not rerun(edited).run.hygiene.stale_gradients
+
+
 def test_what_is_not_written_out_is_refused(scene: Callable[..., Scene]) -> None:
     update = "for p in (w, b):\n    p.data = torch.sub(p, p.grad, alpha=eta)"
     found = scene(script(update))

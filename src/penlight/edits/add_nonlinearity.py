@@ -38,12 +38,11 @@ class AddNonlinearity(Edit):
         return "Put a ReLU between layers that follow each other without one"
 
     def source(self, scene: Scene) -> Sequence[Change]:
-        changes = [
-            change
-            for file in scene.files
-            for find in (_in_lists, _in_forward, _in_keras)
-            for change in find(scene, scene.source(file))
-        ]
+        changes = []
+        for source in map(scene.source, scene.files):
+            listed_ones = list(_in_lists(scene, source))
+            changes += listed_ones or list(_in_loops(scene, source))
+            changes += [*_in_forward(scene, source), *_in_keras(scene, source)]
         if not changes:
             raise Refused(
                 "The source shows no two layers that follow each other straight.",
@@ -78,6 +77,39 @@ def _in_lists(scene: Scene, source: Source) -> Iterator[Change]:  # noqa: ARG001
                 before = spot = None
 
 
+def _in_loops(scene: Scene, source: Source) -> Iterator[Change]:
+    """`for layer in self.layers: x = layer(x)`, where all layers are plain ones."""
+    heavy = weighted(scene.run)
+    kinds = {m.name: m.type for m in scene.run.modules}
+    bent = {id(site.node) for site in sites(source)}
+    for loop in source.all(cst.For):
+        body = loop.body.body
+        if not isinstance(loop.iter, cst.Attribute) or not isinstance(loop.target, cst.Name):
+            continue
+        layers = [
+            n for n in heavy if n.rpartition(".")[0].rpartition(".")[2] == last_name(loop.iter)
+        ]
+        calls = list(source.calls(loop.target.value, within=loop.body))
+        plain = bool(layers) and all(kinds.get(n) in LAYERS for n in layers)
+        if not plain or len(calls) != 1 or _bent(source, calls[0], bent, loop):
+            continue
+        torch, imports = imported(source, "torch")
+        yield from imports
+        (start, end), statement = source.span(calls[0]), source.statement(calls[0])
+        yield source.insert(start, f"{torch}.relu(")
+        yield source.insert(end, ")")
+        if layers[-1] == heavy[-1]:  # the last of them makes the output
+            if len(body) != 1 or not isinstance(statement, cst.Assign):
+                raise Refused(
+                    "The loop over the layers holds more than one statement.",
+                    "Put torch.relu() behind all of them but the last.",
+                )
+            items, name = source.code(loop.iter), loop.target.value
+            last = source.code(statement).replace(f"{name}(", f"{items}[-1](")
+            yield source.insert(source.span(loop.iter)[1], "[:-1]")
+            yield source.after(loop, last)
+
+
 def _in_forward(scene: Scene, source: Source) -> Iterator[Change]:
     """Layers that forward() calls by name."""
     heavy = [name.rpartition(".")[2] for name in weighted(scene.run)]
@@ -99,7 +131,7 @@ def _in_forward(scene: Scene, source: Source) -> Iterator[Change]:
             yield source.insert(end, ")")
 
 
-def _bent(source: Source, call: cst.Call, bent: set[int], method: cst.FunctionDef) -> bool:
+def _bent(source: Source, call: cst.Call, bent: set[int], method: cst.CSTNode) -> bool:
     """Whether the value of a layer's call goes through an activation."""
     for parent in source.parents(call):
         if id(parent) in bent or (isinstance(parent, cst.Call) and _is_activation(parent)):

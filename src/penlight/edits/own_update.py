@@ -30,8 +30,12 @@ class Move:
     divided: bool
 
     def grads(self) -> list[str]:
-        """The gradients that are used, as the script writes them."""
-        return [self.source.code(f) for f in self.factors if last_name(f) == "grad"]
+        """The gradients that are used, as the script writes them: `w.grad` of `w.grad.data`."""
+        bare = (
+            f.value if isinstance(f, cst.Attribute) and f.attr.value == "data" else f
+            for f in self.factors
+        )
+        return [self.source.code(f) for f in bare if last_name(f) == "grad"]
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 import libcst as cst
 
 from penlight.core.finding import Finding
+from penlight.edits.bindings import bindings
 from penlight.edits.edit import Edit, Refused
 from penlight.edits.scene import Scene
-from penlight.edits.source import Change, Source, dotted
+from penlight.edits.source import Change, Source, dotted, last_name
 from penlight.edits.training import Training
 
 METHODS = ("view", "reshape")
+STATES = {"RNN": 1, "GRU": 1, "LSTM": 2}  # where the state stands: out, h or out, (h, c)
 INSTRUCTION = "Use x.permute(...) or x.transpose(...) where dimensions are to change places."
 
 
@@ -26,7 +28,8 @@ class Permute(Edit):
 
     @classmethod
     def propose(cls, scene: Scene, finding: Finding) -> Iterator[Edit]:  # noqa: ARG003
-        if any(m.recut_from for m in scene.run.modules):
+        recut = any(m.recut_from for m in scene.run.modules)
+        if recut or any(_states(scene, scene.source(file)) for file in scene.files):
             yield cls()
 
     @property
@@ -36,22 +39,29 @@ class Permute(Edit):
     def source(self, scene: Scene) -> Sequence[Change]:
         fed = [m for m in scene.run.modules if m.recut_from]
         if not fed:
-            raise Refused("No layer is fed memory that was cut anew.", INSTRUCTION)
-        rank = len(fed[0].input_shape)
-        calls = [found for file in scene.files for found in _recuts(scene.source(file), rank)]
+            states = [
+                change for file in scene.files for change in _states(scene, scene.source(file))
+            ]
+            if not states:
+                raise Refused("No layer is fed memory that was cut anew.", INSTRUCTION)
+            return states
+        before, after = fed[0].recut_from, fed[0].input_shape
+        calls = [c for file in scene.files for c in _recuts(scene.source(file), len(after))]
         named = [(source, call, order) for source, call, order in calls if order]
         if named:
             return [_permuted(source, call, order) for source, call, order in named]
-        before, after = fed[0].recut_from, fed[0].input_shape
         alike = {tuple(source.code(a) for a in call.args) for source, call, _ in calls}
         owners = {id(source.enclosing(call, cst.FunctionDef)) for source, call, _ in calls}
-        if len(alike) != 1 or len(owners) != 1 or len(set(before)) != rank:
+        if len(alike) != 1 or len(owners) != 1 or len(set(before)) != len(before):
             raise Refused(
                 "Which view or reshape swaps the dimensions cannot be told from the text.",
                 INSTRUCTION,
             )
-        order = tuple(before.index(n) for n in after)
-        return [_permuted(source, call, order) for source, call, _ in calls]
+        if len(before) == len(after):
+            order = tuple(before.index(n) for n in after)
+            return [_permuted(source, call, order) for source, call, _ in calls]
+        order = tuple(before.index(n) for n in after if n > 1)
+        return [_permuted(source, call, order, recut=True) for source, call, _ in calls]
 
     def live(self, training: Training) -> None:  # noqa: ARG002
         raise Refused("What forward() does can only be changed in its text.", INSTRUCTION)
@@ -62,13 +72,15 @@ def _recuts(source: Source, rank: int) -> Iterator[tuple[Source, cst.Call, tuple
 
     () where the sizes are not said in terms of `x` itself: `x.view(8, -1, 3)`.
     """
-    for call in source.calls(*METHODS):
-        function = source.enclosing(call, cst.FunctionDef)
-        if not isinstance(function, cst.FunctionDef) or not isinstance(call.func, cst.Attribute):
-            continue
+    calls = [
+        call
+        for call in source.calls(*METHODS)
+        if isinstance(call.func, cst.Attribute) and len(call.args) == rank
+    ]
+    inner = [call for call in calls if source.enclosing(call, cst.FunctionDef) is not None]
+    for call in inner or calls:
+        assert isinstance(call.func, cst.Attribute)
         sizes = [a.value for a in call.args]
-        if len(sizes) != rank:
-            continue
         order = tuple(_dimension(size, dotted(call.func.value)) for size in sizes)
         if sorted(order) != list(range(rank)):
             order = ()
@@ -91,7 +103,49 @@ def _number(node: cst.BaseExpression) -> int:
     return int(node.value) if isinstance(node, cst.Integer) else -1
 
 
-def _permuted(source: Source, call: cst.Call, order: Sequence[int]) -> Change:
+def _permuted(source: Source, call: cst.Call, order: Sequence[int], recut: bool = False) -> Change:
+    """The change of a view to a permute; `recut`: with the view's own sizes behind it."""
     assert isinstance(call.func, cst.Attribute)
     inner = source.code(call.func.value)
-    return source.replace(call, f"{inner}.permute({', '.join(map(str, order))})")
+    sizes = f".reshape({_sizes(source, call)})" if recut else ""
+    return source.replace(call, f"{inner}.permute({', '.join(map(str, order))}){sizes}")
+
+
+def _states(scene: Scene, source: Source) -> list[Change]:
+    """The changes of `state.view(batch, -1)`: (layers, batch, units) begins with the layers."""
+    changes = []
+    for call in source.calls(*METHODS):
+        if not isinstance(call.func, cst.Attribute) or len(call.args) != 2:
+            continue
+        state = call.func.value
+        if isinstance(state, cst.Call) and isinstance(state.func, cst.Attribute):
+            state = state.func.value if state.func.attr.value == "contiguous" else state
+        if _is_state(scene, source, state):
+            text = f"{source.code(state)}.transpose(0, 1).reshape({_sizes(source, call)})"
+            changes.append(source.replace(call, text))
+    return changes
+
+
+def _is_state(scene: Scene, source: Source, node: cst.BaseExpression) -> bool:
+    """Whether an expression is the whole state of a recurrent layer with more than one part."""
+    part: tuple[int, ...] = ()
+    if isinstance(node, cst.Subscript):
+        index = node.slice[0].slice
+        part, node = (_number(index.value) if isinstance(index, cst.Index) else -1,), node.value
+    function = source.enclosing(node, cst.FunctionDef)
+    if not isinstance(node, cst.Name) or function is None:
+        return False
+    start = source.span(node)[0]
+    above = [b for b in bindings(source, node.value, function) if source.span(b.node)[1] <= start]
+    if not above or not isinstance(above[-1].value, cst.Call):
+        return False
+    path, name = (*above[-1].part, *part), last_name(above[-1].value.func)
+    for module in scene.run.modules:
+        if module.type in STATES and module.name.rpartition(".")[2] == name:
+            several = module.settings.get("num_layers") != 1 or module.settings.get("bidirectional")
+            return bool(several) and path[:1] == (1,) and len(path) == STATES[module.type]
+    return False
+
+
+def _sizes(source: Source, call: cst.Call) -> str:
+    return ", ".join(source.code(a.value) for a in call.args)

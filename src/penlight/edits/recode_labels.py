@@ -8,13 +8,14 @@ from dataclasses import dataclass
 import libcst as cst
 
 from penlight.edits.edit import Edit, Refused
-from penlight.edits.flow import ATOMS
-from penlight.edits.losses import loss_call
+from penlight.edits.flow import ATOMS, put
+from penlight.edits.losses import loss_call, twins
 from penlight.edits.models import SCOPES
 from penlight.edits.scene import Scene
 from penlight.edits.source import Change, Source
 from penlight.edits.training import Training
 
+CLASSES = ("cross_entropy", "nll_loss")
 SIGNS = ("hinge_embedding_loss", "soft_margin_loss", "margin_ranking_loss")
 
 
@@ -31,6 +32,12 @@ class RecodeLabels(Edit):
 
     def source(self, scene: Scene) -> Sequence[Change]:
         found, targets = loss_call(scene), scene.run.targets()
+        if _masked(scene):
+            return [
+                put(each.source, each.target.value, _counted(each.source, each.target.value))
+                for each in twins(scene, found)
+                if each.target is not None
+            ]
         if targets is None or targets.distinct != 2 or found.target is None:
             raise Refused("The labels do not have exactly two values.")
         source, value = found.source, found.target.value
@@ -51,9 +58,25 @@ class RecodeLabels(Edit):
         if len(seen) != 2:
             raise Refused("The labels do not have exactly two values.")
         loss, high = training.loss, seen.max()
+        if isinstance(loss, (nn.CrossEntropyLoss, nn.NLLLoss)):
+            training.loss = lambda output, y: loss(output, (y == high).long())
+            return
         margins = (nn.HingeEmbeddingLoss, nn.SoftMarginLoss, nn.MarginRankingLoss)
         low, width = (-1, 2) if isinstance(loss, margins) else (0, 1)
         training.loss = lambda output, y: loss(output, (y == high).to(output.dtype) * width + low)
+
+
+def _masked(scene: Scene) -> bool:
+    """Whether the targets are 0 and a number that the loss ignores: 255, where a mask is set."""
+    objective, targets = scene.run.objective, scene.run.targets()
+    if objective is None or targets is None or targets.max != 0 or targets.ignored <= 0:
+        return False
+    return objective.function in CLASSES and (objective.ignore_index or 0) > 0
+
+
+def _counted(source: Source, value: cst.BaseExpression) -> str:
+    text = source.code(value)
+    return f"({text if isinstance(value, ATOMS) else f'({text})'} > 0).long()"
 
 
 def _tensor_behind(source: Source, value: cst.BaseExpression) -> cst.BaseExpression:

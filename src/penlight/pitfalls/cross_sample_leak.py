@@ -99,6 +99,7 @@ class CrossSampleLeak(Pitfall):
         Prescription(
             "Swap dimensions with permute or transpose, never with view or reshape.",
             "view only cuts the same memory differently: values of one sample land in another.",
+            edits=("permute",),
         ),
         Prescription(
             "Give every softmax, mean, norm and cat the dimension it means: dim=1 or dim=-1, not "

@@ -98,6 +98,7 @@ class LabelEncoding(Pitfall):
             "255.",
             "Pictures hold 255 where a mask is set, and 255 is what segmentation losses ignore.",
             "the other class is not marked at all: then it takes another loss",
+            edits=("recode-labels",),
         ),
     )
     _shift = (
