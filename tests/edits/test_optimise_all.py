@@ -153,6 +153,39 @@ def test_two_optimisers_of_which_none_is_a_copy(scene: Callable[..., Scene]) -> 
         scene(COPIED.replace("{given}", given)).after([OptimiseAll()])
 
 
+TWO_MODELS = """
+import torch
+from torch import nn
+
+x, y = torch.randn(64, 4), torch.randn(64, 1)
+encoder = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 2))
+decoder = nn.Sequential(nn.Linear(2, 4), nn.ReLU(), nn.Linear(4, 1))
+first = torch.optim.SGD({encoder}, lr=0.1)
+second = torch.optim.SGD({decoder}, lr=0.1)
+for _ in range(5):
+    first.zero_grad()
+    second.zero_grad()
+    nn.functional.mse_loss(decoder(encoder(x)), y).backward()
+    first.step()
+    second.step()
+"""
+WHOLE = {"encoder": "encoder.parameters()", "decoder": "decoder.parameters()"}
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {**WHOLE, "decoder": "decoder[2].parameters()"},
+        {name: f"list({name}.parameters())[-2:]" for name in WHOLE},
+    ],
+)
+def test_each_of_several_optimisers_gets_what_its_model_lacks(
+    scene: Callable[..., Scene], given: dict[str, str]
+) -> None:
+    edited = scene(TWO_MODELS.format(**given)).after([OptimiseAll()])
+    assert edited.script.text == TWO_MODELS.format(**WHOLE)
+
+
 MADE_AGAIN = """
 import torch
 from torch import nn

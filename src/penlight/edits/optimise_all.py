@@ -34,11 +34,13 @@ class OptimiseAll(Edit):
         again = _given_again(scene)
         if again is not None:
             return [again]
-        source, call, _ = scene.optimizer()
-        late = _made_later(source, call)
-        if late:
-            return _moved(source, call, late[-1])
-        return _widened(scene, source, call)
+        changes: list[Change] = []
+        for source, call, missing in _short(scene):
+            late = _made_later(source, call)
+            changes += (
+                _moved(source, call, late[-1]) if late else _widened(scene, source, call, missing)
+            )
+        return changes
 
     def live(self, training: Training) -> None:
         held = {id(p) for g in training.optimizer.param_groups for p in g["params"]}
@@ -76,6 +78,33 @@ def _given_again(scene: Scene) -> Change | None:
     return source.replace(named[0], strangers[0]) if len(named) == 1 else None
 
 
+def _short(scene: Scene) -> list[tuple[Source, cst.Call, list[Parameter]]]:
+    """The optimisers that lack something, and what: of several, each lacks its own model's.
+
+    Raises:
+        Refused: there are several, and which one should hold a weight is not clear.
+    """
+    missing = left_out(scene.run)
+    if len({o.source for o in scene.run.optimizers}) == 1:
+        source, call, _ = scene.optimizer()
+        return [(source, call, missing)]
+    found = []
+    for root in dict.fromkeys(p.root for p in missing):
+        made = [
+            (source, call)
+            for source, call, _ in scene.optimizers()
+            if root in (_model_of(owner).rpartition(".")[2] for owner in _owners(source, call))
+        ]
+        if len(made) != 1:
+            count = len(scene.run.optimizers)
+            raise Refused(
+                f"The run has {count} optimisers, so which one should hold {root} is not clear.",
+                INSTRUCTION,
+            )
+        found.append((*made[0], [p for p in missing if p.root == root]))
+    return found
+
+
 def _strangers(run: Run) -> list[str]:
     """Models that the loss reaches and of which no optimiser holds anything."""
     held = {p.root for p in run.parameters if p.optimised}
@@ -89,13 +118,20 @@ def _owners(source: Source, call: cst.Call) -> list[str]:
     """The names whose parameters an optimiser is given: "model", "self.net.head"."""
     given = _given(source, call)
     owners = [
-        dotted(c.func.value)
+        _owner(c.func.value)
         for c in [given, *source.all(cst.Call, given)]
         if isinstance(c, cst.Call)
         and isinstance(c.func, cst.Attribute)
         and c.func.attr.value in ("parameters", "named_parameters")
     ]
     return [name for name in dict.fromkeys(owners) if name]
+
+
+def _owner(node: cst.BaseExpression) -> str:
+    """The name of a model or of its part; for `model[2]`, that of the model."""
+    if isinstance(node, cst.Subscript) and isinstance(node.value, cst.Name):
+        return node.value.value
+    return dotted(node)
 
 
 def _given(source: Source, call: cst.Call) -> cst.BaseExpression:
@@ -179,12 +215,12 @@ def _moved(source: Source, call: cst.Call, last: cst.Assign) -> Sequence[Change]
 # -- given too little ----------------------------------------------------------------------------
 
 
-def _widened(scene: Scene, source: Source, call: cst.Call) -> Sequence[Change]:
+def _widened(
+    scene: Scene, source: Source, call: cst.Call, missing: Sequence[Parameter]
+) -> Sequence[Change]:
     """The optimiser's first argument, with what is missing."""
-    run, given = scene.run, _given(source, call)
-    owners = _owners(source, call)
-    missing = left_out(run)
-    strangers = _strangers(run)
+    given, owners = _given(source, call), _owners(source, call)
+    strangers = [name for name in _strangers(scene.run) if name in {p.root for p in missing}]
     if set(strangers) & set(owners):
         raise Refused("The optimiser holds a model of that name, an earlier one.", INSTRUCTION)
     if not strangers:
