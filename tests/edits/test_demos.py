@@ -22,7 +22,6 @@ from penlight.lab import Recorded, record
 PITFALLS = [p for p in catalogue().values() if p.demo is not None]
 # No edit makes these: the data, how they were collected, or the model have to change by hand.
 BY_HAND = (
-    "adam-stale-second-moment",
     "augmentation-breaks-labels",
     "catastrophic-forgetting",
     "data-stall",

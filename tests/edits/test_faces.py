@@ -41,6 +41,7 @@ EDITS = {
     "learning-rate=0.01": "SGD",
     "weight-decay=0.5": "SGD",
     "decay-groups": "SGD",
+    "betas=0.9": "Adam",
     "epsilon=0.1": "Adam",
     "clip-gradients=0.01": "SGD",
     "swap-optimizer=Adam,0.01": "SGD",

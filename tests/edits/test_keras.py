@@ -43,6 +43,7 @@ EDITS = {
         "Adam(1e-3)": "RMSprop(learning_rate=0.01)",
         "import Adam": "import Adam, RMSprop",
     },
+    "betas=0.95": {"Adam(1e-3)": "Adam(1e-3, beta_2=0.95)"},
     "epsilon=0.1": {"Adam(1e-3)": "Adam(1e-3, epsilon=0.1)"},
     "clip-gradients=1": {"Adam(1e-3)": "Adam(1e-3, clipnorm=1.0)"},
     "weight-decay=0.1": {"Adam(1e-3)": "Adam(1e-3, weight_decay=0.1)"},

@@ -110,6 +110,7 @@ class AdamStaleSecondMoment(Pitfall):
             "Set beta2 to 0.95 or 0.98: `betas=(0.9, 0.95)`.",
             "Adam then notices within some twenty steps that gradients have grown.",
             "batches are very small: the shorter memory is noisier",
+            edits=("betas",),
         ),
         Prescription(
             "Raise the weight of a new loss term, or the learning rate of unfrozen layers, slowly.",
