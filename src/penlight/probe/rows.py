@@ -17,6 +17,7 @@ from penlight.core import facts as f
 from penlight.probe import keras
 from penlight.probe.models import Root
 from penlight.probe.state import State, first_tensor, measurable
+from penlight.signals.statistics import direction
 
 if TYPE_CHECKING:
     from penlight.probe.offenders import Offenders
@@ -231,10 +232,9 @@ def fingerprints(x: Tensor) -> list[float]:
     if flat.is_complex():
         flat = torch.view_as_real(flat).reshape(x.shape[0], -1)
     dtype = torch.float32 if x.device.type == "mps" else torch.float64
-    direction = torch.arange(1, flat.shape[1] + 1, dtype=dtype, device=x.device)
-    direction = torch.frac(direction * 0.6180339887498949) + 0.1
+    along = direction(flat.shape[1], dtype, x.device)
     with torch.autocast(x.device.type, enabled=False):
-        values: list[float] = (flat.to(dtype) * direction).sum(1).tolist()
+        values: list[float] = (flat.to(dtype) * along).sum(1).tolist()
     return values
 
 

@@ -24,10 +24,20 @@ def matrix(x: Tensor) -> Tensor:
     return x.reshape(len(x), -1).to("cpu", torch.float64)
 
 
+def direction(
+    width: int, dtype: torch.dtype = torch.float64, device: torch.device | None = None
+) -> Tensor:
+    """(width,) one fixed direction on which different rows have different projections.
+
+    The sines of whole numbers are linearly independent over the rational numbers (Lindemann and
+    Weierstrass), so rows of whole numbers, too, share a projection only by rounding.
+    """
+    return torch.sin(torch.arange(1, width + 1, dtype=dtype, device=device))
+
+
 def firsts(x: Tensor) -> Tensor:
     """(rows,) the place of the first row that equals each."""
-    weights = torch.frac(torch.arange(1, x.shape[1] + 1).double() * 0.6180339887498949) + 0.1
-    _, inverse = torch.unique(x @ weights, return_inverse=True)
+    _, inverse = torch.unique(x @ direction(x.shape[1]), return_inverse=True)
     first = torch.full((len(x),), len(x))
     first.scatter_reduce_(0, inverse, torch.arange(len(x)), "amin")
     return first[inverse]
