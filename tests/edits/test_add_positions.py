@@ -84,6 +84,36 @@ def test_tokens_know_their_place(
         edited.after([AddPositions()])
 
 
+@pytest.mark.parametrize(
+    ("pe", "places", "after"),
+    [
+        ("[:, None]", "x + self.pe[:x.size(0)]", "x + self.pe[:x.size(1)].transpose(0, 1)"),
+        (
+            "[:, None]",
+            "self.pe[: x.shape[0], :] + x",
+            "self.pe[: x.shape[1], :].transpose(0, 1) + x",
+        ),
+    ],
+)
+def test_an_encoding_that_counts_the_rows_is_turned(
+    scene: Callable[..., Scene],
+    rerun: Callable[[Scene], Recorded],
+    pe: str,
+    places: str,
+    after: str,
+) -> None:
+    script = SCRIPT.format(
+        layer=f"nn.Embedding(7, 8)\n        self.register_buffer('pe', torch.randn(20, 8){pe})",
+        apply=f"x = self.token(s)\n        x = {places}",
+        name="s",
+        cast="",
+    )
+    found = scene(script)
+    edited = found.after([AddPositions()])
+    assert edited.project.text("train.py") == script.replace(places, after)
+    assert rerun(edited).printed.strip() == "True"
+
+
 def test_a_first_layer_that_gets_something_made(scene: Callable[..., Scene]) -> None:
     script = SCRIPT.format(
         layer="nn.Embedding(7, 8)", apply="x = self.token(s.flip(1))", name="s", cast=""

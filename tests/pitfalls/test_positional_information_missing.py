@@ -16,13 +16,17 @@ FLAT = np.full(60, 0.69)
 KNOWN = np.linspace(0.69, 0.05, 60)
 
 
-def said(apart=1e-7, other=0.8, curve=FLAT, modules=(TOKENS, ATTENTION), ops=(), **more):
+ALONE = {"others": 0.0, "noise": 0.0, "dim": 0}
+
+
+def said(apart=1e-7, other=0.8, curve=FLAT, modules=(TOKENS, ATTENTION), ops=(), rows=None, **more):
     loss = objective()
     exam = Exam(name="order", values={"apart": apart, "other": other, "length": 12, **more})
     targets = Targets(
         objective=loss.site, samples=60, classes=(30, 30), entropy=0.693, integral=True
     )
     facts = [loss, targets, exam, *modules, Graph(ops=tuple(map(Op, ops)))]
+    facts += [Exam(name="coupling", values=rows)] if rows is not None else []
     return list(PositionalInformationMissing().detect(fake_run({LOSS: curve.tolist()}, facts)))
 
 
@@ -55,6 +59,29 @@ def test_attention_written_out(ops):
 )
 def test_silent(changes):
     assert not said(**changes)
+
+
+@pytest.mark.parametrize("curve", [FLAT, KNOWN])
+def test_places_counted_along_the_batch(curve):
+    (found,) = said(curve=curve, rows=ALONE, turned=0.4)
+    assert "along the batch" in found.says
+    assert found.severity == "critical"
+    assert "moved by 0.4" in found.evidence[1].says
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"rows": {**ALONE, "others": 0.3}},  # time comes first: the steps know of each other
+        {"rows": {**ALONE, "noise": 0.3}},
+        {"rows": {**ALONE, "dim": 1}},
+        {"rows": ALONE, "turned": 1e-6},
+        {"rows": ALONE, "apart": 0.1},  # a state for each row, and the order is told
+        {"rows": None},
+    ],
+)
+def test_rows_whose_place_does_not_count(changes):
+    assert not said(curve=KNOWN, **{"turned": 0.4, **changes})
 
 
 def test_an_answer_for_each_step_that_depends_on_its_place():

@@ -213,6 +213,23 @@ def test_tokens_dealt_anew(placed: bool, each: bool) -> None:
     assert exam.values["other"] > 1e-2
 
 
+class ByRow(Bag):
+    """Places are counted along the wrong dimension."""
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        x = self.token(tokens) + torch.linspace(-1, 1, len(tokens))[:, None, None]
+        x = x + self.attention(x, x, x, need_weights=False)[0]
+        return self.head(x)
+
+
+@pytest.mark.parametrize(("model", "turned"), [(Bag(True, True), False), (ByRow(True, True), True)])
+def test_rows_in_the_opposite_order(model: nn.Module, turned: bool) -> None:
+    exam = train(model, torch.randint(9, (200, 12)), torch.randint(4, (200, 12))).exam("order")
+    assert exam is not None
+    assert (exam.values["turned"] > 1e-2) == turned
+    assert turned or exam.values["turned"] < 1e-5
+
+
 class Steps(nn.Module):
     """Attention over vectors without their places, with one answer each."""
 

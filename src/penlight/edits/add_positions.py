@@ -21,15 +21,21 @@ NAME = "places"
 
 @dataclass(frozen=True)
 class AddPositions(Edit):
-    """Add an embedding of its place to each token, behind the layer that the tokens meet first."""
+    """Add an embedding of its place to each token, behind the layer that the tokens meet first.
+
+    An encoding that counts along the batch is turned instead.
+    """
 
     new_rate = True
 
     @property
     def says(self) -> str:
-        return "Add a learnt encoding of its place to each token"
+        return "Give each token an encoding of its place in the row"
 
     def source(self, scene: Scene) -> Sequence[Change]:
+        turned = [c for file in scene.files for c in _turned(scene.source(file))]
+        if turned:
+            return turned
         longest = max((i.shape[1] for i in scene.run.inputs if len(i.shape) > 1), default=0)
         for file in scene.files:
             source = scene.source(file)
@@ -41,6 +47,22 @@ class AddPositions(Edit):
             "Which layer the tokens meet first is not visible in a forward().",
             "Add them there: x = token(ids) + place(torch.arange(ids.size(1))).",
         )
+
+
+def _turned(source: Source) -> Iterator[Change]:
+    """The changes of `x + pe[: x.size(0)]`, which counts the rows of the batch."""
+    for sum_ in source.all(cst.BinaryOperation):
+        for tokens, places in ((sum_.left, sum_.right), (sum_.right, sum_.left)):
+            if not isinstance(places, cst.Subscript) or not isinstance(sum_.operator, cst.Add):
+                continue
+            cut = places.slice[0].slice
+            longest = cut.upper if isinstance(cut, cst.Slice) and cut.lower is None else None
+            name = source.code(tokens)
+            sizes = (f"{name}.size(0)", f"{name}.shape[0]")
+            if longest is not None and source.code(longest) in sizes:
+                along = source.code(longest).replace("(0)", "(1)").replace("[0]", "[1]")
+                yield source.replace(longest, along)
+                yield source.insert(source.span(places)[1], ".transpose(0, 1)")
 
 
 def _entries(source: Source, owner: cst.ClassDef) -> Iterator[tuple[cst.Assign, cst.Call, str]]:

@@ -81,6 +81,19 @@ class PositionalInformationMissing(Pitfall):
         why="F of that share, over hundreds of degrees of freedom: 2 is one chance in millions, "
         "but the errors of neighbours belong together",
     )
+    turned: float = limit(
+        1e-3,
+        why="of the largest output: where no row knows of the others its place in the batch "
+        "changes nothing, but for rounding (1e-6); an encoding of it moved an output by 0.5",
+    )
+    _turn = (
+        Prescription(
+            "Count along the row: self.pe[:x.size(1)].transpose(0, 1) for a pe of shape "
+            "(longest, 1, width) and x of (N, T, width).",
+            "pe[:x.size(0)] is made for (T, N, width): it numbers the rows of a batch-first x.",
+            edits=("add-positions",),
+        ),
+    )
     prescriptions = (
         Prescription(
             "Add an encoding of places to the tokens: x = token(ids) + place(torch.arange(T)), "
@@ -156,10 +169,15 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
     def detect(self, run: Run) -> Iterator[Finding]:
         """Fires when tokens in another order change no output, in a run that learns little."""
         exam, seen = run.exam("order"), progress(run)
-        if exam is None or seen is None or seen.learnt is None or seen.learnt >= FINE:
+        if exam is None or seen is None:
             return
         apart, other = float(exam.values["apart"]), float(exam.values["other"])
         if apart > self.same or other < self.read or not attends(run):
+            return
+        if self._by_row(run, exam):
+            yield self._along_the_batch(run, exam)
+            return
+        if seen.learnt is None or seen.learnt >= FINE:
             return
         tokens = next((m for m in run.modules if m.type == "Embedding"), None)
         what = "tokens"
@@ -187,6 +205,45 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             where=tokens.name if tokens is not None else "",
             source=tokens.source if tokens is not None else "",
             first_step=0,
+        )
+
+    def _by_row(self, run: Run, exam: Exam) -> bool:
+        """Whether an answer depends on the row's place among rows that know nothing of each other.
+
+        Where time comes first, rows are steps, and each does know of the others.
+        """
+        coupling = run.exam("coupling")
+        v = coupling.values if coupling is not None else {}
+        apart = not v.get("dim", 1) and max(float(v["others"]), float(v["noise"])) <= self.same
+        return apart and float(exam.values.get("turned", 0.0)) > self.turned
+
+    def _along_the_batch(self, run: Run, exam: Exam) -> Finding:
+        """The encoding of places counts the rows of a batch."""
+        length, apart, turned = (exam.values[k] for k in ("length", "apart", "turned"))
+        tokens = next((m for m in run.modules if m.type == "Embedding"), None)
+        return self.finding(
+            "Places are counted along the batch, not along the row: the same row gets another "
+            "answer at another place in the batch, and the order of its tokens means nothing.",
+            Evidence(
+                "order",
+                f"with the {length - 2} inner tokens of each row in another order the outputs "
+                f"moved by {apart:.1g} of the largest",
+                value=apart,
+                limit=self.same,
+            ),
+            Evidence(
+                "order",
+                f"with the rows of the batch in the opposite order each row's output moved by "
+                f"{turned:.2g}, though no row's values move another's",
+                value=turned,
+                limit=self.turned,
+            ),
+            confidence=0.98,
+            exact=True,
+            where=tokens.name if tokens is not None else "",
+            source=tokens.source if tokens is not None else "",
+            first_step=0,
+            prescriptions=self._turn,
         )
 
     def _order_tells(self, values: dict[str, Any]) -> Iterator[Evidence]:

@@ -8,7 +8,8 @@ Exams, by name, and their values:
     reach       share of the output that moves when the first step of each sequence is another
                 sample's ("first"), and when all others are ("rest"); "length"
     order       of the largest output, how far outputs move when the tokens of a row are dealt anew
-                ("apart"), and when they are another row's ("other"); "length". Of rows of vectors
+                ("apart"), when they are another row's ("other"), and when only the rows of the
+                batch come in the opposite order ("turned"); "length". Of rows of vectors
                 also the mean square step between neighbours, 1 when they come in no order
                 ("smooth"), and where each gets an answer the share of its error that its place
                 alone explains ("placed"), with F ("placed_f") over so many "rows"
@@ -122,7 +123,9 @@ def order(exam: Exam, model: nn.Module) -> dict[str, Any]:
     changed = x.clone()
     changed[:, 1:-1] = x.roll(1, 0)[:, 1:-1]
     other = _output(exam, model, (changed, *batch.args[1:]))
-    if not dealt.shape == other.shape == before.shape:
+    rows = tuple(a.flip(0) if a.dim() and len(a) == len(x) else a for a in batch.args)
+    turned = _output(exam, model, rows)
+    if not dealt.shape == other.shape == turned.shape == before.shape:
         return {}
     alike = before.dim() == 3 and before.shape[1] == x.shape[1]  # an answer for each token
     each = before[:, places] if alike else before
@@ -130,6 +133,7 @@ def order(exam: Exam, model: nn.Module) -> dict[str, Any]:
     found = {
         "apart": float((dealt - each).abs().max()) / scale,
         "other": float((other - before).abs().max()) / scale,
+        "turned": float((turned.flip(0) - before).abs().max()) / scale,
         "length": int(x.shape[1]),
     }
     if tokens:
