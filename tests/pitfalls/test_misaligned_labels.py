@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from penlight.core.facts import Exam, Inputs, Module, Parameter, Predictions, Targets
 from penlight.core.vocabulary import ACCURACY, DEPENDENCE, LOSS, OUTPUT_GRAD, TRAVEL
@@ -283,3 +284,42 @@ def test_who_has_learnt_a_rule_or_has_none_to_learn():
     assert not beside(repeated=0.0)  # changed at random: an augmentation may hide the rule
     values = {"classes": False, "inside": 0.7, "outside": 1.4, "own": 0.2, "blank": 0.66}
     assert not beside(**values, model=1.1)
+
+
+def masks(losses=None, moved=0.4, steps=400, shape=(16, 1, 32, 32), **values):
+    dealt = {"true": 0.388, "shuffled": 0.3884, "accuracy": 0.857, "majority": 0.857, **values}
+    loss = objective(
+        "binary_cross_entropy_with_logits",
+        input_shape=shape,
+        target_shape=shape,
+        target_dtype="float32",
+    )
+    falls = np.concatenate([np.linspace(0.7, 0.39, 100), np.full(steps - 100, 0.388)])
+    facts = [
+        Exam(name="shuffled", values=dealt),
+        Exam(name="coupling", values={"own": moved, "others": 0.0, "noise": 0.0, "dim": 0}),
+    ]
+    run = fake_run({LOSS: falls.tolist() if losses is None else losses}, [loss, *facts])
+    return list(MisalignedLabels().detect(run))
+
+
+def test_masks_of_other_pictures():
+    (found,) = masks()
+    assert "fit the masks of other rows" in found.says
+    assert "0.388" in found.evidence[0].says
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"shuffled": 0.6},  # the answers know their pictures
+        {"accuracy": 0.9},
+        {"true": 0.41, "shuffled": 0.41},  # not even the map is learnt: the training may not work
+        {"moved": 0.001},  # nothing reaches the outputs
+        {"steps": 150},
+        {"losses": np.linspace(0.7, 0.388, 400).tolist()},  # on its way
+        {"shape": (16, 1)},
+    ],
+)
+def test_masks_that_may_be_theirs(changes):
+    assert not masks(**changes)

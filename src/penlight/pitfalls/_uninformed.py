@@ -17,6 +17,11 @@ MOVED = 0.02  # travel of the weight matrix that moved least
 TOUCHED = 0.03  # share of chance by which the best replayed rate may get below it
 STEPS = 200  # shorter runs may just be slow starters
 CLASSES = 3  # two-class tasks near chance are often just hard (will it rain, will it rise)
+MASKS = ("binary_cross_entropy", "binary_cross_entropy_with_logits")
+DEALT = 0.01  # of the loss, by which it grows with other rows' inputs; 0.5 and more in sound runs
+NAMED = 0.005  # of the places, beyond the most frequent class
+FOLLOWS = 0.05  # of the largest output, by which a row's own moves with its input
+BELOW = 0.99  # of the entropy: a map of where things tend to be is learnt, so the training works
 PLATEAUS = (  # known for slow starts
     "LSTM", "GRU", "RNN", "SimpleRNN", "MultiheadAttention", "MultiHeadAttention", "Embedding",
 )  # fmt: skip
@@ -93,6 +98,60 @@ def listens_and_learns_nothing(run: Run) -> Uninformed | None:
                 where=run.modules[-1].name,
                 value=float(last.values[-1]),
                 limit=REACTS,
+            ),
+        ),
+    )
+
+
+def fits_any_row(run: Run) -> Uninformed | None:
+    """Whether masks are learnt as a map of where things tend to be, and nothing from the pictures.
+
+    The loss is below what one answer for all places costs, and the outputs follow the input; still
+    the answers fit other rows' masks as well as their own.
+    """
+    seen, objective = progress(run), run.objective
+    dealt, coupling = run.exam("shuffled"), run.exam("coupling")
+    if seen is None or objective is None or dealt is None or coupling is None:
+        return None
+    dense = len(objective.target_shape) > 2 and objective.function in MASKS
+    if (
+        not dense
+        or objective.weighted
+        or len(run.optimizers) != 1
+        or "accuracy" not in dealt.values
+    ):
+        return None
+    own, shuffled = float(dealt.values["true"]), float(dealt.values["shuffled"])
+    right, most = (float(dealt.values[k]) for k in ("accuracy", "majority"))
+    guess = sum(-p * math.log(p) for p in (most, 1 - most) if p > 0)
+    if run.steps < STEPS or seen.falling or own > BELOW * guess or right > most + NAMED:
+        return None
+    moved = float(coupling.values["own"])
+    if shuffled - own > DEALT * own or moved < FOLLOWS:
+        return None
+    return Uninformed(
+        own,
+        guess,
+        (
+            Evidence(
+                "shuffled",
+                f"with the inputs dealt to other rows the loss is {shuffled:.4g}, with their own "
+                f"{own:.4g}",
+                value=(shuffled - own) / own,
+                limit=DEALT,
+            ),
+            Evidence(
+                "shuffled",
+                f"{right:.1%} of the places are named rightly, {most:.1%} are of the most frequent "
+                "class",
+                value=right - most,
+                limit=NAMED,
+            ),
+            Evidence(
+                "coupling",
+                f"another input moves a row's outputs by {moved:.0%} of the largest",
+                value=moved,
+                limit=FOLLOWS,
             ),
         ),
     )

@@ -16,7 +16,7 @@ from penlight.pitfalls._evaluations import held_out_passes
 from penlight.pitfalls._halves import halves
 from penlight.pitfalls._shift import shift
 from penlight.pitfalls._skill import beyond_luck, entropy, known, share, skill, skilled
-from penlight.pitfalls._uninformed import listens_and_learns_nothing
+from penlight.pitfalls._uninformed import fits_any_row, listens_and_learns_nothing
 
 LOOKS = 5  # batches that an accuracy is averaged over: one alone may be lucky
 LEAK = 0.05  # share of a pass's rows seen in training: a handful are duplicates in the data
@@ -232,6 +232,7 @@ class MisalignedLabels(Pitfall):
         Prescription(
             "Join files and labels by name, and sort both lists: sorted(glob(...)).",
             "glob gives files in the order of the disk.",
+            edits=("sort-files",),
         ),
     )
     demo = Demo(
@@ -291,7 +292,7 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
         found = self._relabelled(run) or self._shifted_twice(run) or self._unrelated(run)
         if found is None and not self._other_rows(run):
             found = self._memorised(run) or self._parted(run)
-        found = found or self._stuck(run) or self._by_heart(run)
+        found = found or self._stuck(run) or self._map_alone(run) or self._by_heart(run)
         if found is not None:
             yield found
 
@@ -486,6 +487,20 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             *seen.evidence,
             severity="warning",
             confidence=0.7,
+            first_step=0,
+        )
+
+    def _map_alone(self, run: Run) -> Finding | None:
+        """Masks of other pictures: where things tend to be is all that can be learnt."""
+        seen = fits_any_row(run)
+        if seen is None:
+            return None
+        return self.finding(
+            "The targets do not go with their inputs: the model's answers fit the masks of other "
+            f"rows as well as their own. Its loss of {seen.loss:.3g} comes from where things tend "
+            "to be.",
+            *seen.evidence,
+            confidence=0.85,
             first_step=0,
         )
 
