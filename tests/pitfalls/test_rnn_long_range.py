@@ -53,6 +53,14 @@ def test_looks_alike(end):
     assert not said(end, end)
 
 
+def test_a_gradient_that_float32_has_rounded_to_nothing():
+    light = 0.6 ** np.arange(299, -1, -1)
+    light[light < 1e-44] = 0.0
+    (found,) = said(light, light)
+    assert f"every {half_life(light):.1f} steps" in found.says
+    assert half_life(light) == pytest.approx(np.log(0.5) / np.log(0.6))
+
+
 def test_one_that_has_learnt_to_remember():
     assert not said(end=0.95 ** np.arange(29, -1, -1))
     assert not said(losses=np.linspace(0.69, 0.1, 100))

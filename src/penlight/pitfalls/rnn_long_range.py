@@ -15,6 +15,8 @@ from penlight.core.run import Run
 from penlight.core.vocabulary import LOSS, OBJECTIVE_LOSS
 from penlight.pitfalls._curves import fails
 
+FADED = 1e-35  # float32 has nothing between some 1e-45 and 0: what fades beyond is rounded to it
+
 
 class RnnLongRange(Pitfall):
     """The recurrent layer has forgotten the start of a sequence at its end.
@@ -210,9 +212,8 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
         )
 
     def _by_degrees(self, light: np.ndarray) -> bool:
-        """Whether the light fades step by step instead of all at once, and is never exactly 0."""
-        peak = int(light.argmax())
-        path = light[: peak + 1]
+        """Whether the light fades step by step instead of all at once, and is never cut to 0."""
+        path = _path(light)
         if len(path) < 3 or (path <= 0).any():
             return False
         falls = np.diff(np.log10(path))
@@ -220,9 +221,17 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
         return whole > 0 and float(falls.max()) < self.bend * whole
 
 
+def _path(light: np.ndarray) -> np.ndarray:
+    """From the first step to the brightest, without the steps that float32 has rounded to 0."""
+    path = light[: int(light.argmax()) + 1]
+    lit = np.flatnonzero(path > 0)
+    faded = len(lit) > 0 and path[lit[0]] < FADED
+    return path[lit[0] :] if faded else path
+
+
 def half_life(light: np.ndarray) -> float:
     """Time steps in which half of the gradient is lost on its way back from the largest."""
-    path = np.log(np.maximum(light[: int(light.argmax()) + 1], 1e-300))
+    path = np.log(np.maximum(_path(light), 1e-300))
     if len(path) < 2:
         return math.inf
     slope = float(np.polyfit(np.arange(len(path)), path, 1)[0])
