@@ -117,6 +117,14 @@ class DistributionShift(Pitfall):
             "the later day or the other place is what the model is for",
         ),
     )
+    _by_label = (
+        Prescription(
+            "Shuffle before splitting: order = torch.randperm(len(x)); x, y = x[order], y[order].",
+            "Each part then has rows of every class. Keras' validation_split, too, takes the last "
+            "rows before it shuffles.",
+            edits=("shuffle-first",),
+        ),
+    )
     demo = Demo(
         script="""\
 import json
@@ -221,7 +229,7 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             severity="critical",
             confidence=0.95,
             first_step=0,
-            prescriptions=self.prescriptions[2:],
+            prescriptions=self._by_label,
         )
 
     def _rescaled(self, run: Run) -> Finding | None:
