@@ -188,6 +188,34 @@ ALONG: dict[str, tuple[str, str, str, str, str]] = {
 }  # fmt: skip
 
 
+FIRST = "h = torch.zeros(1, x.{}, 4)\n        x, _ = self.rnn(x, h)"
+NAMED = "n = x.{}\n        h = (torch.zeros(1, n, 4), torch.zeros(1, n, 4))\n        x, _ = self.rnn(x, h)"
+
+
+@pytest.mark.parametrize(
+    ("layer", "apply", "sizes"),
+    [
+        ("nn.GRU(3, 4)", FIRST, ("size(1)", "size(0)")),
+        ("nn.RNN(3, 4)", FIRST, ("shape[1]", "shape[0]")),
+        ("nn.LSTM(3, 4)", NAMED, ("size(1)", "size(0)")),
+    ],
+)
+def test_first_states_are_made_for_the_samples(
+    scene: Callable[..., Scene],
+    rerun: Callable[[Scene], Recorded],
+    layer: str,
+    apply: str,
+    sizes: tuple[str, str],
+) -> None:
+    def script(layer: str, size: str) -> str:
+        made = ROWS.format(layer=layer, apply=apply.format(size), width="4", out="x[:, -1]")
+        return made.replace("Net", "GRU")  # a class of the user's by such a name
+
+    edited = scene(script(layer, sizes[0])).after([BatchFirst()])
+    assert edited.script.text == script(layer.replace(", 4)", ", 4, batch_first=True)"), sizes[1])
+    assert rerun(edited).printed.splitlines()[-1] == "False"
+
+
 @pytest.mark.parametrize("style", ALONG)
 def test_no_sample_sees_another(
     scene: Callable[..., Scene], rerun: Callable[[Scene], Recorded], style: str

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import libcst as cst
+
+from penlight.edits.bindings import bindings
 from penlight.edits.edit import Edit, Refused
 from penlight.edits.scene import Scene
-from penlight.edits.source import Change, argument
+from penlight.edits.source import Change, Source, argument
 from penlight.edits.training import Training
 from penlight.edits.values import add_argument
 
 RECURRENT = ("RNN", "LSTM", "GRU")
+STATES = ("zeros", "randn", "rand", "ones", "new_zeros")  # what makes a first state
 ATTENTION = ("MultiheadAttention", "TransformerEncoderLayer", "TransformerDecoderLayer")
 
 
 @dataclass(frozen=True)
 class BatchFirst(Edit):
-    """Tell recurrent and attention layers that dimension 0 of their input is the batch."""
+    """Tell recurrent and attention layers that dimension 0 of their input is the batch.
+
+    First states are made for as many samples then.
+    """
 
     certain = True
     new_rate = True
@@ -38,21 +45,25 @@ class BatchFirst(Edit):
         ]
         if timed:
             raise Refused(f"The layer of {timed[0]} is fed the time first.")
-        changes = []
-        for file in scene.files:
-            source = scene.source(file)
+        changes: list[Change] = []
+        sources = [scene.source(file) for file in scene.files]
+        own = {owner.name.value for source in sources for owner in source.all(cst.ClassDef)}
+        for source in sources:
             for call in source.calls(*RECURRENT, *ATTENTION):
+                if source.code(call.func) in own:
+                    continue  # a model that is called RNN
                 given = argument(call, "batch_first")
                 if given is None:
                     changes.append(add_argument(source, call, "batch_first=True"))
                 elif source.code(given.value) == "False":
                     changes.append(source.replace(given.value, "True"))
+            changes += _around(scene, source) if changes else ()
         if not changes:
             raise Refused(
                 "The source builds no recurrent or attention layer that takes the time first.",
                 "Look for operations over dimension 0: that is the batch.",
             )
-        return changes
+        return list(dict.fromkeys(changes))
 
     def live(self, training: Training) -> None:
         from torch import nn
@@ -66,3 +77,28 @@ class BatchFirst(Edit):
             raise Refused("The model holds no recurrent or attention layer with the time first.")
         for module in found:
             module.batch_first = True
+
+
+def _around(scene: Scene, source: Source) -> Iterator[Change]:
+    """First states of recurrent layers, made where these are called."""
+    layers = {m.name.rpartition(".")[2] for m in scene.run.modules if m.type in RECURRENT}
+    for function in source.all(cst.FunctionDef):
+        for call in source.calls(*layers, within=function):
+            if call.args and source.enclosing(call, cst.FunctionDef) is function:
+                yield from _states(source, function, source.code(call.args[0].value))
+
+
+def _states(source: Source, function: cst.FunctionDef, fed: str) -> Iterator[Change]:
+    """`torch.zeros(1, x.size(1), 32)`, also where the size has a name."""
+    sizes = {f"{fed}.size(1)": f"{fed}.size(0)", f"{fed}.shape[1]": f"{fed}.shape[0]"}
+    for call in source.calls(*STATES, within=function):
+        for arg in call.args:
+            value = arg.value
+            named = [
+                b.value
+                for b in bindings(source, value.value, function)
+                if b.value is not None and not b.part
+            ] if isinstance(value, cst.Name) else [value]  # fmt: skip
+            for size in named:
+                if source.code(size) in sizes:
+                    yield source.replace(size, sizes[source.code(size)])
