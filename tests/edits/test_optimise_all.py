@@ -48,6 +48,7 @@ STYLES: dict[str, tuple[Edit, str, str, str, str, str, str]] = {
     "list": (ModuleList(), "self.layers = [nn.Linear(4, 4), nn.Linear(4, 4)]", LOOP, ADAM, ONE, "[nn.Linear(4, 4), nn.Linear(4, 4)]", "nn.ModuleList([nn.Linear(4, 4), nn.Linear(4, 4)])"),
     "comprehension": (ModuleList(), "self.layers = [nn.Linear(4, 4) for _ in range(2)]", LOOP, ADAM, ONE, "[nn.Linear(4, 4) for _ in range(2)]", "nn.ModuleList(nn.Linear(4, 4) for _ in range(2))"),
     "filled": (ModuleList(), "self.layers = []\n        for i in range(2):\n            self.layers.append(nn.Linear(4, 4))", LOOP, ADAM, ONE, "= []", "= nn.ModuleList()"),
+    "pairs": (ModuleList(), "self.layers = []\n        for i in range(2):\n            self.layers.append([nn.Linear(4, 4), nn.Tanh()])", "for layer, act in self.layers:\n            x = act(layer(x))", ADAM, ONE, "= []\n        for i in range(2):\n            self.layers.append([nn.Linear(4, 4), nn.Tanh()])", "= nn.ModuleList()\n        for i in range(2):\n            self.layers.append(nn.ModuleList([nn.Linear(4, 4), nn.Tanh()]))"),
     "local": (ModuleList(), "layers = [nn.Linear(4, 4)]\n        self.layers = layers", LOOP, ADAM, ONE, "self.layers = layers", "self.layers = nn.ModuleList(layers)"),
     "dict": (ModuleList(), 'self.layers = {"a": nn.Linear(4, 4)}', 'x = self.layers["a"](x)', ADAM, ONE, '{"a": nn.Linear(4, 4)}', 'nn.ModuleDict({"a": nn.Linear(4, 4)})'),
     "part": (OptimiseAll(), *BODY, "model = Net()\noptimizer = torch.optim.Adam(model.out.parameters())", ONE, "(model.out.parameters())", "(model.parameters())"),

@@ -96,6 +96,7 @@ def _registered(
         )
         if filled:
             yield from _wrapped(source, value, "ModuleList")
+            yield from _nested(source, function, kept)
     elif isinstance(value, (cst.Dict, cst.DictComp)):
         if _layers_in(source, value) or _fills(source, function, kept):
             yield from _wrapped(source, value, "ModuleDict")
@@ -114,6 +115,15 @@ def _registered(
             yield from _wrapped(source, value, "ModuleList")
     elif _loose_tensor(value):
         yield from _wrapped(source, _without_flag(source, value), "Parameter", value)
+
+
+def _nested(source: Source, function: cst.FunctionDef, kept: str) -> Iterator[Change]:
+    """`self.layers.append([nn.Linear(4, 4), nn.Tanh()])`: what is put in is a list itself."""
+    for call in source.calls("append", within=function):
+        if isinstance(call.func, cst.Attribute) and source.code(call.func.value) == kept:
+            for arg in call.args:
+                if isinstance(arg.value, cst.List) and _layers_in(source, arg.value):
+                    yield from _wrapped(source, arg.value, "ModuleList")
 
 
 def _wrapped(
