@@ -193,11 +193,12 @@ def test_interrupted_before_anyone_knows_of_the_arms_it_ends_them_all_the_same(
 
 
 def test_a_fault_that_makes_the_result_untrue_is_no_reason_to_keep_it() -> None:
-    def lost(name: str) -> Trial:
-        return Trial("Mask", name, ("causal-mask",), "harmful", 1, "loss", 0.04, 0.77)
+    def lost(name: str, after: float | None = 0.77) -> Trial:
+        return Trial("Mask", name, ("causal-mask",), "harmful", 1, "loss", 0.04, after)
 
     leak = Diagnosis((Finding("causal-leak", "", exact=True),))
     says = fix_module._beyond_proof(leak, [lost("causal-leak")])
     assert "--with causal-mask" in says
     assert not fix_module._beyond_proof(leak, [lost("lr-too-high")])
     assert not fix_module._beyond_proof(Diagnosis(), [lost("causal-leak")])
+    assert not fix_module._beyond_proof(leak, [lost("causal-leak", after=None)])  # it broke down

@@ -423,9 +423,13 @@ def _run_with(edits: Iterable[object]) -> str:
 
 
 def _beyond_proof(diagnosis: Diagnosis, trials: Sequence[Trial]) -> str:
-    """What to say of a repair that a result cannot judge, which the fault makes untrue; or ''."""
+    """What to say of a repair that a result cannot judge, which the fault makes untrue; or ''.
+
+    Nothing of one with which the script broke down.
+    """
     proven = {x.pitfall for x in _proven_untrue(diagnosis)}
-    lost = next((t for t in trials if t.pitfall in proven and t.verdict != "accept"), None)
+    ran = (t for t in trials if t.verdict != "accept" and t.after is not None)
+    lost = next((t for t in ran if t.pitfall in proven), None)
     if lost is None:
         return ""
     return (
