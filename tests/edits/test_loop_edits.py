@@ -111,6 +111,43 @@ def test_padding_that_only_the_run_shows(scene: Callable[..., Scene]) -> None:
     assert edit == IgnoreIndex(0)
 
 
+BY_HAND = """
+
+def token_loss({params}):
+    logp = torch.log_softmax(pred, dim=-1)
+    loss = -logp.gather(-1, y.unsqueeze(-1)).squeeze(-1)
+    return {back}
+
+"""
+
+
+@pytest.mark.parametrize(
+    ("params", "back", "after"),
+    [
+        ("pred, y", "loss.mean()", "loss[y != 0].mean()"),
+        ("y, pred", "torch.mean(loss)", "torch.mean(loss[y != 0])"),
+    ],
+)
+def test_padding_has_no_say_in_a_loss_of_one_s_own(
+    scene: Callable[..., Scene],
+    rerun: Callable[[Scene], Recorded],
+    params: str,
+    back: str,
+    after: str,
+) -> None:
+    given = "model(ids), ids" if params.startswith("pred") else "ids, model(ids)"
+    script = PADDED.format(pad="0", loss="token_loss").replace(
+        "model(ids).reshape(-1, 7), ids.reshape(-1)", given
+    )
+    made = BY_HAND.format(params=params, back=back)
+    script = script.replace("criterion = nn.CrossEntropyLoss()\n", made)
+    edited = scene(script).after([IgnoreIndex(0)])
+    assert edited.script.text == script.replace(f"return {back}", f"return {after}")
+    assert rerun(edited).exit_code == 0
+    with pytest.raises(Refused, match="already"):
+        edited.after([IgnoreIndex(0)])
+
+
 def test_the_live_loss_leaves_padding_out() -> None:
     model, loss = nn.Linear(2, 3), nn.CrossEntropyLoss()
     training = Training(model, torch.optim.SGD(model.parameters(), lr=0.1), loss, [])

@@ -52,6 +52,12 @@ def test_files_come_by_name(
         edited.after([SortFiles()])
 
 
+def test_a_count_needs_no_order(scene: Callable[..., Scene]) -> None:
+    listing = "files = sorted(folder.iterdir())[: len(os.listdir(folder))]"
+    with pytest.raises(Refused, match="no folder"):
+        scene(SCRIPT.format(listing=listing)).after([SortFiles()])
+
+
 def test_a_list_that_is_sorted_below_is_left_alone(scene: Callable[..., Scene]) -> None:
     listing = "files = glob.glob(str(folder / '*.txt'))\nfiles.sort()"
     with pytest.raises(Refused, match="no folder"):

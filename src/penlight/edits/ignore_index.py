@@ -10,9 +10,10 @@ import libcst as cst
 from penlight.core.facts import Padding
 from penlight.core.finding import Finding
 from penlight.edits.edit import Edit, Refused
-from penlight.edits.losses import loss_call, twins
+from penlight.edits.flow import ATOMS
+from penlight.edits.losses import any_loss_call, definitions, loss_call, twins
 from penlight.edits.scene import Scene
-from penlight.edits.source import Change, Source, argument
+from penlight.edits.source import Change, Source, argument, last_name
 from penlight.edits.training import Training
 from penlight.edits.values import add_argument, number
 
@@ -42,6 +43,8 @@ class IgnoreIndex(Edit):
         return f"Leave the targets {self.index}, the padding, out of the loss"
 
     def source(self, scene: Scene) -> Sequence[Change]:
+        if scene.run.objective is not None and scene.run.objective.by_hand:
+            return [self._masked(scene)]
         found, seen = loss_call(scene), scene.run.targets()
         if found.function not in FUNCTIONS:
             raise Refused(f"{found.function} has no target that it could leave out.")
@@ -60,6 +63,28 @@ class IgnoreIndex(Edit):
                 changes.append(source.replace(given.value, text))
         return changes
 
+    def _masked(self, scene: Scene) -> Change:
+        """The change of a loss of the user's own: its mean is taken over what is no padding."""
+        found = any_loss_call(scene)
+        made = list(definitions(scene, found.source, found.call))
+        source, function = made[0]
+        params = [p.name.value for p in function.params.params if p.name.value != "self"]
+        means = [
+            value
+            for back in source.all(cst.Return, function)
+            if (value := _averaged(back.value)) is not None
+        ]
+        if len(made) != 1 or len(means) != 1 or len(params) < 2:
+            raise Refused(
+                "The loss does not end in one mean over its entries.",
+                f"Take it over loss[target != {self.index}].",
+            )
+        text, target = source.code(means[0]), params[0 if found.swapped else 1]
+        if f"{target} !=" in text:
+            raise Refused("The loss leaves out some of its entries already.")
+        whole = text if isinstance(means[0], ATOMS) else f"({text})"
+        return source.replace(means[0], f"{whole}[{target} != {self._name(scene, source)}]")
+
     def _name(self, scene: Scene, source: Source) -> str:
         """The constant that the file has for the padding; else the number."""
         for where, node, value in _padding(scene):
@@ -74,6 +99,15 @@ class IgnoreIndex(Edit):
         if getattr(training.loss, "ignore_index", self.index) == self.index:
             raise Refused(f"The loss is no module that could leave out {self.index}.")
         training.loss.ignore_index = self.index  # type: ignore[attr-defined]
+
+
+def _averaged(value: cst.BaseExpression | None) -> cst.BaseExpression | None:
+    """`x` of `x.mean()` and `torch.mean(x)`."""
+    if not isinstance(value, cst.Call) or last_name(value.func) != "mean":
+        return None
+    if isinstance(value.func, cst.Attribute) and not value.args:
+        return value.func.value
+    return value.args[0].value if len(value.args) == 1 else None
 
 
 def _padding(scene: Scene) -> Iterator[tuple[Source, cst.BaseExpression, int]]:

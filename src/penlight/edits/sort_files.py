@@ -13,6 +13,7 @@ from penlight.edits.source import Change, Source, last_name
 from penlight.edits.training import Training
 
 LISTINGS = ("glob", "iglob", "rglob", "listdir", "iterdir")
+ORDERLESS = ("len", "set", "any", "sum")
 INSTRUCTION = "Sort both lists of files by the names that they share: sorted(glob(...))."
 
 
@@ -41,6 +42,8 @@ def _sorted(source: Source) -> Iterator[Change]:
         if _in_order(source, call):
             continue
         around = _around(source, call)
+        if around is not None and last_name(around.func) in ORDERLESS:
+            continue
         if around is not None and last_name(around.func) == "list" and len(around.args) == 1:
             yield source.replace(around.func, "sorted")
         else:
