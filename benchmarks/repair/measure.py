@@ -305,6 +305,8 @@ def main() -> None:
     }[options.what]()  # fmt: skip
     only = set(options.only)
     wanted = [p for p in programs if not options.only or {p.name, p.name.partition(":")[0]} & only]
+    if not wanted:
+        parser.error("no program of that name was admitted in this split: see admit.py")
     if options.sample:
         draw = random.Random(options.lot)
         wanted = draw.sample(wanted, min(options.sample, len(wanted)))
