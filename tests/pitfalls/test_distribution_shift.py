@@ -75,6 +75,7 @@ def test_rows_that_were_not_divided():
     (found,) = asked(low=0.002, high=0.002)
     assert "250 times smaller" in found.says
     assert asked(usual=0, loss=4.0)
+    assert asked(batches=2, usual=25)
 
 
 @pytest.mark.parametrize(
@@ -83,7 +84,7 @@ def test_rows_that_were_not_divided():
         {"between": 3},  # a sampler on its way from noise to data
         {"low": 20.0},
         {"rows": 8},
-        {"batches": 2},
+        {"batches": 2, "usual": 3},
         {"first": True},  # a normalisation in front
         {"usual": 0, "loss": 0.35},  # whatever the scale, it copes
     ],
