@@ -74,11 +74,7 @@ class TestEveryPitfall:
 
 @pytest.mark.parametrize(
     "pitfall",
-    [
-        pytest.param(p, id=p.name, marks=pytest.mark.xdist_group(p.name))
-        for p in PITFALLS
-        if not p.device
-    ],
+    [pytest.param(p, id=p.name) for p in PITFALLS if not p.device],
 )
 class TestEveryDemo:
     def test_fires_first_and_is_silent_when_cured(

@@ -57,11 +57,7 @@ def combinations(scene: Scene, finding: Finding, remedy: Prescription) -> list[t
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "pitfall",
-    [
-        pytest.param(p, id=p.name, marks=pytest.mark.xdist_group(p.name))
-        for p in PITFALLS
-        if p.name not in BY_HAND
-    ],
+    [pytest.param(p, id=p.name) for p in PITFALLS if p.name not in BY_HAND],
 )
 def test_a_named_edit_cures_the_demo(
     pitfall: Pitfall, tmp_path: Path, demo: Callable[[Pitfall, str], tuple[Path, Recorded]]
