@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import libcst as cst
 
 from penlight.edits.edit import Edit, Refused
-from penlight.edits.flow import ATOMS, made_of
+from penlight.edits.flow import made_of, whole
 from penlight.edits.scene import Loop, Scene
 from penlight.edits.source import Change, Source, last_name
 
@@ -35,9 +35,7 @@ class AccumulateMean(Edit):
             loss = loss.args[0].value
         if any(_divided(source, part) for part in made_of(source, loss)):
             raise Refused("The loss is divided already.")
-        text = source.code(loss)
-        text = text if isinstance(loss, ATOMS) else f"({text})"
-        text = f"{text} / {source.code(count)}"
+        text = f"{whole(source, loss)} / {source.code(count)}"
         return [source.replace(loss, text if scaled or loss.lpar else f"({text})")]
 
 

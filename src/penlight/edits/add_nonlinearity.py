@@ -40,9 +40,8 @@ class AddNonlinearity(Edit):
     def source(self, scene: Scene) -> Sequence[Change]:
         changes = []
         for source in map(scene.source, scene.files):
-            listed_ones = list(_in_lists(scene, source))
-            changes += listed_ones or list(_in_loops(scene, source))
-            changes += [*_in_forward(scene, source), *_in_keras(scene, source)]
+            changes += list(_in_lists(source)) or list(_in_loops(scene, source))
+            changes += [*_in_forward(scene, source), *_in_keras(source)]
         if not changes:
             raise Refused(
                 "The source shows no two layers that follow each other straight.",
@@ -51,7 +50,7 @@ class AddNonlinearity(Edit):
         return list(dict.fromkeys(changes))
 
 
-def _in_lists(scene: Scene, source: Source) -> Iterator[Change]:  # noqa: ARG001
+def _in_lists(source: Source) -> Iterator[Change]:
     """Layers in Sequential(...) or a list."""
     for node in source.nodes:
         if isinstance(node, cst.Call) and last_name(node.func) == "Sequential":
@@ -165,7 +164,7 @@ def _is_layer(call: cst.Call) -> bool:
     return name.startswith(("fc", "lin", "conv", "dense", "layer"))
 
 
-def _in_keras(scene: Scene, source: Source) -> Iterator[Change]:  # noqa: ARG001
+def _in_keras(source: Source) -> Iterator[Change]:
     """Keras layers without an activation, but for the last one."""
     if any(source.calls("Activation")):
         return

@@ -57,7 +57,7 @@ class BatchFirst(Edit):
                     changes.append(add_argument(source, call, "batch_first=True"))
                 elif source.code(given.value) == "False":
                     changes.append(source.replace(given.value, "True"))
-            changes += _around(scene, source) if changes else ()
+            changes += _first_states(scene, source) if changes else ()
         if not changes:
             raise Refused(
                 "The source builds no recurrent or attention layer that takes the time first.",
@@ -79,7 +79,7 @@ class BatchFirst(Edit):
             module.batch_first = True
 
 
-def _around(scene: Scene, source: Source) -> Iterator[Change]:
+def _first_states(scene: Scene, source: Source) -> Iterator[Change]:
     """First states of recurrent layers, made where these are called."""
     layers = {m.name.rpartition(".")[2] for m in scene.run.modules if m.type in RECURRENT}
     for function in source.all(cst.FunctionDef):
@@ -91,14 +91,10 @@ def _around(scene: Scene, source: Source) -> Iterator[Change]:
 def _states(source: Source, function: cst.FunctionDef, fed: str) -> Iterator[Change]:
     """`torch.zeros(1, x.size(1), 32)`, also where the size has a name."""
     sizes = {f"{fed}.size(1)": f"{fed}.size(0)", f"{fed}.shape[1]": f"{fed}.shape[0]"}
-    for call in source.calls(*STATES, within=function):
-        for arg in call.args:
-            value = arg.value
-            named = [
-                b.value
-                for b in bindings(source, value.value, function)
-                if b.value is not None and not b.part
-            ] if isinstance(value, cst.Name) else [value]  # fmt: skip
-            for size in named:
-                if source.code(size) in sizes:
-                    yield source.replace(size, sizes[source.code(size)])
+    given = [arg.value for call in source.calls(*STATES, within=function) for arg in call.args]
+    names = [value.value for value in given if isinstance(value, cst.Name)]
+    given += [b.value for n in names for b in bindings(source, n, function) if b.value is not None]
+    for size in given:
+        text = source.code(size)
+        if text in sizes:
+            yield source.replace(size, sizes[text])

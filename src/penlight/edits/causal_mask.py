@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import libcst as cst
 
 from penlight.edits.edit import Edit, Refused
-from penlight.edits.flow import ATOMS, assigned_to, calls_in, last_value, made_of, put, uses
+from penlight.edits.flow import assigned_to, calls_in, last_value, made_of, put, uses, whole
 from penlight.edits.names import member
 from penlight.edits.scene import Scene
 from penlight.edits.source import Change, Source, argument, dotted, last_name
@@ -78,12 +78,7 @@ def _inverted(source: Source) -> Iterator[Change]:
         text = " ".join(source.code(node) for node in _mask_of(source, mask.value))
         future = "triu(" in text and "bool" in text and "inf" not in text
         if future and not any(word in text for word in NEGATED):
-            yield put(source, mask.value, f"~{_operand(source, mask.value)}")
-
-
-def _operand(source: Source, node: cst.BaseExpression) -> str:
-    code = source.code(node)
-    return code if isinstance(node, ATOMS) else f"({code})"
+            yield put(source, mask.value, f"~{whole(source, mask.value)}")
 
 
 def _mask_of(source: Source, value: cst.BaseExpression) -> Iterator[cst.BaseExpression]:

@@ -71,6 +71,12 @@ def put(source: Source, node: cst.BaseExpression, text: str) -> Change:
     return source.replace(node, text if simple else f"({text})")
 
 
+def whole(source: Source, node: cst.BaseExpression) -> str:
+    """The text of an expression as a part of a larger one: in parentheses where it needs them."""
+    text = source.code(node)
+    return text if isinstance(node, ATOMS) else f"({text})"
+
+
 def unwrap(source: Source, node: cst.BaseExpression, inner: cst.BaseExpression) -> Change:
     """Put a part of an expression in its place; `x = f(x)` goes altogether."""
     statement = source.parent(node)

@@ -301,8 +301,6 @@ def bare(scene: Scene) -> list[Change]:
     """
     found = ending(scene)
     changes = removed(found)
-    if found.inner is None or found.word:
-        return changes
     try:
         loss = loss_call(scene)
     except Refused:

@@ -10,7 +10,7 @@ import libcst as cst
 from penlight.core.facts import Padding
 from penlight.core.finding import Finding
 from penlight.edits.edit import Edit, Refused
-from penlight.edits.flow import ATOMS
+from penlight.edits.flow import whole
 from penlight.edits.losses import any_loss_call, definitions, loss_call, twins
 from penlight.edits.scene import Scene
 from penlight.edits.source import Change, Source, argument, last_name
@@ -79,11 +79,10 @@ class IgnoreIndex(Edit):
                 "The loss does not end in one mean over its entries.",
                 f"Take it over loss[target != {self.index}].",
             )
-        text, target = source.code(means[0]), params[0 if found.swapped else 1]
+        text, target = whole(source, means[0]), params[0 if found.swapped else 1]
         if f"{target} !=" in text:
             raise Refused("The loss leaves out some of its entries already.")
-        whole = text if isinstance(means[0], ATOMS) else f"({text})"
-        return source.replace(means[0], f"{whole}[{target} != {self._name(scene, source)}]")
+        return source.replace(means[0], f"{text}[{target} != {self._name(scene, source)}]")
 
     def _name(self, scene: Scene, source: Source) -> str:
         """The constant that the file has for the padding; else the number."""

@@ -57,11 +57,9 @@ class Permute(Edit):
                 "Which view or reshape swaps the dimensions cannot be told from the text.",
                 INSTRUCTION,
             )
-        if len(before) == len(after):
-            order = tuple(before.index(n) for n in after)
-            return [_permuted(source, call, order) for source, call, _ in calls]
-        order = tuple(before.index(n) for n in after if n > 1)
-        return [_permuted(source, call, order, recut=True) for source, call, _ in calls]
+        recut = len(before) != len(after)
+        order = tuple(before.index(n) for n in after if n > 1 or not recut)
+        return [_permuted(source, call, order, recut) for source, call, _ in calls]
 
     def live(self, training: Training) -> None:  # noqa: ARG002
         raise Refused("What forward() does can only be changed in its text.", INSTRUCTION)

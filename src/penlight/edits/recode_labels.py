@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import libcst as cst
 
 from penlight.edits.edit import Edit, Refused
-from penlight.edits.flow import ATOMS, put
+from penlight.edits.flow import put, whole
 from penlight.edits.losses import loss_call, twins
 from penlight.edits.models import SCOPES
 from penlight.edits.scene import Scene
@@ -33,22 +33,18 @@ class RecodeLabels(Edit):
     def source(self, scene: Scene) -> Sequence[Change]:
         found, targets = loss_call(scene), scene.run.targets()
         if _masked(scene):
-            return [
-                put(each.source, each.target.value, _counted(each.source, each.target.value))
-                for each in twins(scene, found)
-                if each.target is not None
+            given = [
+                (x.source, x.target.value) for x in twins(scene, found) if x.target is not None
             ]
+            return [put(s, value, f"({whole(s, value)} > 0).long()") for s, value in given]
         if targets is None or targets.distinct != 2 or found.target is None:
             raise Refused("The labels do not have exactly two values.")
         source, value = found.source, found.target.value
         made = _tensor_behind(source, value)
-        signs = found.function in SIGNS
-        text = source.code(made)
-        if signs:
-            whole = text if isinstance(made, ATOMS) else f"({text})"
-            return [source.replace(made, f"2 * {whole} - 1")]
-        whole = text if isinstance(made, ATOMS) else f"({text})"
-        return [source.replace(made, f"({whole} == {targets.max:g}).float()")]
+        labels = whole(source, made)
+        if found.function in SIGNS:
+            return [source.replace(made, f"2 * {labels} - 1")]
+        return [source.replace(made, f"({labels} == {targets.max:g}).float()")]
 
     def live(self, training: Training) -> None:
         import torch
@@ -72,11 +68,6 @@ def _masked(scene: Scene) -> bool:
     if objective is None or targets is None or targets.max != 0 or targets.ignored <= 0:
         return False
     return objective.function in CLASSES and (objective.ignore_index or 0) > 0
-
-
-def _counted(source: Source, value: cst.BaseExpression) -> str:
-    text = source.code(value)
-    return f"({text if isinstance(value, ATOMS) else f'({text})'} > 0).long()"
 
 
 def _tensor_behind(source: Source, value: cst.BaseExpression) -> cst.BaseExpression:

@@ -94,11 +94,11 @@ def _in_order(source: Source) -> Iterator[Change]:
 def _shuffled(source: Source, at: cst.CSTNode, names: Sequence[str]) -> Sequence[Change]:
     """The changes that put all arrays in one order; numpy's serves tensors, too."""
     order = fresh(source, "order", "shuffled")
-    has_numpy = any(
-        alias.evaluated_name == "numpy" for item in source.all(cst.Import) for alias in item.names
-    )
-    owner, imports = imported(source, "numpy" if has_numpy else "torch")
-    drawn = "random.permutation" if has_numpy else "randperm"
+    owner, imports = imported(source, "numpy")
+    drawn = "random.permutation"
+    if imports:  # the file does without it
+        owner, imports = imported(source, "torch")
+        drawn = "randperm"
     rows = ", ".join(f"{name}[{order}]" for name in names)
     code = f"{order} = {owner}.{drawn}(len({names[0]}))\n{', '.join(names)} = {rows}"
     return [*imports, source.before(source.statement(at), code)]

@@ -179,11 +179,11 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             return
         if seen.learnt is None or seen.learnt >= FINE:
             return
-        tokens = next((m for m in run.modules if m.type == "Embedding"), None)
+        tokens = next((m for m in run.modules if m.type == "Embedding"), Module())
         what = "tokens"
         told: list[Evidence] = []
         if "smooth" in exam.values:  # rows of vectors
-            tokens, what = None, "steps"
+            tokens, what = Module(), "steps"
             told = list(self._order_tells(exam.values))
             if not told:
                 return
@@ -202,8 +202,8 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             *told,
             severity="warning",
             confidence=0.9,
-            where=tokens.name if tokens is not None else "",
-            source=tokens.source if tokens is not None else "",
+            where=tokens.name,
+            source=tokens.source,
             first_step=0,
         )
 
@@ -220,7 +220,7 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
     def _along_the_batch(self, run: Run, exam: Exam) -> Finding:
         """The encoding of places counts the rows of a batch."""
         length, apart, turned = (exam.values[k] for k in ("length", "apart", "turned"))
-        tokens = next((m for m in run.modules if m.type == "Embedding"), None)
+        tokens = next((m for m in run.modules if m.type == "Embedding"), Module())
         return self.finding(
             "Places are counted along the batch, not along the row: the same row gets another "
             "answer at another place in the batch, and the order of its tokens means nothing.",
@@ -240,8 +240,8 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             ),
             confidence=0.98,
             exact=True,
-            where=tokens.name if tokens is not None else "",
-            source=tokens.source if tokens is not None else "",
+            where=tokens.name,
+            source=tokens.source,
             first_step=0,
             prescriptions=self._turn,
         )
