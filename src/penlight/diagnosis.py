@@ -15,8 +15,9 @@ from dataclasses import replace
 
 from penlight.catalogue import catalogue
 from penlight.core.calibration import calibrated
-from penlight.core.facts import Act, Blind, Fault, NonFinite, Predictions
-from penlight.core.finding import Diagnosis, Excluded, Finding
+from penlight.core.facts import Act, Blind, Fault, Later, NonFinite, Predictions
+from penlight.core.finding import Diagnosis, Evidence, Excluded, Finding
+from penlight.core.later import earlier, later
 from penlight.core.pitfall import Pitfall
 from penlight.core.run import Run
 from penlight.core.vocabulary import ACT_RMS, Signal
@@ -32,17 +33,16 @@ def diagnose(run: Run, pitfalls: Iterable[Pitfall] | None = None) -> Diagnosis:
     A detector that raises is skipped and told under `faults`; it never hides the others.
     """
     known = {p.name: p for p in pitfalls} if pitfalls is not None else catalogue()
-    findings: list[Finding] = []
-    silent: set[str] = set()
     faults = [f"{x.part} was switched off at step {x.step}: {x.error}" for x in run.all(Fault)]
-    for name, pitfall in known.items():
-        try:
-            found = list(pitfall.detect(run))
-            findings += found
-            if not found and visible(pitfall, run):
-                silent.add(name)
-        except Exception as error:  # a broken detector must not cost the user the rest
-            faults.append(f"the {name} detector failed: {type(error).__name__}: {error}")
+    findings, silent, failed = detected(known, earlier(run))
+    second, mark = later(run), run.last(Later)
+    if second is not None and mark is not None:
+        others, quiet, broken = detected(known, second)
+        names = {x.pitfall for x in findings}
+        findings += [of_later(x, mark) for x in others if x.pitfall not in names]
+        silent = silent & quiet
+        failed += broken
+    faults += failed
     end = run.end
     acts = [{"step": x.step, "what": x.what, "says": x.says} for x in run.all(Act)]
     ranked = tuple(told_apart(told(x), known, silent) for x in rank(findings, known))
@@ -62,6 +62,39 @@ def diagnose(run: Run, pitfalls: Iterable[Pitfall] | None = None) -> Diagnosis:
             **({"unlearnt": True} if not alarmed and learnt_nothing(run) else {}),
             **({"acts": acts} if acts else {}),
         },
+    )
+
+
+def detected(known: dict[str, Pitfall], run: Run) -> tuple[list[Finding], set[str], list[str]]:
+    """What the detectors find, the names of those that looked and found nothing, and the faults
+    of those that failed."""
+    findings: list[Finding] = []
+    silent: set[str] = set()
+    failed: list[str] = []
+    for name, pitfall in known.items():
+        try:
+            found = list(pitfall.detect(run))
+        except Exception as error:  # a broken detector must not cost the user the rest
+            failed.append(f"the {name} detector failed: {type(error).__name__}: {error}")
+            continue
+        findings += found
+        if not found and visible(pitfall, run):
+            silent.add(name)
+    return findings, silent, failed
+
+
+def of_later(finding: Finding, mark: Later) -> Finding:
+    """A finding about a training that began after another one, by the steps of the whole run."""
+    step = finding.first_step
+    which = Evidence(
+        "training",
+        f"of the training that begins at step {mark.since}; steps are counted from there",
+        value=mark.since,
+    )
+    return replace(
+        finding,
+        first_step=None if step is None else step + mark.since,
+        evidence=(which, *finding.evidence),
     )
 
 

@@ -51,6 +51,19 @@ def test_in_torch(scene: Callable[..., Scene], norm: str, momentum: float, wante
     assert edited.script.text == script.replace(norm, wanted)
 
 
+def test_one_that_is_set_later(scene: Callable[..., Scene]) -> None:
+    script = TRAIN.format(norm="BatchNorm1d(6)").replace(
+        "optimizer = ",
+        "for m in model.modules():\n"
+        "    if isinstance(m, nn.BatchNorm1d):\n"
+        "        m.momentum = 0.0\n"
+        "optimizer = ",
+        1,
+    )
+    edited = scene(script).after([NormMomentum()])
+    assert edited.script.text == script.replace("m.momentum = 0.0", "m.momentum = 0.1")
+
+
 @pytest.mark.parametrize(
     ("given", "wanted"),
     [("", "momentum=0.9"), ("axis=-1, momentum=0.999", "axis=-1, momentum=0.9")],

@@ -401,13 +401,25 @@ class Offender(Fact):
 class Exam(Fact):
     """One experiment on copies of the model and batches, outside the training's own path.
 
-    `name` tells which; `values` holds its numbers. See `penlight.probe.exam`.
+    `name` tells which; `values` holds its numbers. See `penlight.probe.exam`. `since` is the step
+    at which the training began that was experimented with: not 0 where another one came before.
     """
 
     kind: ClassVar[str] = "exam"
     name: str = ""
     step: int = 0
     values: dict[str, Any] = field(default_factory=dict)
+    since: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Later(Fact):
+    """The experiments were made with a training that began after another one and took longer."""
+
+    kind: ClassVar[str] = "later"
+    since: int = 0  # step at which it began
+    root: str = ""
+    objective: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,6 +85,10 @@ class Run:
         name = str(signal)
         return [site for key, site in self._series if key == name]
 
+    def all_series(self) -> Iterator[Series]:
+        """Every series of every signal."""
+        yield from self._series.values()
+
     def every(self, signal: Signal | str) -> Iterator[Series]:
         """Every non-empty series of a signal."""
         return (

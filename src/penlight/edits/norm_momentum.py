@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import libcst as cst
+
 from penlight.core.finding import Finding
 from penlight.edits.edit import Edit, Refused
 from penlight.edits.scene import Scene
-from penlight.edits.source import Change, argument
+from penlight.edits.source import Change, Source, argument
 from penlight.edits.training import Training
 from penlight.edits.values import set_argument
 
@@ -44,6 +46,7 @@ class NormMomentum(Edit):
                     continue
                 text = f"{self.momentum:g}"
                 changes += set_argument(scene, source, call, "momentum", text, 2)
+            changes += self._set_later(source)
             for call in source.calls(*KERAS):
                 changes += set_argument(
                     scene, source, call, "momentum", f"{1 - self.momentum:g}", 1
@@ -51,6 +54,16 @@ class NormMomentum(Edit):
         if not changes:
             raise Refused("The source shows no batch norm with a momentum of its own.")
         return list(dict.fromkeys(changes))
+
+    def _set_later(self, source: Source) -> Iterator[Change]:
+        """`layer.momentum = 0`, where the layers are torch's."""
+        if any(source.calls(*KERAS)) or not any(source.calls(*LAYERS)):
+            return
+        for node in source.all(cst.Assign):
+            target, value = node.targets[0].target, node.value
+            number = isinstance(value, (cst.Integer, cst.Float))
+            if isinstance(target, cst.Attribute) and target.attr.value == "momentum" and number:
+                yield source.replace(value, f"{self.momentum:g}")
 
     def live(self, training: Training) -> None:
         from torch.nn.modules.batchnorm import _BatchNorm

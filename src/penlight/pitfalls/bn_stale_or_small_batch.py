@@ -146,13 +146,13 @@ print("RESULT " + json.dumps({"metric": "validation loss", "value": val_loss}))
         norms = [m for m in run.modules if m.type.startswith("BatchNorm") and m.output_shape]
         modes, chance, seen = run.exam("modes"), chance_loss(run), progress(run)
         dropping = any("Dropout" in m.type and m.settings.get("p", 0) for m in run.modules)
-        if not norms or modes is None or not chance or seen is None or dropping:
+        if not norms or modes is None or not chance or seen is None:
             return
         train, evaluation = float(modes.values["train"]), float(modes.values["eval"])
         if not abs(evaluation - train) > self.apart * chance:  # False for NaN
             return
         small = min(norms, key=_numbers)
-        if _numbers(small) < self.numbers and (seen.learnt or 0.0) < self.learnt:
+        if not dropping and _numbers(small) < self.numbers and (seen.learnt or 0.0) < self.learnt:
             count = _numbers(small)
             yield self._finding(
                 small,
@@ -163,16 +163,18 @@ print("RESULT " + json.dumps({"metric": "validation loss", "value": val_loss}))
                 (train, evaluation),
             )  # fmt: skip
             return
-        for norm in norms:
+        for norm in norms:  # dropout makes the loss in training mode the higher one
             momentum = norm.settings.get("momentum")
             if evaluation <= train or not isinstance(momentum, (int, float)):
                 continue
             if momentum * run.steps < self.settled or momentum > self.lasting:
                 limit_ = self.lasting if momentum > self.lasting else self.settled / run.steps
-                stale = "of the last batch or two" if momentum > self.lasting else "still young"
+                stale = "are still young" if momentum else "never move"
+                if momentum > self.lasting:
+                    stale = "are those of the last batch or two"
                 yield self._finding(
                     norm,
-                    f"With momentum={momentum:g} the running statistics of {norm.name} are {stale}",
+                    f"With momentum={momentum:g} the running statistics of {norm.name} {stale}",
                     "they do not fit the data that it normalises in evaluation mode",
                     Evidence("module", f"momentum {momentum:g}, {run.steps} steps", norm.name, None,
                              momentum, limit_),

@@ -286,7 +286,7 @@ class HandSteps:
         if not moved:
             return False
         hand.measure()
-        capture = training.forward.capture
+        captures = training.forward.captures
         if not self._known(hand):
             if training.met or not hand.trains(models.parameters):
                 self.none()
@@ -294,8 +294,8 @@ class HandSteps:
             hand.source = training.nonfinites.line
             training.meet(hand).begin(hand.sampled())
             self._handle = hooks.register_module_forward_pre_hook(self._entered)
-        elif training.state.step == 1 and hand.plain and hand.rate and capture is not None:
-            capture.descent(hand.param_groups[0])
+        elif training.state.step == 1 and hand.plain and hand.rate and captures is not None:
+            captures.main.descent(hand.param_groups[0])
         hand.settle()
         return True
 
@@ -309,8 +309,8 @@ class HandSteps:
             look = self.looked = True
             training.updates.gradients(Watched(0, OWN, ref(hand)))
             training.describe()
-            if training.forward.capture is not None:
-                training.forward.capture.snapshot()
+            if training.forward.captures is not None:
+                training.forward.captures.main.snapshot()
         hand.remember(look)
 
     def _entered(self, module: nn.Module, args: Any) -> None:

@@ -103,29 +103,45 @@ class Batch:
 
 
 class Capture:
-    """What the exam needs of one run; empty when steps cannot be replayed."""
+    """What the exam needs of one training; empty when its steps cannot be replayed.
 
-    def __init__(self, state: State, functions: dict[str, Any]) -> None:
+    Args:
+        functions: loss functions by name.
+        taps: those that tell `tap`.
+        follows: it began after another one.
+    """
+
+    def __init__(
+        self,
+        state: State,
+        functions: dict[str, Any],
+        taps: dict[str, Callable[..., Any]],
+        tap: Tap,
+        *,
+        follows: bool = False,
+    ) -> None:
         self.state = state
         self.functions = functions
-        self.taps: dict[str, Callable[..., Any]] = {}  # loss functions that tell `tap`
-        self.tap = Tap()
+        self.taps = taps
+        self.tap = tap
+        self.follows = follows
+        # Steps of its first pass, 0 where it follows none, and of its newest one; as far as seen.
+        self.since = self.until = state.step
         self.recipe = Recipe()
         self.inside = ""  # the loss function that the model calls itself
         self.first: list[Batch] = []
         self.last: deque[Batch] = deque(maxlen=LAST)
-        self.model: nn.Module | None = None
+        self.source: nn.Module | None = None  # the script's own model
+        self.label = ""  # what it is called
+        self.model: nn.Module | None = None  # the same, or what computes it on weights of its own
         self.ids = False  # its inputs are places in a table, whatever their type of number
         self.channels = 1  # dimension of the channels in a batch of images
-        self.reduction = ""  # of the loss of Keras' that is being computed
-        self.meet_keras: Callable[[], None] | None = None  # to be called at its first model
         self.start: dict[str, Tensor] = {}
         self.modes: dict[str, bool] = {}
         self.learning: set[str] = set()  # parameters that were to get a gradient then
         self.optimizer: tuple[Callable[..., Any], list[dict[str, Any]]] | None = None
         self.off = False
         self.deadline = math.inf  # of this thread's time: no pass begins after it
-        self._source: nn.Module | None = None  # the script's own model
         self._pending: tuple[Root, tuple[Tensor, ...], Tensor] | None = None
         self._held: tuple[Root, tuple[Tensor, ...], Tensor] | None = None
         self._own: list[Batch] = []  # losses that the newest pass has computed itself
@@ -136,10 +152,8 @@ class Capture:
     ) -> None:
         """A training forward pass of a root has ended."""
         self._own.clear()
+        self.until = self.state.step
         if keras.is_layer(root.module):
-            if self.meet_keras is not None:
-                self.meet_keras()
-                self.meet_keras = None
             named = {}  # the mode, which a copy of such a model is told by other means
         given = (*positional, *named.values())
         tensors = tuple(a for a in given if isinstance(a, Tensor))
@@ -150,11 +164,13 @@ class Capture:
         if (self.first or self.last) and recipe != self.recipe:
             return
         model = root.module
-        if model is None or (self._source is not None and model is not self._source):
+        if model is None:
             return
-        if self._source is None and not self._take(root, model):
-            self.off = True
-            return
+        if self.source is None:
+            self.source, self.label = model, root.label
+            self.off = not self._take(root, model)
+            if self.off:
+                return
         self.recipe = recipe
         self._pending = (root, tuple(a.detach() for a in tensors), output.detach())
 
@@ -172,7 +188,7 @@ class Capture:
         if sum(t.numel() * t.element_size() for t in copied.state_dict().values()) > MODEL_BYTES:
             return False
         self.ids = type(first_layer(root)).__name__.startswith("Embedding")
-        self._source, self.model = model, copied
+        self.model = copied
         return True
 
     def objective(
@@ -231,17 +247,13 @@ class Capture:
                 return name
         return None
 
-    def hold(self, loss: Any) -> bool:
+    def hold(self) -> None:
         """A loss of Keras' begins: the newest pass is its own, not that of torch's loss inside."""
-        if not self.state.keeping:
-            return False
         self._held, self._pending = self._pending, None
-        self.reduction = keras.reduction(loss)
-        return True
 
     def keras_objective(self, loss: Any, y: Any, x: Any, weights: Any, result: Any) -> None:
         """A loss of Keras' was computed."""
-        pending, self._held, self.reduction = self._held, None, ""
+        pending, self._held = self._held, None
         if self.off or pending is None or not all(isinstance(t, Tensor) for t in (x, y, result)):
             return
         _, args, output = pending
@@ -298,7 +310,13 @@ class Capture:
             self.start = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
 
     def before_first_step(self, optimizer: Optimizer | keras.KerasOptimizer) -> None:
-        """The weights are still the initial ones: copy them if the first batch was replayable."""
+        """The weights are still those of the first batch: copy them if it was replayable.
+
+        They are the initial ones, but for a training that follows another: not all of its steps are
+        looked at.
+        """
+        if self.state.step and not self.follows:
+            return
         if self.off or self.model is None or not self.first or self.optimizer is not None:
             return
         held = {id(p) for g in optimizer.param_groups for p in g["params"]}

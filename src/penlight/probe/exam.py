@@ -100,9 +100,10 @@ class Exam:
                     self.state.blinded("replays", "the model draws its targets anew in each pass")
                     return
                 late = list(capture.last) or capture.first
+                step, since = self.state.step, capture.since
                 for name, values in self._exams(begin, end, late):
                     if values:
-                        self.state.write(f.Exam(name=name, step=self.state.step, values=values))
+                        self.state.write(f.Exam(name=name, step=step, values=values, since=since))
                     capture.train(begin)
                     capture.train(end)
         except OutOfTimeError:

@@ -24,7 +24,7 @@ from penlight.probe.wiring import has_weights, recut
 from penlight.signals import tensors as measure
 
 if TYPE_CHECKING:
-    from penlight.probe.capture import Capture
+    from penlight.probe.captures import Captures
     from penlight.probe.carried import Carried
     from penlight.probe.compare import Comparisons
     from penlight.probe.flows import Flows
@@ -49,7 +49,7 @@ class Forward:
         self.calls: dict[str, int] = {}
         self.grads: dict[str, Tensor] = {}  # squared norm of dL/d(output), summed over calls
         self.training: list[Root] = []  # roots of the training passes since the last backward
-        self.capture: Capture | None = None
+        self.captures: Captures | None = None
         self.comparisons: Comparisons | None = None
         self.offenders: Offenders | None = None
         # Of the newest training pass of a looked-at step.
@@ -177,9 +177,9 @@ class Forward:
             self.flows.passed(root, args, tensor)
         if torch.is_grad_enabled() and tensor.requires_grad:
             self._trained(root, module, args, tensor)
-            if state.keeping and self.capture is not None and unwrap(module) is root.module:
+            if state.keeping and self.captures is not None and unwrap(module) is root.module:
                 # Of the whole model only: a script may call a part of it besides.
-                self.capture.forward(root, positional, named, tensor)
+                self.captures.forward(root, positional, named, tensor)
         elif not torch.is_grad_enabled() and root.trained:
             loose = root.loose(None if module is root.module else module)
             state.count("eval_forwards")
@@ -219,6 +219,8 @@ class Forward:
             self.rows.trained(root, args)
             if unwrap(module) is root.module:
                 self.scales.trained(root, args)
+        elif state.glimpse and root.waited:  # its training began when the dense looks were over
+            self.rows.later(root, args)
         if state.keeping and self.pairs is not None:
             self.pairs.trained(args, tensor)
 

@@ -97,17 +97,19 @@ class Inspection:
 
     Args:
         seconds: what all of them together may take.
+        since: step from which on rows count, where a later training is asked.
     """
 
-    def __init__(self, state: State, pairs: Pairs, seconds: float) -> None:
+    def __init__(self, state: State, pairs: Pairs, seconds: float, since: int = 0) -> None:
         self.state = state
         self.pairs = pairs
+        self.since = since
         self.deadline = thread_time() + seconds
 
     def run(self) -> None:
         """Run the tests and write their facts."""
-        first, last = sample(self.pairs.first), sample(self.pairs.last)
-        newest = self.pairs.newest(FEW)
+        first, last = (sample(shelf) for shelf in self.pairs.training(self.since))
+        newest = self.pairs.newest(FEW, self.since)
         few = sample(newest, FEW) if newest is not None else None
         held = few if few is not None and len(few) >= FEWEST else None
         recent = lately(first, last, few) if few is not None else None
@@ -131,7 +133,9 @@ class Inspection:
                 break
             values = test()
             if values:
-                self.state.write(f.Exam(name=name, step=self.state.step, values=values))
+                self.state.write(
+                    f.Exam(name=name, step=self.state.step, values=values, since=self.since)
+                )
 
     @staticmethod
     def _relabelled(first: Sample, last: Sample | None) -> dict[str, Any]:
@@ -146,7 +150,7 @@ class Inspection:
         return {**found, "classes": y is labels} if found else {}
 
     def _mirrored(self) -> dict[str, Any]:
-        pieces = alike([*self.pairs.first.pieces, *self.pairs.last.pieces])
+        pieces = alike([x for s in self.pairs.training(self.since) for x in s.pieces])
         x, y = torch.cat([p.x.cpu() for p in pieces]), torch.cat([p.y.cpu() for p in pieces])
         output = torch.cat([p.output.cpu() for p in pieces])
         step = torch.cat([torch.full((len(p.x),), p.step) for p in pieces])

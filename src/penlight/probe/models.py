@@ -67,6 +67,7 @@ class Root:
     first: bool = True  # goes by bare names; later models have their label in front
     stochastic: list[tuple[str, ReferenceType[nn.Module]]] = field(default_factory=list)
     trained: bool = False  # took part in a training backward pass
+    waited: bool = False  # began to train while another one's batches were being kept
     order: dict[str, int] = field(default_factory=dict)  # leaf name -> order of first execution
     start: dict[str, Start] = field(default_factory=dict)
     # Parameters that some optimiser has held: the optimiser may be gone before the model is.

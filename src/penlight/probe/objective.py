@@ -28,7 +28,7 @@ from penlight.core.vocabulary import (
     OUTPUT_STD,
 )
 from penlight.probe import keras
-from penlight.probe.capture import Capture
+from penlight.probe.captures import Captures
 from penlight.probe.forward import Forward, in_backward
 from penlight.probe.graph import Walk, maker, walk
 from penlight.probe.guard import Patches
@@ -75,6 +75,7 @@ class Site:
     targets: Targets = field(default_factory=Targets)
     window: Tally = field(default_factory=Tally)
     passing: Passes | None = None
+    newest: int = 0  # step at which it was looked at last, in training
     # Best pass of each set of data: loss, per-sample losses, step.
     best: dict[bool | None, tuple[float, list[float], int]] = field(default_factory=dict)
 
@@ -94,9 +95,9 @@ class Objectives:
         self.sites: dict[tuple[str, ...], Site] = {}
         self.functions = {name: getattr(functional, name) for name in WATCHED}
         self.shares = Shares(state)
-        self.capture = Capture(state, LIBRARY | self.functions)
+        self.captures = Captures(state, LIBRARY | self.functions)
         self.pairs = Pairs(state, forward.rows.known)
-        forward.capture, forward.pairs = self.capture, self.pairs
+        forward.captures, forward.pairs = self.captures, self.pairs
         self.open = False  # an evaluation pass is under way
         self.over = False  # what follows are experiments; others may still hold our wrappers
         self.named = False  # a library loss was called since the last backward pass
@@ -105,17 +106,17 @@ class Objectives:
         observe = state.ledger.guard("loss functions", self._observe)
         for name in WATCHED:
             patches.wrap(functional, name, self._wrap(name, observe))
-            self.capture.taps[name] = getattr(functional, name)
-        seen = state.ledger.guard("loss functions", self.capture.keras_objective)
-        hold = state.ledger.contained("loss functions", self.capture.hold)
+            self.captures.taps[name] = getattr(functional, name)
+        seen = state.ledger.guard("loss functions", self.captures.keras_objective)
+        hold = state.ledger.contained("loss functions", self.captures.hold)
         self._afterwards = state.ledger.contained("loss functions", self._seen)
         # Within the backward part: what it cannot read must not end that.
         self._by_hand = state.ledger.contained("losses by hand", self._handwritten)
-        self.capture.meet_keras = lambda: keras.watch_losses(patches, hold, seen)
+        self.captures.meet_keras = lambda: keras.watch_losses(patches, hold, seen)
 
     def _wrap(self, name: str, observe: Callable[..., Any]) -> Callable[..., Any]:
         original, state, here = self.functions[name], self.state, _Within()
-        tap = self.capture.tap
+        tap = self.captures.tap
 
         def watched(*args: Any, **kwargs: Any) -> Any:
             if torch.compiler.is_compiling():
@@ -166,11 +167,12 @@ class Objectives:
             self._close()
         self.named = self.named or training
         if training and self.state.keeping:
-            self.capture.objective(name, x, y, given, result, inside=inside is not None)
+            self.captures.objective(name, x, y, given, result, inside=inside is not None)
             self.pairs.learnt(x, y, inside=inside is not None)
         if training and not self.state.armed:
             if self.state.glimpse and (y.is_floating_point() or y.device.type == "cpu"):
                 site = self._site(name, x, y, given, "train", line=inside)
+                site.newest = self.state.step
                 if y.is_floating_point():
                     site.targets.later(y)
                 else:  # classes that come later, where few steps are looked at
@@ -227,7 +229,7 @@ class Objectives:
         if own:
             value = torch.tensor(sum(own) / len(own))
             if library and output is not None:
-                self.capture.objective(library, output, y, given, graph.loss)
+                self.captures.objective(library, output, y, given, graph.loss)
             self._training(site, name, x, y, value, {})
             self.shares.look(site.fact, self.forward.given, x, y, {})
         return True
@@ -258,7 +260,7 @@ class Objectives:
                 return self.sites[others[0]]  # of a model that nobody asked about
             label, beside = f"{name}@{source}" if source else name, len(others)
             # Keras has torch compute the loss of each row, and reduces them itself.
-            reduction = self.capture.reduction or given.get("reduction", "mean")
+            reduction = self.captures.reduction or given.get("reduction", "mean")
             ignore = given.get("ignore_index", -100) if name in CLASSES else None
             fact = f.Objective(
                 site=f"{label} ({beside + 1})" if beside else label,
@@ -302,7 +304,7 @@ class Objectives:
             return  # each look waits for the device: a handful at the start must do
         value = per_target(loss, name, x, y, given)
         add = self.state.readout.add
-        step = self.state.step
+        step = site.newest = self.state.step
         if value is not None:
             add(OBJECTIVE_LOSS, site.fact.site, step, value)
         self._extremes(site, name, x, value)
@@ -412,6 +414,12 @@ class Objectives:
         )
         if best is None or loss < best[0]:
             site.best[known] = (loss, part.own, step)
+
+    def newest(self) -> f.Objective | None:
+        """The training loss that was looked at last."""
+        sites = [s for s in self.sites.values() if s.fact.phase == "train"]
+        found = max(sites, key=lambda s: (s.newest, s.fact.calls), default=None)
+        return found.fact if found is not None else None
 
     def finish(self) -> None:
         """Write what is still open, and the final state of every site."""

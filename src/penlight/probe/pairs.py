@@ -93,9 +93,19 @@ class Pairs:
         self._trained: tuple[Tensor, int] | None = None  # input, numbers in the output
         self._evaluated: tuple[Tensor, int] | None = None
 
-    def newest(self, fewest: int) -> Shelf | None:
-        """Rows of the evaluation that was looked at last, of those with so many."""
-        shelves = [p for p in self.held_out.values() if p.rows >= fewest]
+    def training(self, since: int) -> tuple[Shelf, Shelf]:
+        """The first rows of training from a step on, and the newest ones beside them."""
+        if not since:
+            return self.first, self.last
+        first, last = Shelf(), Shelf()
+        for piece in (*self.first.pieces, *self.last.pieces):
+            if piece.step >= since and not first.add(piece):
+                last.add(piece)
+        return first, last
+
+    def newest(self, fewest: int, since: int = 0) -> Shelf | None:
+        """Rows of the evaluation that was looked at last, of those with so many from a step on."""
+        shelves = [p for p in self.held_out.values() if p.rows >= fewest and p.step >= since]
         return max(reversed(shelves), key=lambda p: p.step, default=None)
 
     def trained(self, args: Any, output: Tensor) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import functools
 import io
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -13,8 +14,10 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from penlight.core import facts as f
+from penlight.core.later import MARK
 from penlight.core.vocabulary import OUTPUT_GRAD
 from penlight.probe.attention import Attention
+from penlight.probe.capture import Capture
 from penlight.probe.carried import Carried
 from penlight.probe.clipping import Clipping
 from penlight.probe.compare import Comparisons
@@ -44,6 +47,7 @@ from penlight.probe.state import State
 from penlight.probe.stateless import untouched
 from penlight.probe.still import unseen
 from penlight.probe.syncs import Syncs
+from penlight.probe.targets import Targets
 from penlight.probe.training import Training
 from penlight.probe.wiring import repeated
 
@@ -170,15 +174,33 @@ class Parts:
         return max(self.state.governor.room(self.state.ledger.cost, keep=0.0), SPARED)
 
     def _inspect(self) -> None:
-        Inspection(self.state, self.objectives.pairs, 0.3 * self._left()).run()
+        since = self.objectives.captures.main.since
+        Inspection(self.state, self.objectives.pairs, 0.3 * self._left(), since).run()
 
     def _exam(self) -> None:
         objectives = self.objectives
-        held_out = objectives.pairs.newest(HELD)
-        exam = Exam(self.state, objectives.capture, self.training.reached, self._left(), held_out)
+        capture = objectives.captures.main
+        held_out = objectives.pairs.newest(HELD, capture.since)
+        if capture.since:
+            self._later(capture)
+        exam = Exam(self.state, capture, self.training.reached, self._left(), held_out)
         # A model that prints in its forward pass is not to print what the script never ran.
-        with contextlib.redirect_stdout(io.StringIO()), untouched(objectives.capture.model):
+        with contextlib.redirect_stdout(io.StringIO()), untouched(capture.model):
             exam.run()
+
+    def _later(self, capture: Capture) -> None:
+        """Write which training is asked, and what its targets are."""
+        objective = self.objectives.newest()
+        if objective is None:
+            return
+        site = objective.site
+        self.state.write(f.Later(since=capture.since, root=capture.label, objective=site))
+        targets = Targets()
+        for batch in (*capture.first, *capture.last):
+            targets.add(objective, batch.target)
+        found = targets.fact(objective)
+        if found is not None:
+            self.state.write(replace(found, objective=MARK))
 
     def _hygiene(self) -> None:
         training = self.training

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from penlight.core import facts as f
 from penlight.probe import keras
 from penlight.probe.models import Root
+from penlight.probe.schedule import SPARED
 from penlight.probe.state import State, first_tensor, measurable
 from penlight.signals.statistics import direction
 
@@ -84,6 +85,16 @@ class Rows:
             self.fed(root, prints)
         if len(self.known) < KNOWN:
             self.known.update(prints)
+        self._count(root, x, prints)
+
+    def later(self, root: Root, args: Any) -> None:
+        """Take in the input of a training that follows another one, for its statistics alone."""
+        x = first_tensor(args)
+        plain = x is not None and x.dim() and x.numel() and measurable(x)
+        if x is not None and plain and self.state.room(keep=SPARED):
+            self._count(root, x, fingerprints(x))
+
+    def _count(self, root: Root, x: Tensor, prints: list[float]) -> None:
         entry = self.moments.setdefault(
             root.label, (root, Moments(tuple(x.shape), str(x.dtype).removeprefix("torch.")))
         )

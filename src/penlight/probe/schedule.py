@@ -25,6 +25,7 @@ RETRY = 8  # steps until a look is tried again that there is no room for, at lea
 RETRIES = 64  # ... and so often in a doubling of the step number
 GLIMPSE_EVERY = 8  # steps from one glimpse to the next after the dense looks ...
 GLIMPSES = 16  # ... until there are so many in a doubling
+AGAIN = 16  # steps that are glimpsed at one after the other when another training begins
 OCTAVES = 5  # doublings of the run's length that the rest of the budget is spread over
 LATER = 0.25  # of the first look, for the next: it sets up what stays (0.02 to 0.07 on small nets)
 EXAM = 0.5  # seconds of the allowance kept for the experiments after the training ...
@@ -50,6 +51,7 @@ class Governor:
     next_light: int = 0
     next_sentinel: int = 0
     next_glimpse: int = DENSE
+    again_until: int = 0  # another training has begun: each step up to this one is glimpsed at
     full_cost: float = 0.0  # of the dearest recent full look, decaying
 
     def __post_init__(self) -> None:
@@ -95,8 +97,14 @@ class Governor:
         """Whether to keep the rows of `step`."""
         if step < self.next_glimpse:
             return False
-        self.next_glimpse = step + max(GLIMPSE_EVERY, step // GLIMPSES)
+        again = step < self.again_until
+        self.next_glimpse = step + (1 if again else max(GLIMPSE_EVERY, step // GLIMPSES))
         return self.room(spent, keep=SPARED) > 0.0
+
+    def again(self, step: int) -> None:
+        """Another training has begun in the step before."""
+        self.again_until = step + AGAIN
+        self.next_glimpse = min(self.next_glimpse, max(step, DENSE))
 
     def watchful(self, idle: float) -> bool:
         """Whether what is done between looks may go on: the sentinels of every step, and the

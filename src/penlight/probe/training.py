@@ -233,8 +233,8 @@ class Training:
         for root in self.forward.training:
             root.trained = True
         self.forward.training.clear()
-        if state.keeping and self.forward.capture is not None:
-            self.forward.capture.backward(loss)
+        if state.keeping and self.forward.captures is not None:
+            self.forward.captures.backward(loss)
         if state.armed and self.walked <= state.step * 4 + 8:
             self._walk(loss)
 
@@ -288,8 +288,8 @@ class Training:
         if due and self.described < (state.step, min(self.met, SEVERAL)):
             self.described = (state.step, min(self.met, SEVERAL))
             self.describe()
-        if state.step == 0 and self.forward.capture is not None:
-            self.forward.capture.before_first_step(optimizer)
+        if state.keeping and self.forward.captures is not None:
+            self.forward.captures.before_step(optimizer)
         # The optimiser comes first among the arguments of its step.
         given = (*args[1:2], kwargs.get("closure"))
         watched.closure = any(callable(x) for x in given)
@@ -430,7 +430,9 @@ class Training:
             state.idle += spent - self.window_start
         self.window_start = spent
         state.armed = governor.full(state.step, spent) or self.changed
-        self.changed = False
+        if self.changed:
+            governor.again(state.step)
+            self.changed = False
         state.light = governor.light(state.step, spent) or state.armed
         state.glimpse = governor.glimpse(state.step, spent)
         state.ledger.looking = state.light or state.glimpse
@@ -462,8 +464,8 @@ class Training:
                 if p.grad is not None:
                     self.state.readout.add(GRAD_NORM, self._name(p), 0, measure.norm(p.grad))
         self.checked = held
-        if self.forward.capture is not None:
-            self.forward.capture.snapshot()
+        if self.forward.captures is not None:
+            self.forward.captures.main.snapshot()
         self.forward.collect()
 
     # -- the end --------------------------------------------------------------------------
