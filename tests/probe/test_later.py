@@ -60,17 +60,22 @@ def test_the_longer_one_is_asked_although_it_came_second() -> None:
 
     run = watched(script)
     mark, rates = run.last(f.Later), run.exam("rates")
-    assert mark is not None and rates is not None
-    assert 50 <= mark.since <= 51 and rates.since == mark.since
+    assert mark is not None
+    assert rates is not None
+    assert 50 <= mark.since <= 51
+    assert rates.since == mark.since
     second = later(run)
     assert second is not None
     assert second.steps == 170 - mark.since
     targets, objective = second.targets(), second.objective
-    assert objective is not None and targets is not None
-    assert targets.classes[0] == 0 and all(targets.classes[1:])
+    assert objective is not None
+    assert targets is not None
+    assert targets.classes[0] == 0
+    assert all(targets.classes[1:])
     assert [o.index for o in second.optimizers] == [1]
     assert len(second.series(LOSS)) == second.steps
-    assert second.exam("rates") is not None and earlier(run).exam("rates") is None
+    assert second.exam("rates") is not None
+    assert earlier(run).exam("rates") is None
     assert {m.root for m in second.modules} == {mark.root}
 
 
@@ -94,7 +99,9 @@ def test_a_shorter_one_is_not() -> None:
         train(net(), x, y, 60)
 
     run = watched(script)
-    assert run.last(f.Later) is None and later(run) is None and earlier(run) is run
+    assert run.last(f.Later) is None
+    assert later(run) is None
+    assert earlier(run) is run
     assert run.exam("rates") is not None
 
 
@@ -108,7 +115,8 @@ def test_two_that_take_turns_are_one_training() -> None:
             train(other, x, y, 5)
 
     run = watched(script)
-    assert run.last(f.Later) is None and run.exam("rates") is not None
+    assert run.last(f.Later) is None
+    assert run.exam("rates") is not None
 
 
 def test_one_that_cannot_be_replayed_gives_way() -> None:
@@ -125,5 +133,6 @@ def test_one_that_cannot_be_replayed_gives_way() -> None:
 
     run = watched(script)
     mark = run.last(f.Later)
-    assert mark is not None and mark.since >= 100
+    assert mark is not None
+    assert mark.since >= 100
     assert run.exam("rates") is not None
