@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from penlight.core.facts import Exam, Module, Targets
+from penlight.core.facts import Exam, Hygiene, Module, Targets
 from penlight.core.vocabulary import LOSS
 from penlight.pitfalls.bn_stale_or_small_batch import BnStaleOrSmallBatch
 from penlight.testing import check_card, fake_run, objective
@@ -60,3 +62,63 @@ def test_running_statistics_of_no_use(momentum, steps):
 )
 def test_no_harm(fields):
     assert not said(**fields)
+
+
+class TestStatisticsThatNothingMoves:
+    """A batch norm of the user's own, whose running averages nobody updates."""
+
+    NORM = Module(name="bn", type="BatchNorm", settings={"training": True})
+    SEEN = Hygiene(steps=200, fresh_norms=("bn",), eval_eval_mode=3, train_forwards=200)
+
+    def said(self, seen=SEEN, norm=NORM):
+        return list(BnStaleOrSmallBatch().detect(fake_run({LOSS: [1.0] * 200}, [seen, norm])))
+
+    def test_told(self):
+        (found,) = self.said()
+        assert found.exact
+        assert found.says.startswith("The running statistics of bn are still 0 and 1 after 200")
+
+    def test_not_judged_in_evaluation_mode(self):
+        assert not self.said(seen=replace(self.SEEN, eval_eval_mode=0))
+
+    def test_frozen_or_trained_in_evaluation_mode(self):
+        assert not self.said(norm=replace(self.NORM, settings={"training": False}))
+        assert not self.said(seen=replace(self.SEEN, train_eval_mode=200))
+
+    def test_a_norm_that_no_pass_went_through(self):
+        assert not self.said(norm=replace(self.NORM, name="other"))
+
+    @pytest.mark.parametrize("moves", [True, False])
+    def test_in_a_training(self, watched, moves):
+        torch = pytest.importorskip("torch")
+        nn = torch.nn
+
+        class BatchNorm(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.gamma = nn.Parameter(torch.ones(8))
+                self.register_buffer("moving_mean", torch.zeros(8))
+                self.register_buffer("moving_variance", torch.ones(8))
+
+            def forward(self, x):
+                mean, var = self.moving_mean, self.moving_variance
+                if self.training:
+                    mean, var = x.mean(0), x.var(0)
+                    if moves:
+                        self.moving_mean.lerp_(mean.detach(), 0.1)
+                        self.moving_variance.lerp_(var.detach(), 0.1)
+                return self.gamma * (x - mean) / (var + 1e-3).sqrt()
+
+        model = nn.Sequential(nn.Linear(4, 8), BatchNorm(), nn.ReLU(), nn.Linear(8, 2))
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        with watched() as sink:
+            for _ in range(60):
+                optimizer.zero_grad()
+                x = torch.randn(16, 4)
+                nn.functional.cross_entropy(model(x), (x[:, 0] > 0).long()).backward()
+                optimizer.step()
+            model.eval()
+            with torch.no_grad():
+                model(torch.randn(64, 4))
+        found = list(BnStaleOrSmallBatch().detect(sink.run()))
+        assert [x.where for x in found if x.exact] == ([] if moves else ["Sequential.1"])

@@ -106,3 +106,21 @@ def test_one_number_to_one_number_is_no_reconstruction(net):
 
     assert found(1)
     assert not found(20)
+
+
+def test_one_layer_whose_answers_to_two_batches_are_compared(watched):
+    """A restricted Boltzmann machine's free energies: the layers lie side by side."""
+    torch = pytest.importorskip("torch")
+    w, b = (0.1 * torch.randn(8, 6)).requires_grad_(), torch.zeros(6, requires_grad=True)
+    optimizer = torch.optim.SGD([w, b], lr=0.1)
+
+    def energy(v):
+        return -torch.nn.functional.softplus(v @ w + b).sum(1)
+
+    with watched() as sink:
+        for _ in range(30):
+            optimizer.zero_grad()
+            loss = energy(torch.rand(16, 8)).mean() - energy(torch.rand(16, 8) + 0.2).mean()
+            loss.backward()
+            optimizer.step()
+    assert not list(MissingNonlinearity().detect(sink.run()))

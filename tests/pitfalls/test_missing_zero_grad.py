@@ -58,3 +58,14 @@ def test_empty_steps_of_another_cause():
 
 def test_nothing_known():
     assert not said()
+
+
+def test_a_second_training_that_forgets_it():
+    first = {"stale_checks": 598, "stale_gradients": 298, "stale_first": 302}
+    (found,) = said(Hygiene(steps=600, backwards=600, stale_later=297, **first))
+    assert (found.severity, found.exact, found.first_step) == ("critical", True, 302)
+    assert "in 298 of the 298 steps from step 302 on, backward()" in found.says
+    (found,) = said(
+        Hygiene(steps=600, backwards=600, stale_later=297, **first | {"stale_gradients": 9})
+    )
+    assert found.severity == "note"

@@ -180,6 +180,41 @@ def test_a_layer_frozen_at_its_random_start():
     )  # trained first, frozen then
 
 
+def test_trained_layers_that_are_wrapped_and_frozen(watched):
+    """Adapters: the layer inside has another name now, and is the one that was trained."""
+    torch = pytest.importorskip("torch")
+    nn = torch.nn
+
+    class Adapted(nn.Module):
+        def __init__(self, base):
+            super().__init__()
+            self.base, self.down, self.up = base, nn.Linear(16, 2), nn.Linear(2, 64)
+            nn.init.zeros_(self.up.weight)
+
+        def forward(self, x):
+            return self.base(x) + self.up(self.down(x))
+
+    x, y = torch.randn(256, 16), torch.randint(0, 4, (256,))
+    model = nn.Sequential(nn.Linear(16, 64), nn.ReLU(), nn.Linear(64, 4))
+
+    def fit(steps):
+        held = [p for p in model.parameters() if p.requires_grad]
+        optimizer = torch.optim.SGD(held, lr=1e-3)
+        for _ in range(steps):
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(model(x), y).backward()
+            optimizer.step()
+
+    with watched() as sink:
+        fit(50)
+        model.requires_grad_(False)
+        model[0] = Adapted(model[0])
+        fit(100)
+    run = sink.run()
+    (base,) = [p for p in run.parameters if p.shape == (64, 16)]
+    assert (base.since, base.optimised, base.requires_grad) == (0, True, False)
+
+
 class TestNewHead:
     """A recurrent net learns to tell a mean, then gets a new head for another question."""
 

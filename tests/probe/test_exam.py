@@ -186,6 +186,28 @@ def test_a_model_that_looks_at_the_next_token(honest: bool) -> None:
     assert (exam.values["earlier"] > 1e-6) != honest
 
 
+@pytest.mark.parametrize("honest", [True, False])
+def test_a_model_that_looks_at_the_next_token_where_time_comes_first(honest: bool) -> None:
+    text = torch.randint(9, (400, 13))
+
+    class TimeFirst(Reader):
+        def forward(self, tokens: Tensor) -> Tensor:
+            return super().forward(tokens.T).transpose(0, 1)
+
+    net = TimeFirst(honest)
+
+    def losses() -> Iterator[Tensor]:
+        part = text[torch.randint(len(text), (12,))].T  # a square: no shape tells what is time
+        yield flat(net(part[:-1]), part[1:])
+
+    run = stepped(net, losses)
+    exam = run.exam("causality")
+    assert exam is not None
+    assert exam.values["following"] == 1
+    assert (exam.values["earlier"] > 1e-6) != honest
+    assert ("causal-leak" in {x.pitfall for x in diagnose(run).findings}) != honest
+
+
 class Bag(nn.Module):
     """Attention over embedded tokens, told their places or not, with one answer a row or each."""
 

@@ -175,6 +175,23 @@ class TestPadding:
         assert fact.padded == sum(10 - n - 1 for n in lengths)
         assert fact.counted
 
+    def test_counted_where_the_sequence_is_not_what_comes_first(self) -> None:
+        class Describer(Tagger):
+            def forward(self, picture: Tensor, words: Tensor) -> Tensor:
+                return super().forward(words) + picture.mean()
+
+        torch.manual_seed(0)
+        words = torch.randint(1, 9, (8, 10))
+        words[:, 6:] = 0
+        words[:2, 4:] = 0
+        with watched() as sink:
+            model = Describer()
+            optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+            by_token(model(torch.rand(8, 7), words), words).backward()
+            optimizer.step()
+        (fact,) = sink.run().all(f.Padding)
+        assert (fact.value, fact.rows, fact.lengths, fact.counted) == (0.0, 8, 2, True)
+
     def test_counted_by_hand(self) -> None:
         (fact,) = self.padding(by_hand)
         assert (fact.value, fact.rows, fact.lengths, fact.inside) == (0.0, 32, 6, 0)

@@ -204,3 +204,46 @@ class Scales(Fact):
     low: float = 0.0  # smallest of those far off
     high: float = 0.0
     step: int = 0  # training steps done at the newest of them
+
+
+NAMED = 8  # modules at most that `Hygiene` names of a kind
+
+
+@dataclass(frozen=True, slots=True)
+class Hygiene(Fact):
+    """Counts about the order of calls in the training loop; the last one written counts."""
+
+    kind: ClassVar[str] = "hygiene"
+    steps: int = 0
+    backwards: int = 0
+    stale_gradients: int = 0  # backward began on gradients that a step had already used
+    stale_checks: int = 0  # how often that was looked at
+    stale_first: int | None = None
+    stale_later: int = 0  # looks from then on
+    empty_steps: int = 0  # optimiser steps in which every gradient was None
+    empty_optimizer: int | None = None  # index of the first optimiser that made one
+    zeroed_steps: int = 0  # optimiser steps in which every gradient was exactly zero
+    eval_gaps: int = 0  # gaps between training steps in which gradient-free passes happened
+    eval_forwards: int = 0  # gradient-free forward passes of a trained model that were looked at
+    eval_training_mode: int = 0  # ... with dropout or batch norm still in training mode
+    eval_eval_mode: int = 0  # ... of a model that was in evaluation mode itself
+    eval_modules: tuple[str, ...] = ()  # those modules, by their names within the model
+    eval_functional_dropout: int = 0  # F.dropout(training=True) during a gradient-free pass
+    train_eval_mode: int = 0  # training forwards whose dropout / batch norm was in eval mode
+    train_forwards: int = 0
+    train_modules: tuple[str, ...] = ()
+    fresh_norms: tuple[str, ...] = ()  # batch norms that had met no batch when the training ended
+    losses_seen: int = 0  # training losses computed at one place before the backward passes ...
+    losses_used: int = 0  # ... looked at, and those of them in the graphs of these passes
+    clipped: int = 0
+    clip_calls: int = 0
+    clip_scaled: int = 0  # clipped while the gradients were still scaled by GradScaler
+    graphs_old: int = 0  # graphs of passes looked at, some steps ago, in the mode that keeps most
+    graphs_kept: int = 0  # ... that somebody still holds
+    unstepped: str = ""  # type of an optimiser whose weights stood still, for it never stepped
+    unstepped_source: str = ""
+    idle_terms: int = 0  # passes with a term that leads to no weight which is moved behind them
+    idle_weight: str = ""  # a weight that it leads to
+    idle_optimizer: int | None = None  # index of the optimiser that steps there
+    restored: int | None = None  # step after which a model was last given other weights
+    compiled: bool = False

@@ -76,6 +76,15 @@ class BnStaleOrSmallBatch(Pitfall):
     learnt: float = limit(
         0.8, why="share of what there is to learn: a run beyond it has not suffered in training"
     )
+    steps: float = limit(50, why="of a run that is judged: a model that was never trained has none")
+    _move = (
+        Prescription(
+            "Move the running statistics in each training pass: running += momentum * (batch - "
+            "running). Take nn.BatchNorm, which does so, with its momentum at 0.1.",
+            "Evaluation mode normalises with these statistics, and they must be those of the data.",
+            edits=("norm-momentum",),
+        ),
+    )
     prescriptions = (
         Prescription(
             "Make the batches larger, 32 at least, with drop_last=True for the rest.",
@@ -143,6 +152,10 @@ print("RESULT " + json.dumps({"metric": "validation loss", "value": val_loss}))
     )
 
     def detect(self, run: Run) -> Iterator[Finding]:
+        found = self._never_moved(run)
+        if found is not None:
+            yield found
+            return
         norms = [m for m in run.modules if m.type.startswith("BatchNorm") and m.output_shape]
         modes, chance, seen = run.exam("modes"), chance_loss(run), progress(run)
         dropping = any("Dropout" in m.type and m.settings.get("p", 0) for m in run.modules)
@@ -181,6 +194,37 @@ print("RESULT " + json.dumps({"metric": "validation loss", "value": val_loss}))
                     (train, evaluation),
                 )  # fmt: skip
                 return
+
+    def _never_moved(self, run: Run) -> Finding | None:
+        """A model that trains in training mode and is judged by statistics that no batch moved."""
+        seen = run.hygiene
+        trained = seen.train_eval_mode == 0 and run.steps >= self.steps
+        fresh = [
+            m
+            for m in run.modules
+            if m.name.removeprefix(f"{m.root}.") in seen.fresh_norms and m.settings.get("training")
+        ]
+        if not fresh or not seen.eval_eval_mode or not trained:
+            return None
+        name = fresh[0].name
+        return self.finding(
+            f"The running statistics of {name} are still 0 and 1 after {run.steps} training steps: "
+            "nothing moves them, and in evaluation mode it hands on what it is given as it is.",
+            Evidence(
+                "hygiene",
+                f"running mean 0 and variance 1 at the end in {len(fresh)} batch norms, "
+                f"{seen.eval_eval_mode} gradient-free passes in evaluation mode looked at",
+                where=name,
+                value=len(fresh),
+                limit=0,
+            ),
+            confidence=0.95,
+            exact=True,
+            where=name,
+            source=fresh[0].source,
+            first_step=0,
+            prescriptions=self._move,
+        )
 
     def _finding(
         self, norm: Module, says: str, so: str, evidence: Evidence, losses: tuple[float, float]

@@ -187,27 +187,31 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
 def _linear_stack(wiring: Wiring, dropout: bool) -> list[int]:
     """The layers of a model in which nothing but linear maps lies between them, last first.
 
-    Empty when there is an activation, a product of two activations, or an operation unknown here.
+    Empty when none feeds another one, as where a loss compares one layer's answers to two batches;
+    when there is an activation, a product of two activations, or an operation unknown here.
     Max pooling is allowed between layers as long as two layers meet directly.
     """
     passing = AFFINE | POOLS
-    found: list[int] = []
-    pooled = 0
-    queue = [j for i in sorted(wiring.head) for j in wiring.data(i) if wiring.is_layer(j)]
-    seen: set[int] = set()
+    found: set[int] = set()
+    pooled: set[int] = set()
+    chained = False
+    first = [j for i in sorted(wiring.head) for j in wiring.data(i) if wiring.is_layer(j)]
+    queue = [(i, False) for i in first]
+    seen: set[tuple[int, bool]] = set()
     while queue:
-        i = queue.pop()
-        if i in seen:
+        i, behind = queue.pop()
+        if (i, behind) in seen:
             continue
-        seen.add(i)
+        seen.add((i, behind))
         name, data = wiring.names[i], wiring.data(i)
         weighted = len(data) < len(wiring.ops[i].inputs)
         scaling = name in ("Mul", "Div", "Add", "Sub") and len(data) == 1
         if wiring.is_layer(i):
-            found.append(i)
+            found.add(i)
+            chained, behind = chained or behind, True
         elif name in POOLS:
-            pooled += 1
+            pooled.add(i)
         elif name not in passing and not (scaling and (weighted or dropout or name != "Mul")):
             return []
-        queue += data
-    return sorted(found) if len(found) - pooled > 1 else []
+        queue += [(j, behind) for j in data]
+    return sorted(found) if chained and len(found) - len(pooled) > 1 else []

@@ -145,7 +145,9 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
         seen = run.hygiene
         if seen.stale_checks >= self.least and seen.stale_gradients:
             # With accumulation one step is looked at several times, on a GPU only now and then.
-            share = seen.stale_gradients / max(1, min(seen.stale_checks, seen.steps))
+            since = seen.steps - (seen.stale_first or 0)
+            looks = 1 + seen.stale_later if seen.stale_later else seen.stale_checks
+            share = seen.stale_gradients / max(1, min(looks, since))
             habit = share >= self.share and seen.stale_gradients >= self.least
             yield self._stale(run, seen, severe=habit)
         elif self._wiped(run):
@@ -194,9 +196,12 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
                     value=float(grown[0]),
                 )
             )
+        later = severe and first > self.least  # a second training, as a rule
+        steps = f"the {seen.steps - first} steps from step {first} on," if later else ""
         return self.finding(
-            f"Gradients are not cleared between steps: in {seen.stale_gradients} of {seen.steps} "
-            "steps backward() added to gradients that had already been used.",
+            f"Gradients are not cleared between steps: in {seen.stale_gradients} of "
+            f"{steps or f'{seen.steps} steps'} "
+            "backward() added to gradients that had already been used.",
             *evidence,
             severity="critical" if severe else "note",
             confidence=0.99 if severe else 0.6,

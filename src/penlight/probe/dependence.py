@@ -215,21 +215,25 @@ def causality(exam: Exam, model: nn.Module) -> dict[str, Any]:
     move no output.
     """
     for place in reversed(range(len(exam.capture.first[0].args))):
-        values = _causality(exam, model, place)
-        if values:
-            return values
+        for time_first in (False, True):  # (batch, time), or (time, batch)
+            values = _causality(exam, model, place, time_first)
+            if values:
+                return values
     return {}
 
 
-def _causality(exam: Exam, model: nn.Module, place: int) -> dict[str, Any]:
+def _causality(exam: Exam, model: nn.Module, place: int, time_first: bool) -> dict[str, Any]:
     batch = exam.capture.first[0]
     x, y = batch.args[place], batch.target
-    if x.is_floating_point() or x.dim() != 2 or x.shape[1] < 4:
+    if x.is_floating_point() or x.dim() != 2:
+        return {}
+    x = x.T if time_first else x
+    if x.shape[1] < 4:
         return {}
     # The last token has no successor, and the last but one no second one.
     if y.numel() not in [x[:, left_out:].numel() for left_out in range(3)]:
         return {}
-    y = y.reshape(x.shape[0], -1)
+    y = y.reshape(-1, len(x)).T if time_first else y.reshape(len(x), -1)
     # Padding agrees with padding: the most common token says nothing.
     telling = x != x[:, 1:].flatten().mode().values
 
@@ -246,7 +250,8 @@ def _causality(exam: Exam, model: nn.Module, place: int) -> dict[str, Any]:
         return {}
 
     def shown(other: Tensor) -> Tensor:
-        return _output(exam, model, (*batch.args[:place], other, *batch.args[place + 1 :]))
+        given = other.T.contiguous() if time_first else other
+        return _output(exam, model, (*batch.args[:place], given, *batch.args[place + 1 :]))
 
     model.eval()
     before = shown(x)
@@ -262,7 +267,9 @@ def _causality(exam: Exam, model: nn.Module, place: int) -> dict[str, Any]:
     if places not in (last - 1, last, last + 1):
         return {}
     # A model that cuts the last places off itself leaves nothing that the last token may move.
-    moved = (after - before).reshape(len(x), places, -1).abs().amax(-1)
+    shape = (places, len(x), -1) if time_first else (len(x), places, -1)
+    moved = (after - before).reshape(shape).abs().amax(-1)
+    moved = moved.T if time_first else moved
     scale = float(before.abs().max()) + 1e-30
     return {
         "earlier": float(moved[:, :last].max()) / scale,

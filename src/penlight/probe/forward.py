@@ -53,7 +53,7 @@ class Forward:
         self.comparisons: Comparisons | None = None
         self.offenders: Offenders | None = None
         # Of the newest training pass of a looked-at step.
-        self.given: Tensor | None = None
+        self.given: tuple[Tensor, ...] = ()
         self.output: Tensor | None = None
         self.pairs: Pairs | None = None
         self.flows: Flows | None = None
@@ -187,6 +187,8 @@ class Forward:
                 self.eval_gap = True
                 self.rows.pause()
                 state.count("eval_gaps")
+            if root.module is not None and not root.module.training:
+                state.count("eval_eval_mode")
             if loose:
                 state.count("eval_training_mode")
                 state.hygiene["eval_modules"] = loose[: f.NAMED]
@@ -211,8 +213,8 @@ class Forward:
         if root not in self.training:
             self.training.append(root)
         if state.armed:
-            given, self.output = first_tensor(args), tensor.detach()
-            self.given = given.detach() if given is not None else None
+            given, self.output = map(first_tensor, args), tensor.detach()
+            self.given = tuple(x.detach() for x in given if x is not None)
             if tensor.grad_fn is not None:
                 tensor.grad_fn.metadata[OUTPUT] = self.output
             self.leaks.mark(tensor, root.module is None or root.module.training)
@@ -320,7 +322,7 @@ class Forward:
         self.grads.clear()
         self.stack.clear()  # an interrupt in a forward pass leaves its modules behind
         self.after.clear()
-        self.given = self.output = None
+        self.given, self.output = (), None
         self.eval_gap = False
         if self.pairs is not None:
             self.pairs.let_go()

@@ -33,8 +33,10 @@ STOCHASTIC = (
     nn.FeatureAlphaDropout,
     nn.modules.batchnorm._BatchNorm,
 )
+NORM = re.compile(r"batch_?norm|^bn", re.IGNORECASE)  # classes that users write themselves
 SETTINGS = (
-    "p", "dim", "momentum", "eps", "bias", "negative_slope", "inplace", "num_layers", "dropout",
+    "training", "p", "dim", "momentum", "eps", "bias", "negative_slope", "inplace", "num_layers",
+    "dropout",
     "bidirectional", "in_features", "out_features", "in_channels", "out_channels", "kernel_size",
     "stride", "groups", "num_embeddings", "embedding_dim", "padding_idx", "num_heads",
     "track_running_stats", "normalized_shape", "num_features", "hidden_size", "input_size",
@@ -46,12 +48,13 @@ class Start:
     """A parameter's values at first sight.
 
     Attributes:
-        tensor: id of the parameter. Where another tensor takes its name, a new one begins.
+        tensor: the parameter. Where another tensor takes its name, a new one begins; where it
+            takes another name itself, within a layer that was put around its own, it is known.
         step: training steps done by then.
         equal_rows: whether all rows of a weight were the same.
     """
 
-    tensor: int
+    tensor: ReferenceType[Tensor]
     step: int
     equal_rows: bool
     mean: float
@@ -91,13 +94,24 @@ class Root:
             if (m := r()) is not None and m.training and (part is None or id(m) in part)
         ]
 
+    def renamed(self, p: Tensor, name: str) -> Start | None:
+        """The start of a parameter that had another name until now; None if it is new."""
+        self.optimised.discard(name)
+        for old, start in self.start.items():
+            if start.tensor() is p:
+                self.start[name] = start
+                if old in self.optimised:
+                    self.optimised.add(name)
+                return start
+        return None
+
     def fresh_norms(self) -> list[str]:
         """Names of batch norms whose running statistics are still those of the beginning."""
         found = []
-        for name, r in self.stochastic:
-            module = r()
-            mean, var = getattr(module, "running_mean", None), getattr(module, "running_var", None)
-            if not isinstance(mean, Tensor) or not isinstance(var, Tensor) or mean.is_meta:
+        model = self.module
+        for name, module in keras.named_modules(model) if model is not None else ():
+            mean, var = statistics(module)
+            if mean is None or var is None or mean.is_meta:
                 continue
             # Not by the count of batches: statistics that came from elsewhere may be without one.
             if not bool(mean.any()) and bool((var == 1).all()):
@@ -260,10 +274,11 @@ class Models:
                     full = f"{prefix}.{name}" if prefix else name
                     turned = keras.is_layer(module) and p.dim() > 1
                     start = root.start.get(full)
-                    if start is None or start.tensor != id(p):  # a layer was put in its place
+                    if start is None or start.tensor() is not p:  # a layer was put in its place
+                        start = root.renamed(p, full)
+                    if start is None:
                         matrix = p.movedim(-1, 0) if turned else p
-                        start = root.start[full] = Start(id(p), state.step, *at_start(matrix))
-                        root.optimised.discard(full)
+                        start = root.start[full] = Start(ref(p), state.step, *at_start(matrix))
                     if id(p) in optimised:
                         root.optimised.add(full)
                     unseen = start.step > walked  # nobody has looked since it came
@@ -300,6 +315,19 @@ def at_start(p: Tensor) -> tuple[bool, float, float]:
     equal = rows is not None and rows.shape[0] > 1 and bool((rows[:64] == rows[0]).all())
     flat = values.reshape(-1)[:65536].float()
     return equal, float(flat.mean()), float(flat.std(correction=0))
+
+
+def statistics(module: nn.Module) -> tuple[Tensor | None, Tensor | None]:
+    """Running mean and variance of a batch norm, torch's or one that the user wrote."""
+    if isinstance(module, STOCHASTIC[-1]):
+        return module.running_mean, module.running_var
+    if NORM.search(type(module).__name__) is None or keras.is_layer(module):
+        return None, None
+    found: list[Tensor | None] = []
+    for word in ("mean", "var"):
+        named = [t for name, t in module._buffers.items() if word in name and t is not None]
+        found.append(named[0] if len(named) == 1 and named[0].is_floating_point() else None)
+    return found[0], found[1]
 
 
 def unwrap(module: nn.Module) -> nn.Module:

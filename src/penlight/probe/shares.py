@@ -39,13 +39,18 @@ class Shares:
         self.places: dict[str, Place] = defaultdict(Place)
 
     def look(
-        self, fact: f.Objective, given: Tensor | None, x: Tensor, y: Tensor, options: dict[str, Any]
+        self,
+        fact: f.Objective,
+        given: tuple[Tensor, ...],
+        x: Tensor,
+        y: Tensor,
+        options: dict[str, Any],
     ) -> None:
         """Take in one training loss.
 
         Args:
             fact: what is known of its place.
-            given: what the model was fed, (rows, time, ...), if known.
+            given: what the model was fed, as far as known; a sequence is (rows, time, ...).
             x: predictions.
             y: targets.
             options: the arguments of the call.
@@ -56,19 +61,20 @@ class Shares:
         place.batches += 1
         if len(place.sizes) < STEPS or self.state.step in place.sizes:
             place.sizes[self.state.step].append(targets(fact, y))
-        if given is not None and place.batches <= BATCHES and fact.reduction != "none":
+        if place.batches <= BATCHES and fact.reduction != "none":
             self._padding(place, fact, given, x, y, options)
 
     def _padding(
         self,
         place: Place,
         fact: f.Objective,
-        given: Tensor,
+        given: tuple[Tensor, ...],
         x: Tensor,
         y: Tensor,
         options: dict[str, Any],
     ) -> None:
-        found = tails(given, y, fact.function)
+        every = (tails(each, y, fact.function) for each in given)
+        found = next((tail for tail in every if tail is not None), None)
         if found is None:
             return
         value, filled, seen = found

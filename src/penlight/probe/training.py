@@ -244,6 +244,8 @@ class Training:
         if p is None or p.is_meta or (p.device.type != "cpu" and not self.state.armed):
             return
         self.state.count("stale_checks")
+        if "stale_first" in self.state.hygiene:
+            self.state.count("stale_later")
         if p.grad is None or not bool(weights.local(p.grad).count_nonzero()):
             watched.used = watched.stale = False
         elif watched.used:
