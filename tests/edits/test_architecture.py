@@ -80,6 +80,23 @@ LOOP = """class Net(nn.Module):
         {back}
 
 model = Net()"""
+APPENDED = """class Net(nn.Module):
+    def __init__(self, sizes=(4, 8, 8)):
+        super().__init__()
+        layers = []
+        for i in range(3):
+            if i > 0:
+                layers.append(nn.Dropout(0.1))
+            if i < 2:
+                layers.append(nn.Linear(sizes[i], sizes[i + 1]))
+            else:
+                layers.append(nn.Linear(sizes[i], 1))
+        self.net = nn.Sequential(*layers)
+
+    def forward(self, x):
+        return self.net(x)
+
+model = Net()"""
 CASES = {
     "widen constant": ("widen=8", BENT, {"HIDDEN = 3": "HIDDEN = 8"}),
     "widen numbers": ("widen=8", SEQUENTIAL, {"nn.Linear(4, 3)": "nn.Linear(4, 8)", "nn.Linear(3, 5)": "nn.Linear(8, 8)", "nn.Linear(5, 1)": "nn.Linear(8, 1)"}),
@@ -90,6 +107,7 @@ CASES = {
     "bend of the next line": ("add-nonlinearity", CLASS.format(a="self.a(x)\n        x = F.relu(x)", b="self.b(x)"), {"x = self.b(x)": "x = torch.relu(self.b(x))"}),
     "bends in list": ("add-nonlinearity", SEQUENTIAL.replace("    nn.ReLU(),\n    nn.Linear(3", "    nn.Linear(3"), {"  # narrow\n": "  # narrow\n    nn.ReLU(),\n"}),
     "bends in a loop": ("add-nonlinearity", LOOP.format(last=4, head="self.head = nn.Linear(4, 1)", step="x = layer(x)", back="return self.head(x)"), {"x = layer(x)": "x = torch.relu(layer(x))"}),
+    "bends in what is appended": ("add-nonlinearity", APPENDED, {"layers.append(nn.Linear(sizes[i], sizes[i + 1]))\n": "layers.append(nn.Linear(sizes[i], sizes[i + 1]))\n                layers.append(nn.ReLU())\n"}),
     "loop to the end": ("add-nonlinearity", LOOP.format(last=1, head="", step="x = layer(x)", back="return x"), {
         "in self.layers:\n            x = layer(x)": "in self.layers[:-1]:\n            x = torch.relu(layer(x))\n        x = self.layers[-1](x)"}),
     "norms in class": ("insert-norm=LayerNorm", BENT, {

@@ -40,7 +40,11 @@ class AddNonlinearity(Edit):
     def source(self, scene: Scene) -> Sequence[Change]:
         changes = []
         for source in map(scene.source, scene.files):
-            changes += list(_in_lists(source)) or list(_in_loops(scene, source))
+            changes += (
+                list(_in_lists(source))
+                or list(_in_appends(scene, source))
+                or list(_in_loops(scene, source))
+            )
             changes += [*_in_forward(scene, source), *_in_keras(source)]
         if not changes:
             raise Refused(
@@ -74,6 +78,23 @@ def _in_lists(source: Source) -> Iterator[Change]:
                 spot = item if "Norm" in kind else spot
             elif kind not in SHAPES:
                 before = spot = None
+
+
+def _in_appends(scene: Scene, source: Source) -> Iterator[Change]:
+    """`layers.append(Linear(...))`, where another layer follows each that was made there."""
+    heavy = weighted(scene.run)
+    for call in source.calls("append"):
+        layer = call.args[0].value if len(call.args) == 1 else None
+        if not isinstance(layer, cst.Call) or last_name(layer.func) not in LAYERS:
+            continue
+        first, last = source.lines(layer)
+        file = source.file.rpartition("/")[2]
+        places = {f"{file}:{line}" for line in range(first, last + 1)}
+        made = {m.name for m in scene.run.modules if m.source in places}
+        if made and heavy[-1] not in made:
+            name, imports = sibling(source, layer.func, "ReLU")
+            yield from imports
+            yield source.after(source.statement(call), f"{source.code(call.func)}({name}())")
 
 
 def _in_loops(scene: Scene, source: Source) -> Iterator[Change]:

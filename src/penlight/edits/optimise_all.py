@@ -31,7 +31,7 @@ class OptimiseAll(Edit):
     def source(self, scene: Scene) -> Sequence[Change]:
         if not left_out(scene.run):
             raise Refused("The optimiser holds every registered weight that the loss reaches.")
-        again = _given_again(scene)
+        again = _given_again(scene) or _group_forgotten(scene)
         if again is not None:
             return [again]
         changes: list[Change] = []
@@ -76,6 +76,41 @@ def _given_again(scene: Scene) -> Change | None:
     given = _given(source, call)
     named = [n for n in source.all(cst.Name, given) if n.value == owners[0]]
     return source.replace(named[0], strangers[0]) if len(named) == 1 else None
+
+
+def _group_forgotten(scene: Scene) -> Change | None:
+    """A group of parameters that was made like the others and, unlike them, never appended.
+
+    `groups.append(group)` behind each `group = {...}` but the last one.
+    """
+    if len({o.source for o in scene.run.optimizers}) != 1:
+        return None
+    source, call, _ = scene.optimizer()
+    given = call.args[0].value if call.args else None
+    if not isinstance(given, cst.Name):
+        return None
+    scope, limit = source.enclosing(call, *SCOPES), source.span(call)[0]
+    added = [
+        c
+        for c in source.calls("append", within=scope)
+        if dotted(c.func) == f"{given.value}.append"
+        and len(c.args) == 1
+        and isinstance(c.args[0].value, cst.Name)
+        and source.span(c)[0] < limit
+    ]
+    if not added:
+        return None
+    group, end = source.code(added[-1].args[0].value), source.span(added[-1])[1]
+    anew = [
+        t
+        for t in source.all(cst.AssignTarget, scope)
+        if isinstance(t.target, cst.Name)
+        and t.target.value == group
+        and end < source.span(t)[0] < limit
+    ]
+    if not anew or _block(source, anew[-1]) is not _block(source, call):
+        return None
+    return source.before(source.statement(call), f"{given.value}.append({group})")
 
 
 def _short(scene: Scene) -> list[tuple[Source, cst.Call, list[Parameter]]]:

@@ -97,6 +97,12 @@ class ParamsNotOptimised(Pitfall):
             "A Python list hides its layers from model.parameters(), .to() and state_dict().",
             edits=("module-list",),
         ),
+        Prescription(
+            "Make every layer in __init__, and only call it in forward().",
+            "A layer that forward() makes begins with new random weights in each pass.",
+            "forward() makes none",
+            edits=("layers-in-init",),
+        ),
     )
     _unstick = (
         Prescription(
@@ -227,8 +233,8 @@ print("RESULT " + json.dumps({"metric": "mse", "value": val_loss}))
                 run,
                 hidden,
                 live,
-                "are not registered in the model (a plain list, a tensor that is no "
-                "nn.Parameter?) and in no optimiser",
+                "are not registered in the model (a plain list, a layer that forward() makes, a "
+                "tensor that is no nn.Parameter?) and in no optimiser",
                 severity="critical",
             )
             return
