@@ -88,8 +88,7 @@ def of_later(finding: Finding, mark: Later) -> Finding:
     step = finding.first_step
     which = Evidence(
         "training",
-        f"of the training that begins at step {mark.since}; steps are counted from there",
-        value=mark.since,
+        f"about the training that begins at step {mark.since}; steps are counted from there",
     )
     return replace(
         finding,

@@ -88,7 +88,7 @@ def test_what_is_wrong_with_it_is_told_by_the_steps_of_the_whole_run() -> None:
 
     found = diagnose(watched(script)).findings
     assert [(x.pitfall, x.first_step) for x in found] == [("misaligned-labels", 50)]
-    assert found[0].evidence[0].says.startswith("of the training that begins at step 50")
+    assert found[0].evidence[0].says.startswith("about the training that begins at step 50")
 
 
 def test_a_shorter_one_is_not() -> None:

@@ -192,6 +192,7 @@ print("RESULT " + json.dumps({"metric": "validation loss", "value": val_loss}))
                     Evidence("module", f"momentum {momentum:g}, {run.steps} steps", norm.name, None,
                              momentum, limit_),
                     (train, evaluation),
+                    (self.prescriptions[2], self.prescriptions[1]),
                 )  # fmt: skip
                 return
 
@@ -227,7 +228,13 @@ print("RESULT " + json.dumps({"metric": "validation loss", "value": val_loss}))
         )
 
     def _finding(
-        self, norm: Module, says: str, so: str, evidence: Evidence, losses: tuple[float, float]
+        self,
+        norm: Module,
+        says: str,
+        so: str,
+        evidence: Evidence,
+        losses: tuple[float, float],
+        prescriptions: tuple[Prescription, ...] | None = None,
     ) -> Finding:
         return self.finding(
             f"{says}: {so}.",
@@ -244,6 +251,7 @@ print("RESULT " + json.dumps({"metric": "validation loss", "value": val_loss}))
             where=norm.name,
             source=norm.source,
             first_step=0,
+            prescriptions=prescriptions,
         )
 
 
