@@ -54,6 +54,8 @@ CASES = {
     "by epoch": ("schedule-by-epoch", SGD + "\nsched = torch.optim.lr_scheduler.StepLR(optimizer, 2)", STEP + "\n        sched.step()", {"        sched.step()\n": "    sched.step()\n"}),
     "by epoch, two": ("schedule-by-epoch", SGD + "\none = two = torch.optim.lr_scheduler.StepLR(optimizer, 2)", STEP + "\n        one.step()\n        loss.item()\n        two.step()", {"        one.step()\n": "", "        two.step()\n": "    one.step()\n    two.step()\n"}),
     "by step": ("schedule-by-step", SGD + "\nsched = torch.optim.lr_scheduler.LinearLR(optimizer)", STEP + "\n    sched.step()", {STEP + "\n    sched.step()": STEP + "\n        sched.step()"}),
+    "constant by hand": ("constant-rate", SGD, STEP + "\n        for group in optimizer.param_groups:\n            group['lr'] *= 0.9\n        print('done')", {"        for group in optimizer.param_groups:\n            group['lr'] *= 0.9\n": ""}),
+    "constant by hand, beside more": ("constant-rate", SGD, STEP + "\n        for g in optimizer.param_groups:\n            g['lr'] = g['lr'] / 1.1\n            print(g['lr'])", {"            g['lr'] = g['lr'] / 1.1\n": ""}),
     "constant": ("constant-rate", SGD + "\nsched = torch.optim.lr_scheduler.StepLR(optimizer, 2)", STEP + "\n        sched.step()  # every batch", {"        sched.step()  # every batch\n": ""}),
     "penalty": ("penalty=0.1", SGD, STEP, {"+ 0.5 * sum": "+ 0.05 * sum"}),
 }  # fmt: skip
