@@ -205,3 +205,26 @@ def test_edges_are_kept_away_from(scene: Callable[..., Scene], expression: str) 
     assert text == found.project.original("train.py").replace(expression, EDGES[expression])
     assert found.run.last(NonFinite) is not None
     assert scene(text).run.last(NonFinite) is None
+
+
+def test_edges_in_the_forward_of_a_loss_class(scene: Callable[..., Scene]) -> None:
+    script = """
+import torch
+from torch import nn
+
+class ContrastiveLoss(nn.Module):
+    def forward(self, a, b):
+        return (a - b).square().sum(1).sqrt().mean()
+
+model, criterion = nn.Linear(4, 2), ContrastiveLoss()
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+x = torch.randn(8, 4)
+for step in range(3):
+    optimizer.zero_grad()
+    loss = criterion(model(x), model(x))
+    loss.backward()
+    optimizer.step()
+"""
+    edited = scene(script).after([parse("keep-finite")]).project.text("train.py")
+    old = "(a - b).square().sum(1).sqrt()"
+    assert edited == script.replace(old, "((a - b).square().sum(1) + 1e-8).sqrt()")

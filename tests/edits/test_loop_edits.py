@@ -273,3 +273,40 @@ def test_collected_gradients_are_cleared_behind_the_step(scene: Callable[..., Sc
     edited = scene(script).after([ZeroGrad()]).project.text("train.py")
     step = "        optimizer.step()\n"
     assert edited == script.replace(step, step + "        optimizer.zero_grad()\n")
+
+
+def test_of_two_loops_the_one_that_clears_nothing(scene: Callable[..., Scene]) -> None:
+    script = """
+import torch
+from torch import nn
+
+class Trainer:
+    def __init__(self, model):
+        self.model = model
+        self.optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+
+    def optimizer_step(self):
+        self.optimizer.step()
+
+    def training_step(self):
+        loss = self.model(torch.randn(8, 4)).square().mean()
+        loss.backward()
+        self.optimizer_step()
+
+def pretrain(model):
+    opt = torch.optim.SGD(model.parameters(), lr=0.1)
+    for _ in range(3):
+        loss = model(torch.randn(8, 4)).mean()
+        opt.zero_grad()
+        loss.backward()
+        opt.step()
+
+model = nn.Linear(4, 1)
+pretrain(model)
+trainer = Trainer(model)
+for _ in range(3):
+    trainer.training_step()
+"""
+    line = "        loss = self.model(torch.randn(8, 4)).square().mean()\n"
+    edited = scene(script).after([ZeroGrad()]).script.text
+    assert edited == script.replace(line, line + "        self.optimizer.zero_grad()\n")

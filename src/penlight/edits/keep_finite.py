@@ -41,7 +41,9 @@ class KeepFinite(Edit):
             changes += _edges(loop.source, loop.body, None, fractions)
             for source in map(scene.source, scene.files):
                 for function in source.all(cst.FunctionDef):
-                    if function.name.value in names or _makes_loss(function):
+                    owner = source.enclosing(function, cst.ClassDef, cst.FunctionDef)
+                    loss = isinstance(owner, cst.ClassDef) and _makes_loss(owner)
+                    if loss or function.name.value in names or _makes_loss(function):
                         changes += _edges(source, function, None, fractions)
         if not changes:
             raise Refused(
@@ -51,8 +53,8 @@ class KeepFinite(Edit):
         return list(dict.fromkeys(changes))
 
 
-def _makes_loss(function: cst.FunctionDef) -> bool:
-    name = function.name.value.lower()
+def _makes_loss(made: cst.FunctionDef | cst.ClassDef) -> bool:
+    name = made.name.value.lower()
     return any(w in name for w in ("loss", "error", "criterion", "distance", "nll"))
 
 

@@ -197,7 +197,7 @@ class Scene:
         Raises:
             Refused: none is written out (a framework has it), or there are several.
         """
-        found = [loop for file in self.files for loop in _loops(self.source(file))]
+        found = self.loops
         if len(found) > 1 and (objective := self.run.objective) is not None:
             try:
                 source, line = self.place(objective.source)
@@ -209,6 +209,11 @@ class Scene:
             count = "no training loop" if not found else f"{len(found)} training loops"
             raise Refused(f"The source shows {count} with a backward() and a step().")
         return found[0]
+
+    @property
+    def loops(self) -> list[Loop]:
+        """Every training loop that is written out."""
+        return [loop for file in self.files for loop in _loops(self.source(file))]
 
     def _branch(self, found: list[Loop]) -> list[Loop]:
         """Of `if amp: ... else: ...` in one loop, each with a step, the side that seems to run."""

@@ -28,8 +28,8 @@ class ZeroGrad(Edit):
     def source(self, scene: Scene) -> Sequence[Change]:
         if own(scene):
             return clearing(scene)
-        loop = scene.loop
-        source, calls = loop.source, list(loop.source.calls("zero_grad", within=loop.body))
+        loop = _loop(scene)
+        source, calls = loop.source, _clears(scene, loop)
         clear = f"{loop.optimizer}.zero_grad()"
         if not calls:
             if _collects(loop):  # over several batches, up to the step
@@ -45,6 +45,21 @@ class ZeroGrad(Edit):
 
     def live(self, training: Training) -> None:
         training.zero_grad = True
+
+
+def _loop(scene: Scene) -> Loop:
+    """The training loop; of several, the only one that clears nothing."""
+    bare = [loop for loop in scene.loops if not _clears(scene, loop)]
+    return bare[0] if len(bare) == 1 else scene.loop
+
+
+def _clears(scene: Scene, loop: Loop) -> list[cst.Call]:
+    """Where a loop clears gradients, but for what stands in another loop that it holds."""
+    source = loop.source
+    inner = [x.body for x in scene.loops if x.source is source and x.body is not loop.body]
+    inner = [body for body in inner if source.inside(body, loop.body)]
+    calls = source.calls("zero_grad", within=loop.body)
+    return [c for c in calls if not any(source.inside(c, body) for body in inner)]
 
 
 def _collects(loop: Loop) -> bool:
