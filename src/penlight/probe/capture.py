@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from time import thread_time
 from typing import Any
+from weakref import ref
 
 import torch
 from torch import Tensor, nn
@@ -131,9 +132,9 @@ class Capture:
         self.inside = ""  # the loss function that the model calls itself
         self.first: list[Batch] = []
         self.last: deque[Batch] = deque(maxlen=LAST)
-        self.source: nn.Module | None = None  # the script's own model
-        self.label = ""  # what it is called
-        self.model: nn.Module | None = None  # the same, or what computes it on weights of its own
+        self.label = ""  # what the script's model is called
+        self._source: Callable[[], nn.Module | None] = lambda: None
+        self._model: Callable[[], nn.Module | None] = lambda: None
         self.ids = False  # its inputs are places in a table, whatever their type of number
         self.channels = 1  # dimension of the channels in a batch of images
         self.start: dict[str, Tensor] = {}
@@ -146,6 +147,27 @@ class Capture:
         self._held: tuple[Root, tuple[Tensor, ...], Tensor] | None = None
         self._own: list[Batch] = []  # losses that the newest pass has computed itself
         self._bytes = 0
+
+    @property
+    def source(self) -> nn.Module | None:
+        """The script's own model; None: not met, or the script has dropped it."""
+        return self._source()
+
+    @property
+    def model(self) -> nn.Module | None:
+        """The same, or what computes it on weights of its own; None where it cannot be copied."""
+        return self._model()
+
+    def _grip(self, model: nn.Module) -> Callable[[], nn.Module | None]:
+        """A model that is kept; weakly where another one is, but for what is made of Keras'."""
+        if self.follows and not keras.is_layer(model) and not isinstance(model, Stateless):
+            return ref(model)
+        return lambda: model
+
+    def stay(self) -> None:
+        """Keep the model until the experiments, whatever the script does with it."""
+        source, model = self.source, self.model
+        self._source, self._model = lambda: source, lambda: model
 
     def forward(
         self, root: Root, positional: tuple[Any, ...], named: dict[str, Any], output: Tensor
@@ -167,7 +189,7 @@ class Capture:
         if model is None:
             return
         if self.source is None:
-            self.source, self.label = model, root.label
+            self._source, self.label = self._grip(model), root.label
             self.off = not self._take(root, model)
             if self.off:
                 return
@@ -188,7 +210,7 @@ class Capture:
         if sum(t.numel() * t.element_size() for t in copied.state_dict().values()) > MODEL_BYTES:
             return False
         self.ids = type(first_layer(root)).__name__.startswith("Embedding")
-        self.model = copied
+        self._model = self._grip(copied)
         return True
 
     def objective(

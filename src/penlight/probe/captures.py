@@ -4,7 +4,7 @@ A script may train a second model after the first: it pretrains and fine-tunes, 
 features of a trained net, it looks for settings. So a model that begins to train while another one
 is kept is kept as well, as the one that waits. It is let go for good when the first one trains
 again, for then the two take turns, as the players of a GAN do; it takes the first one's place once
-it has trained for longer.
+it has trained for longer. Until then it is held by a weak reference.
 """
 
 from __future__ import annotations
@@ -82,6 +82,7 @@ class Captures:
         steps = waiting.until - waiting.since
         own = max(main.until - main.since, LEAST) if main.first else EMPTY - 1
         if steps > own:
+            waiting.stay()
             self.main, self._waiting = waiting, None
 
     def objective(

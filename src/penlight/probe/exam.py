@@ -28,7 +28,7 @@ from __future__ import annotations
 import copy
 import inspect
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from time import thread_time
 from typing import Any
 
@@ -71,7 +71,7 @@ class Exam:
         self,
         state: State,
         capture: Capture,
-        reached: set[int],
+        reached: Container[int],
         seconds: float,
         held_out: Shelf | None = None,
     ) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import linecache
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -96,7 +96,8 @@ class Root:
 
     def renamed(self, p: Tensor, name: str) -> Start | None:
         """The start of a parameter that had another name until now; None if it is new."""
-        self.optimised.discard(name)
+        if name in self.start:
+            self.optimised.discard(name)
         for old, start in self.start.items():
             if start.tensor() is p:
                 self.start[name] = start
@@ -253,11 +254,13 @@ class Models:
                         return f"{prefix}.{name}" if prefix else name
         return ""
 
-    def describe(self, state: State, optimised: set[int], reached: set[int], walked: int) -> None:
+    def describe(
+        self, state: State, optimised: Container[int], reached: Container[int], walked: int
+    ) -> None:
         """Write the facts about every root's parameters.
 
         Args:
-            optimised: ids of the tensors in some optimiser.
+            optimised: ids of the tensors that some optimiser holds, or has held.
             reached: ids of the leaves that training losses reach.
             walked: step of the newest such look; -1: none. A tensor that came later is unknown.
         """

@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
+from weakref import ReferenceType, ref
 
 from penlight.core import facts as f
 from penlight.probe.guard import Ledger
@@ -75,6 +76,16 @@ class State:
     def room(self, keep: float = EXAM) -> bool:
         """Whether the budget still allows an extra, with `keep` seconds left to experiments."""
         return self.governor.room(self.ledger.cost, keep) > 0
+
+
+class Alive(dict[int, "ReferenceType[Tensor]"]):
+    """Tensors by id, as long as they live: an id comes again for another one."""
+
+    def add(self, tensor: Tensor) -> None:
+        """Remember a tensor."""
+        key = id(tensor)
+        if key not in self:
+            self[key] = ref(tensor, lambda _: self.pop(key, None))
 
 
 def user_frame(depth: int = 1) -> FrameType | None:

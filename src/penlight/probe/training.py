@@ -28,7 +28,7 @@ from penlight.probe.forward import Forward, in_backward
 from penlight.probe.graph import Walk, walk
 from penlight.probe.guard import Patches
 from penlight.probe.nonfinite import NonFinites
-from penlight.probe.state import State, first_tensor, user_line
+from penlight.probe.state import Alive, State, first_tensor, user_line
 from penlight.probe.strangers import Strangers
 from penlight.probe.terms import Terms
 from penlight.probe.unstepped import Unstepped
@@ -67,7 +67,8 @@ class Training:
         self.met = 0
         self.checked: set[int] = set()  # parameters taken as optimised in a check
         self.only: set[int] = set()  # ids of the optimisers to watch; empty: all
-        self.reached: set[int] = set()
+        self.reached = Alive()
+        self.held = Alive()  # by an optimiser that has stepped, and may be gone
         self.walked = 0
         self.newest_walk = -1  # its step
         self.described = (-1, 0)  # step, and optimisers known, at the newest description
@@ -266,7 +267,7 @@ class Training:
         if self.by_hand.hand is not None:
             self.by_hand.hand.reached(found.leaves())
         for leaf in found.leaves():
-            self.reached.add(id(leaf))
+            self.reached.add(leaf)
         if self.met > 1:
             self.terms.walked(found)
         if state.step in (0, 1, 2, 16) and self.walked <= 12:
@@ -315,6 +316,8 @@ class Training:
         betas = group.get("betas", ())
         tensors = watched.tensors()
         self.terms.held.update(map(id, tensors))
+        for tensor in tensors:
+            self.held.add(tensor)
         self.state.write(
             f.Optimizer(
                 index=index,
@@ -449,7 +452,8 @@ class Training:
 
     def describe(self) -> None:
         """Write the parameters as they stand: at the start, again later when more is known."""
-        optimised = {id(p) for w in self.watched.values() for p in w.tensors()} | self.checked
+        held = {id(p) for w in self.watched.values() for p in w.tensors()}
+        optimised = held | set(self.held) | self.checked
         if self.by_hand.hand is not None:
             optimised -= self.by_hand.hand.still()
         self.state.models.describe(self.state, optimised, self.reached, self.newest_walk)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from weakref import ReferenceType, ref
 
 import torch
@@ -27,7 +27,7 @@ class Unstepped:
         self.before: Tensor | None = None
         self.found: tuple[str, str] | None = None  # the optimiser's type and its source
 
-    def look(self, optimizers: Iterable[tuple[Optimizer, str]], reached: set[int]) -> None:
+    def look(self, optimizers: Iterable[tuple[Optimizer, str]], reached: Container[int]) -> None:
         """At backward passes 2, 4, 8, ... while no optimiser has stepped."""
         count = self.state.backwards
         if count < FIRST or count & (count - 1):
@@ -44,7 +44,7 @@ class Unstepped:
         if self.found is not None and not stepped:
             self.state.hygiene["unstepped"], self.state.hygiene["unstepped_source"] = self.found
 
-    def _choose(self, optimizers: Iterable[tuple[Optimizer, str]], reached: set[int]) -> None:
+    def _choose(self, optimizers: Iterable[tuple[Optimizer, str]], reached: Container[int]) -> None:
         for optimizer, source in optimizers:
             for group in optimizer.param_groups:
                 for p in group["params"]:
