@@ -170,6 +170,8 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
         if len(found) < self.windows or len(run.optimizers) > 1:
             return  # of two players each is the other's noise
         best = max(found, key=lambda w: float(w["gain"]))
+        if any(self._doubt(w, best) for w in windows if w["step"] > found[-1]["step"]):
+            return  # what it was wrong about early it learnt, and is in doubt about the rest
         yield self.finding(
             f"About {best['share']:.0%} of the training labels contradict the model however sure "
             "it is: they are probably wrong.",
@@ -187,3 +189,9 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             confidence=0.8,
             first_step=int(found[0]["step"]),
         )
+
+    def _doubt(self, later: dict[str, Any], found: dict[str, Any]) -> bool:
+        """Whether errors that are left die out where the model is sure: wrong labels do not, until
+        they are learnt by heart."""
+        left = later["wrong"] > found["share"] / 2
+        return bool(left and later["surest"] < self.even * later["wrong"])
