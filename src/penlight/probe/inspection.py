@@ -296,6 +296,7 @@ def mistaken(first: Sample, last: Sample | None) -> dict[str, Any]:
             share, gain = s.mistaken(own.logits, own.labels)
             top = own.logits.topk(2, 1).values
             margin = top[:, 0] - top[:, 1]
+            most = float(own.labels.long().bincount().max()) / len(own)
             sure = own.take((margin >= margin.quantile(0.75)).nonzero()[:, 0])
             windows.append(
                 {
@@ -304,6 +305,7 @@ def mistaken(first: Sample, last: Sample | None) -> dict[str, Any]:
                     "share": share,
                     "gain": gain,
                     "wrong": errors(own),
+                    "blank": 1 - most,
                     "surest": errors(sure),
                 }
             )
