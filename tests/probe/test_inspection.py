@@ -199,7 +199,8 @@ def test_one_column_tells_all() -> None:
 
 def test_no_training_row_near_the_evaluation() -> None:
     """Looks were taken at the start only."""
-    from penlight.probe.inspection import Sample, lately
+    from penlight.probe.inspection import lately
+    from penlight.probe.sample import Sample
 
     def rows(step: int) -> Sample:
         labels, steps = torch.zeros(200).long(), torch.full((200,), step)
@@ -235,7 +236,8 @@ def pictures(count: int) -> Tensor:
 
 
 def laid_out(images: Tensor) -> float:
-    from penlight.probe.inspection import Sample, layout
+    from penlight.probe.inspection import layout
+    from penlight.probe.sample import Sample
 
     step = torch.zeros(len(images))
     values = layout(Sample(s.matrix(images), None, None, None, step, tuple(images.shape[1:]), True))

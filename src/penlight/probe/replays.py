@@ -24,8 +24,8 @@ import torch
 from torch import Tensor, nn
 
 from penlight.probe.capture import Batch, UnrepeatableError
-from penlight.probe.inspection import targets
 from penlight.probe.pairs import Shelf
+from penlight.probe.sample import targets
 
 if TYPE_CHECKING:
     from penlight.probe.exam import Exam
