@@ -14,8 +14,8 @@ BETTER = np.linspace(0.0, -1.0, 200).tolist()
 GONE = np.geomspace(0.6, 0.01, 200).tolist()
 
 
-def said(*facts, losses=BETTER, spread=GONE):
-    module = Module(name="encoder.2", type="Linear", root="encoder")
+def said(*facts, losses=BETTER, spread=GONE, shape=(32, 16)):
+    module = Module(name="encoder.2", type="Linear", root="encoder", output_shape=shape)
     series = {LOSS: losses, (DEPENDENCE, "encoder.2"): spread}
     return list(RepresentationCollapse().detect(fake_run(series, [module, *facts])))
 
@@ -37,6 +37,7 @@ def test_a_perfect_loss_and_one_embedding():
         {"spread": [0.02] * 200},  # it never depended on the input: another fault
         {"losses": np.linspace(0.0, 1.0, 200).tolist()},  # the loss is no better for it
         {"spread": GONE[::20]},  # too few looks
+        {"shape": (32, 1)},  # an energy: its level is free to drift
     ],
 )
 def test_no_collapse(changes):

@@ -276,13 +276,17 @@ print("RESULT " + json.dumps({"metric": "accuracy of the nearest neighbour", "va
         return now * self.fall < float(spread.head(0.5).max())
 
     def _ends(self, run: Run) -> Iterator[tuple[str, Series]]:
-        """The last measured layer of each model, in order of execution."""
-        last: dict[str, str] = {}
+        """The last measured layer of each model, in order of execution.
+
+        One number is no embedding: that of an energy or a critic may drift, as nothing holds it.
+        """
+        last: dict[str, Module] = {}
         for module in run.modules:
             if len(run.series(DEPENDENCE, module.name)) >= self.looks:
-                last[module.root] = module.name
-        for site in last.values():
-            yield site, run.series(DEPENDENCE, site).finite
+                last[module.root] = module
+        for module in last.values():
+            if module.output_shape[1:] != (1,):
+                yield module.name, run.series(DEPENDENCE, module.name).finite
 
 
 def _late(series: Series) -> float:
