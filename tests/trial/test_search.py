@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from penlight.core.finding import Diagnosis, Finding, Prescription
-from penlight.trial.search import _no_matter_of_rates
+from penlight.trial.parts import no_matter_of_rates
 
 LOOK = Prescription("Look at the data", "wrong rows show there")
 SOFTMAX = Prescription("Drop the softmax", "one is enough", edits=("output-activation=none",))
@@ -26,4 +26,4 @@ def test_where_no_learning_rate_can_help(
     prescriptions: tuple[Prescription, ...], exact: bool, severity: str, hopeless: bool
 ) -> None:
     found = Finding("x", "", severity=severity, exact=exact, prescriptions=prescriptions)
-    assert _no_matter_of_rates(Diagnosis((found,))) is hopeless
+    assert no_matter_of_rates(Diagnosis((found,))) is hopeless

@@ -12,7 +12,7 @@ from pathlib import Path
 from penlight.core.finding import Diagnosis, Finding, Prescription
 from penlight.core.run import Run
 from penlight.edits import Edit, Refused, edit
-from penlight.edits.learning_rate import LearningRate, apart, usual
+from penlight.edits.learning_rate import TOO_LOW, LearningRate, apart, usual
 from penlight.edits.more_epochs import MoreEpochs
 from penlight.edits.scene import Scene
 from penlight.errors import PenlightError
@@ -231,3 +231,16 @@ def patched_folder(snapshot: Path, target: Path, texts: Mapping[str, str]) -> Pa
         with path.open("w", encoding="utf-8", newline="") as stream:
             stream.write(text)
     return target
+
+
+def rates_go_up(diagnosis: Diagnosis) -> bool:
+    """Whether higher learning rates are to be tried first."""
+    return any(f.pitfall in TOO_LOW for f in diagnosis.causes[:1])
+
+
+def no_matter_of_rates(diagnosis: Diagnosis) -> bool:
+    """Whether what is wrong is beyond any edit, as wrong data are, or proven and something else."""
+    causes = [f for f in diagnosis.alarms if f.role == "cause"]
+    edits = {e for f in diagnosis.alarms for p in f.prescriptions for e in p.edits}
+    rate = any("learning-rate" in p.edits for f in causes for p in f.prescriptions)
+    return not edits or (all(f.exact for f in causes) and not rate)

@@ -16,13 +16,23 @@ from penlight.core.finding import Diagnosis
 from penlight.core.run import Run
 from penlight.diagnosis import diagnose
 from penlight.edits import Refused
-from penlight.edits.learning_rate import TOO_LOW, LearningRate
+from penlight.edits.learning_rate import LearningRate
 from penlight.edits.scene import Scene
 from penlight.trial.arms import Arm
 from penlight.trial.bench import Bench, Spent
 from penlight.trial.decide import FEWEST
 from penlight.trial.outcome import FLATTERING, Source, difference, pairs, score, sources
-from penlight.trial.parts import Joint, Part, Refusal, certain_joint, joint, parts_of, rates
+from penlight.trial.parts import (
+    Joint,
+    Part,
+    Refusal,
+    certain_joint,
+    joint,
+    no_matter_of_rates,
+    parts_of,
+    rates,
+    rates_go_up,
+)  # fmt: skip
 from penlight.trial.short import LONGEST, Cut
 from penlight.trial.tried import GAIN, Tried
 
@@ -159,7 +169,7 @@ class Search:
         below: Joint,
     ) -> list[Tried]:
         """Candidates of a round that were not tried before, and what can be made of the best."""
-        upwards = _upwards(diagnosis)
+        upwards = rates_go_up(diagnosis)
         board = self.screen(candidates, WIDTH)
         top = max((t for t in board if t.gain > GAIN), key=lambda t: t.worth, default=None)
         if top is not None:
@@ -179,7 +189,7 @@ class Search:
         structural = [m for m, new in [*own, *candidates] if any(p.new_rate for p in new)]
         for made in structural[:2]:
             board += self._rates(made, self._scene_of(made), upwards, most=2)
-        if not any(t.gain > GAIN for t in board) and not _no_matter_of_rates(diagnosis):
+        if not any(t.gain > GAIN for t in board) and not no_matter_of_rates(diagnosis):
             board += self._rates(below, scene, upwards)
         return board
 
@@ -227,7 +237,7 @@ class Search:
             good = [max(board, key=lambda t: t.gain)] if board else []
             good = [t for t in good if t.cut is not None and t.may_help_late]
         before = self.best
-        first = [t for t in good if t.worth > good[0].worth - CLOSE][:KEPT]
+        first = [t for t in good if t.worth > good[0].worth - CLOSE or t.paces(good[0])][:KEPT]
         others = [t for t in good if t not in first][:KEPT]
         for group in (first, others):
             wanted = [(t.joint, t.new) for t in group]
@@ -482,18 +492,6 @@ class Search:
             self.tried.append(whole)
         good = as_good(whole, current) and whole.alarms <= current.alarms
         return whole if good else None
-
-
-def _upwards(diagnosis: Diagnosis) -> bool:
-    return any(f.pitfall in TOO_LOW for f in diagnosis.causes[:1])
-
-
-def _no_matter_of_rates(diagnosis: Diagnosis) -> bool:
-    """Whether what is wrong is beyond any edit, as wrong data are, or proven and something else."""
-    causes = [f for f in diagnosis.alarms if f.role == "cause"]
-    edits = {e for f in diagnosis.alarms for p in f.prescriptions for e in p.edits}
-    rate = any("learning-rate" in p.edits for f in causes for p in f.prescriptions)
-    return not edits or (all(f.exact for f in causes) and not rate)
 
 
 def _phase(wanted: Sequence[Candidate]) -> str:

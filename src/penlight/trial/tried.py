@@ -11,6 +11,7 @@ from penlight.trial.parts import Joint, Part
 from penlight.trial.short import Cut
 
 GAIN = 0.05  # log-ratio that makes a candidate better than the best so far
+PACE = {"learning-rate", "warmup", "cosine-schedule", "swap-optimizer"}  # edits of the steps' size
 ALARM = 0.1  # log-ratio that a candidate must bring to make up for a fault that is still there
 
 
@@ -39,6 +40,16 @@ class Tried:
         return self.gain > 0 or (
             self.gain == 0 and not self.arm.failed and all(p.certain for p in self.new)
         )
+
+    def paces(self, other: Tried) -> bool:
+        """Whether two shortened trainings differ in how steps are sized, each in a way of its own.
+
+        Which is the better one in the end a short training does not tell: it favours long steps
+        (Wu et al., Understanding short-horizon bias in stochastic meta-optimization, ICLR 2018).
+        """
+        own, others = ({e.name for p in t.new for e in p.edits} for t in (self, other))
+        sized = bool(own and others) and own | others <= PACE
+        return sized and own != others and self.cut is not None
 
     @property
     def torn(self) -> str:
