@@ -179,3 +179,21 @@ def test_outputs_that_long_steps_have_made_one_answer_to_everything() -> None:
     assert not list(LrTooHigh().detect(numb([0.1] * 50 + [1e-3] * 50)))
     assert not list(LrTooHigh().detect(numb([1e-8] * 100)))
     assert not list(LrTooHigh().detect(numb(heard, decay=0.9)))  # which took the weights
+
+
+def test_large_targets_may_be_standardised_instead() -> None:
+    def edits(std: float) -> list[str]:
+        goal = objective("mse_loss", input_shape=(32, 1), target_shape=(32, 1))
+        targets = Targets(objective=goal.site, samples=1000, mean=(0.0,), std=(std,))
+        losses = [std**2 * 2.0**i for i in range(60)]
+        series = {
+            LOSS: losses,
+            (OBJECTIVE_LOSS, goal.site): losses,
+            (UPDATE_RATIO, "w"): [0.5] * 20,
+        }
+        facts = [goal, targets, Parameter(name="w", shape=(10, 10), std=0.1)]
+        (found,) = LrTooHigh().detect(fake_run(series, facts, optimizer="SGD", lr=0.3))
+        return [e for p in found.prescriptions for e in p.edits]
+
+    assert edits(300.0)[-1] == "standardise-targets"
+    assert "standardise-targets" not in edits(2.0)

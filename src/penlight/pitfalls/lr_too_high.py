@@ -14,6 +14,7 @@ from penlight.pitfalls._halves import halves
 from penlight.pitfalls._rates import CLEAR, Rates, rates, update_size
 
 DECAY = 1e-3  # stronger weight decay may be what takes the weights away
+VALUES = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
 
 
 class LrTooHigh(Pitfall):
@@ -151,6 +152,17 @@ class LrTooHigh(Pitfall):
     deaf: float = limit(
         0.02, why="of the loss, by which inputs dealt to other targets may change it: its noise"
     )
+    spread: float = limit(
+        10.0, why="of the targets: from there on target-scale says that a fresh network is far off"
+    )
+    _scaled = (
+        Prescription(
+            "Or standardise the targets: learn on (y - mean) / std, and give predictions back as "
+            "model(x) * std + mean.",
+            because="the gradient of a squared error grows with the targets, and the steps with it",
+            edits=("standardise-targets",),
+        ),
+    )
     prescriptions = (
         Prescription(
             "Divide the learning rate by ten: `lr=lr / 10`, and again if the loss still jumps.",
@@ -247,7 +259,14 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             where=named,
             source=optimizer.source if optimizer else "",
             first_step=curve.broken if curve.broken is not None else 0,
+            prescriptions=(*self.prescriptions, *(self._scaled if self._wide(run) else ())),
         )
+
+    def _wide(self, run: Run) -> bool:
+        """Whether the targets are so large that an ordinary rate makes too long steps."""
+        objective, targets = run.objective, run.targets()
+        values = objective is not None and objective.function in VALUES
+        return values and targets is not None and max(targets.std, default=0.0) > self.spread
 
     def _fails(self, curve: Progress) -> bool:
         if curve.diverged:
