@@ -123,7 +123,7 @@ def test_values_without_a_name_are_counted() -> None:
 
 
 def test_frames_and_facts_of_an_unknown_kind_are_skipped() -> None:
-    body = schema.frame(99, b"later") + schema.frame(schema.EVENT, b'{"fact":"later"}')
+    body = schema.frame(99, b"later") + schema.frame(schema.EVENT, b'{"fact":"unknown"}')
     assert parse(header() + body, "a.seg") == ({}, [])
 
 

@@ -20,7 +20,7 @@ from penlight.store.writer import Writer
 def write_on(writer: Writer) -> None:
     for step in range(3):
         writer.points("loss", "SGD", (step,), (1.0,))
-        writer.event({"fact": "later"})
+        writer.event({"fact": "unknown"})
         writer.flush()
     writer.close()
     writer.close()
