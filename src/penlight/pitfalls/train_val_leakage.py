@@ -106,6 +106,7 @@ class TrainValLeakage(Pitfall):
         Prescription(
             "Split first; oversample, augment and fit scalers afterwards, on the training part.",
             "What is copied after the split cannot cross it.",
+            edits=("split-first",),
         ),
         Prescription(
             "Remove duplicates before splitting: x = torch.unique(x, dim=0), or drop_duplicates().",
