@@ -373,6 +373,9 @@ class Exam(Fact):
     since: int = 0
 
 
+LATER = "later training"  # the objective that `Targets` names: those of that training alone
+
+
 @dataclass(frozen=True, slots=True)
 class Later(Fact):
     """The experiments were made with a training that began after another one and took longer."""

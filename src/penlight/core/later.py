@@ -14,8 +14,6 @@ from penlight.core import facts as f
 from penlight.core.run import Run, Series
 from penlight.core.vocabulary import LOSS
 
-MARK = "later training"  # in place of the objective: of its targets alone
-
 
 def earlier(run: Run) -> Run:
     """The run without the experiments that were made with a later training."""
@@ -60,7 +58,7 @@ def _facts(run: Run, mark: f.Later, optimizers: set[str]) -> Iterator[f.Fact]:
                 yield x
             case f.Objective() if x.phase != "train" or x.site == mark.objective:
                 yield x
-            case f.Targets(objective=objective) if objective == MARK:
+            case f.Targets(objective=objective) if objective == f.LATER:
                 yield replace(x, objective=mark.objective)
             case f.Graph() | f.NonFinite() if x.step >= since:
                 yield replace(x, step=x.step - since)

@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from penlight.core import facts as f
-from penlight.core.later import MARK
 from penlight.core.vocabulary import OUTPUT_GRAD
 from penlight.probe.attention import Attention
 from penlight.probe.capture import Capture
@@ -200,7 +199,7 @@ class Parts:
             targets.add(objective, batch.target)
         found = targets.fact(objective)
         if found is not None:
-            self.state.write(replace(found, objective=MARK))
+            self.state.write(replace(found, objective=f.LATER))
 
     def _hygiene(self) -> None:
         training = self.training
