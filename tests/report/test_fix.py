@@ -82,7 +82,7 @@ def test_a_cure_whose_honest_result_is_worse() -> None:
     )  # fmt: skip
     text = said(fixed(accepted=True, trials=(gone,), patch=patch(TEXTS), texts=TEXTS))
     plain = " ".join(text.split())
-    assert "causal-leak is proven in the script as it is, and gone in all 4 patched runs" in plain
+    assert "causal-leak is found in the script as it is, and gone in all 4 patched runs" in plain
     assert "3 of them on fresh random numbers" in plain
     assert "Error rate on validation data: 0.0300 while the fault was there, 0.360 without" in plain
     assert "Also tried" not in plain

@@ -72,6 +72,55 @@ def test_a_leak_is_repaired_though_the_honest_result_is_worse(
     assert "causal-leak" not in {f.pitfall for f in found.after.alarms}
 
 
+# The rare class is repeated before some rows are held out.
+REPEATED = """
+import sys
+import numpy as np
+import torch
+import torch.nn.functional as F
+from sklearn.datasets import make_classification
+from sklearn.model_selection import train_test_split
+from torch import nn
+seed = int(sys.argv[1])
+torch.manual_seed(seed)
+X, y = make_classification(1500, 12, n_informative=6, weights=[0.8], flip_y=0.1, random_state=seed)
+
+
+def oversample(X, y):
+    rare = np.flatnonzero(y == 1)
+    more = np.random.default_rng(seed).choice(rare, len(rare))
+    return np.concatenate([X, X[more]]), np.concatenate([y, y[more]])
+
+
+X, y = oversample(X, y)
+a, b, c, d = train_test_split(X, y, test_size=0.3, stratify=y, random_state=seed)
+a, b, c, d = (torch.tensor(v) for v in (a, b, c, d))
+model = nn.Sequential(nn.Linear(12, 64), nn.ReLU(), nn.Linear(64, 2))
+optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
+for epoch in range(12):
+    for rows in torch.randperm(len(a)).split(32):
+        optimizer.zero_grad()
+        F.cross_entropy(model(a[rows].float()), c[rows]).backward()
+        optimizer.step()
+    with torch.no_grad():
+        F.cross_entropy(model(b.float()), d)
+"""
+
+
+@pytest.mark.slow
+def test_rows_that_were_held_out_after_they_were_copied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing else is tried: with the copies there every outcome is untrue."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "train.py").write_text(REPEATED)
+    found = fix(Target("path", "train.py"), ("0",))
+    assert found.accepted, found.why
+    assert [(t.edits, t.proof) for t in found.trials] == [(("split-first",), "absence")]
+    assert found.after is not None
+    assert "train-val-leakage" not in {f.pitfall for f in found.after.alarms}
+
+
 @pytest.mark.parametrize(
     ("losses", "learns"),
     [

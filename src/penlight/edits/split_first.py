@@ -19,6 +19,8 @@ WORDS = ("smote", "adasyn", "resample", "sampl", "balanc", "augment", "duplicat"
 class SplitFirst(Edit):
     """Oversample or augment the training rows alone, behind train_test_split."""
 
+    certain = True
+
     @property
     def says(self) -> str:
         return "Split the rows first, and make more of the training part alone"

@@ -160,7 +160,7 @@ def _outcome(sheet: Sheet, best: Trial) -> None:
 def _absence(sheet: Sheet, best: Trial) -> None:
     """The fault is gone, and with it what it made of the results."""
     sheet.write(
-        f"{best.pitfall} is proven in the script as it is, and gone in all {best.pairs} patched "
+        f"{best.pitfall} is found in the script as it is, and gone in all {best.pairs} patched "
         f"runs, {best.pairs - 1} of them on fresh random numbers; the model still learns."
     )
     sheet.write(

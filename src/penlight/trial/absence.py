@@ -16,7 +16,7 @@ from penlight.diagnosis import diagnose
 from penlight.trial.arms import Arm
 from penlight.trial.bench import Spent
 from penlight.trial.decide import FEWEST
-from penlight.trial.outcome import FLATTERING
+from penlight.trial.parts import flattered
 from penlight.trial.search import Search
 from penlight.trial.tried import Tried
 
@@ -30,13 +30,15 @@ class Absence:
 
 
 def absence(search: Search) -> Absence | None:
-    """The repair of proven faults that flatter, if one takes them away on fresh random numbers."""
-    proven = {f.pitfall for f in search.diagnosis.alarms if f.exact} & FLATTERING
-    known = frozenset(f.pitfall for f in search.diagnosis.alarms) - proven
+    """The repair of faults that flatter, if one takes them away on fresh random numbers."""
+    faults = flattered(search.diagnosis)
+    known = frozenset(f.pitfall for f in search.diagnosis.alarms) - faults
     for tried in search.tried:
         parts = tried.joint.parts
-        repairs = {p.pitfall for p in parts} <= proven and all(p.certain for p in parts)
-        if tried.cut is not None or not parts or not repairs or not _sound(tried.arm, known):
+        repairs = {p.pitfall for p in parts} <= faults and all(p.certain for p in parts)
+        if tried.cut is not None or not parts or not repairs:
+            continue
+        if not _sound(tried.arm, known, faults):
             continue
         text = search.texts(tried.joint, None)
         bench = search.bench
@@ -48,16 +50,17 @@ def absence(search: Search) -> Absence | None:
             arms = bench.run([(text, k) for k in range(1, FEWEST + 1)], reserved=True)
         except Spent:
             return None
-        if all(_sound(arm, known) for arm in arms):
+        if all(_sound(arm, known, faults) for arm in arms):
             return Absence(tried, (tried.arm, *arms))
     return None
 
 
-def _sound(arm: Arm, known: frozenset[str]) -> bool:
-    """Whether an arm ended, learnt something, and shows no proven fault that is new."""
+def _sound(arm: Arm, known: frozenset[str], faults: set[str]) -> bool:
+    """Whether an arm ended, learnt, and shows none of the faults and no proven new one."""
     if arm.failed or not _learns(arm.run):
         return False
-    return all(f.pitfall in known for f in diagnose(arm.run).alarms if f.exact)
+    left = [f for f in diagnose(arm.run).alarms if f.exact or f.pitfall in faults]
+    return all(f.pitfall in known for f in left)
 
 
 def _learns(run: Run) -> bool:

@@ -16,6 +16,7 @@ from penlight.edits.learning_rate import TOO_LOW, LearningRate, apart, usual
 from penlight.edits.more_epochs import MoreEpochs
 from penlight.edits.scene import Scene
 from penlight.errors import PenlightError
+from penlight.trial.outcome import FLATTERING
 
 VARIANTS = 4  # of one prescription
 FACTORS = (0.1, 10.0, 0.3, 3.0, 0.01, 100.0)
@@ -118,9 +119,12 @@ def parts_of(
         known: edits, as text, that are not wanted again.
     """
     found: list[tuple[tuple[int, ...], Part]] = []
+    untrue = flattered(diagnosis)
     refusals: list[Refusal] = []
     seen = set(known)
     for finding in diagnosis.findings:
+        if untrue and finding.pitfall not in untrue:
+            continue  # first what makes the others' outcomes untrue
         order = _order(finding)
         for place, prescription in enumerate(finding.prescriptions):
             made, refused = _made(finding, prescription, scene)
@@ -238,9 +242,16 @@ def rates_go_up(diagnosis: Diagnosis) -> bool:
     return any(f.pitfall in TOO_LOW for f in diagnosis.causes[:1])
 
 
+def flattered(diagnosis: Diagnosis) -> set[str]:
+    """The alarms that make every outcome of the script untrue: nothing else is proven on those."""
+    return {f.pitfall for f in diagnosis.alarms} & FLATTERING
+
+
 def no_matter_of_rates(diagnosis: Diagnosis) -> bool:
     """Whether what is wrong is beyond any edit, as wrong data are, or proven and something else."""
     causes = [f for f in diagnosis.alarms if f.role == "cause"]
+    if flattered(diagnosis):
+        return True
     edits = {e for f in diagnosis.alarms for p in f.prescriptions for e in p.edits}
     rate = any("learning-rate" in p.edits for f in causes for p in f.prescriptions)
     return not edits or (all(f.exact for f in causes) and not rate)
