@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from penlight.core import facts as f
 from penlight.probe import keras
 from penlight.probe.models import Root
-from penlight.probe.schedule import SPARED
+from penlight.probe.schedule import EXAM, SPARED
 from penlight.probe.state import State, first_tensor, measurable
 from penlight.signals.statistics import direction
 
@@ -75,10 +75,8 @@ class Rows:
 
     def trained(self, root: Root, args: Any) -> None:
         """Take in the input of one training forward pass."""
-        x = first_tensor(args)
-        if x is None or x.dim() == 0 or x.numel() == 0 or not self.state.room():
-            return
-        if not measurable(x):
+        x = self._input(args)
+        if x is None:
             return
         prints = fingerprints(x)
         if self.fed is not None:
@@ -89,10 +87,16 @@ class Rows:
 
     def later(self, root: Root, args: Any) -> None:
         """Take in the input of a training that follows another one, for its statistics alone."""
-        x = first_tensor(args)
-        plain = x is not None and x.dim() and x.numel() and measurable(x)
-        if x is not None and plain and self.state.room(keep=SPARED):
+        x = self._input(args, keep=SPARED)
+        if x is not None:
             self._count(root, x, fingerprints(x))
+
+    def _input(self, args: Any, keep: float = EXAM) -> Tensor | None:
+        """The rows that a model is given; None where they cannot be read, or time is short."""
+        x = first_tensor(args)
+        if x is None or x.dim() == 0 or x.numel() == 0 or not self.state.room(keep):
+            return None
+        return x if measurable(x) else None
 
     def _count(self, root: Root, x: Tensor, prints: list[float]) -> None:
         entry = self.moments.setdefault(
@@ -109,10 +113,8 @@ class Rows:
     def evaluated(self, args: Any) -> None:
         """Take in the input of one gradient-free forward pass."""
         self.newest = (0, 0)
-        x = first_tensor(args)
-        if x is None or x.dim() == 0 or x.numel() == 0 or not self.state.room():
-            return
-        if not measurable(x):
+        x = self._input(args)
+        if x is None:
             return
         prints = fingerprints(x[:512])
         known = [p in self.known for p in prints]
