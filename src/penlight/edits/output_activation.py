@@ -28,11 +28,11 @@ from penlight.edits.scene import Scene
 from penlight.edits.shared_block import bare_at_the_end
 from penlight.edits.source import Change, Source, argument, last_name
 from penlight.edits.training import Training
+from penlight.pitfalls._curves import VALUES
 from penlight.pitfalls._graph import wirings
 
 NONE = "none"
 FUNCTIONS = ("softmax", "log_softmax", "sigmoid", "tanh")
-VALUES = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from penlight.edits.scene import Scene
 from penlight.edits.source import Change, Source
 
 INSTRUCTION = "Split first, and oversample the training part alone: a copy then cannot be held out."
-WORDS = ("smote", "adasyn", "resample", "sampl", "balanc", "augment", "duplicat", "repeat")
+WORDS = ("smote", "adasyn", "sampl", "balanc", "augment", "duplicat", "repeat")
 
 
 @dataclass(frozen=True)

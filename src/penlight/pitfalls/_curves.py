@@ -19,6 +19,7 @@ from penlight.core.vocabulary import ACCURACY, EXPLAINED, LOSS, OBJECTIVE_LOSS
 
 # Losses whose best constant answer does not follow from mean and spread; an experiment knows it.
 ABSOLUTE = ("l1_loss", "smooth_l1_loss", "huber_loss")
+VALUES = ("mse_loss", *ABSOLUTE)  # losses of a regression
 END = 0.2  # the last fifth of a run speaks for its end
 STEADY = 0.1  # spread of their ratio up to which two loss curves count as proportional
 HARDLY = 0.02  # share learnt: less may be luck

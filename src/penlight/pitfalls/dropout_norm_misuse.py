@@ -8,6 +8,7 @@ from penlight.core.facts import Graph, Module, Objective
 from penlight.core.finding import Evidence, Finding, Prescription
 from penlight.core.pitfall import Demo, Pitfall, limit
 from penlight.core.run import Run
+from penlight.pitfalls._curves import VALUES
 from penlight.pitfalls._graph import SHAPE, SOFTMAX, Wiring, wirings
 
 # What may stand between the last dropout and the loss without being a layer, and before it.
@@ -15,7 +16,6 @@ THROUGH = SHAPE | SOFTMAX | {"LogSoftmax", "Sigmoid"}
 BENT = SHAPE | {"Relu", "LeakyRelu", "Elu", "Gelu", "Silu", "Tanh", "Sigmoid"}
 ERROR = SHAPE | {"Mean", "Sum", "Pow", "Square", "Abs", "Sub"}  # of a loss written by hand
 DROPPING = ("Mul", "NativeDropout", "FusedDropout", "Dropout")
-SQUARED = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
 
 
 class DropoutNormMisuse(Pitfall):
@@ -147,7 +147,7 @@ print("RESULT " + json.dumps({"metric": "mse / var(y)", "value": value}))
                     active = wiring.names[node] in DROPPING
                     strong = float(module.settings.get("p", 0.0)) >= self.least
                     # Many values behind an activation may be features that are compared.
-                    answer = objective.function not in SQUARED or objective.input_shape[1:] == (1,)
+                    answer = objective.function not in VALUES or objective.input_shape[1:] == (1,)
                     below = wiring.below(node, through=BENT if answer else SHAPE)
                     layer = below is not None and wiring.is_layer(below)
                     return module if active and strong and layer else None
@@ -156,7 +156,7 @@ print("RESULT " + json.dumps({"metric": "mse / var(y)", "value": value}))
 
     def _finding(self, run: Run, objective: Objective, module: Module) -> Finding:
         p = float(module.settings.get("p", 0.0))
-        values = objective.function in SQUARED
+        values = objective.function in VALUES
         cost = (
             f"predictions come out {p:.0%} too small once dropout is off"
             if values

@@ -9,11 +9,10 @@ from penlight.core.finding import Evidence, Finding, Prescription, Severity
 from penlight.core.pitfall import Demo, Pitfall, limit
 from penlight.core.run import Run
 from penlight.core.vocabulary import EXPLAINED, LOSS
-from penlight.pitfalls._curves import progress
+from penlight.pitfalls._curves import VALUES, progress
 from penlight.pitfalls._graph import output_op
 
 BINARY = ("binary_cross_entropy", "binary_cross_entropy_with_logits")
-VALUES = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
 SQUASHED = ("Softmax", "SafeSoftmax", "Sigmoid", "Relu", "Tanh")
 
 

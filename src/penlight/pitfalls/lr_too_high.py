@@ -9,12 +9,11 @@ from penlight.core.finding import Evidence, Finding, Prescription
 from penlight.core.pitfall import Demo, Pitfall, limit
 from penlight.core.run import Run
 from penlight.core.vocabulary import DEPENDENCE, LOSS, LR, UPDATE_RATIO, ZERO_SHARE
-from penlight.pitfalls._curves import FINE, RUINED, SIGMAS, Progress, progress
+from penlight.pitfalls._curves import FINE, RUINED, SIGMAS, VALUES, Progress, progress
 from penlight.pitfalls._halves import halves
 from penlight.pitfalls._rates import CLEAR, Rates, rates, update_size
 
 DECAY = 1e-3  # stronger weight decay may be what takes the weights away
-VALUES = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
 
 
 class LrTooHigh(Pitfall):

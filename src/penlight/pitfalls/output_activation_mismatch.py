@@ -10,7 +10,7 @@ from penlight.core.finding import Evidence, Finding, Prescription
 from penlight.core.pitfall import Demo, Pitfall, limit
 from penlight.core.run import Run
 from penlight.core.vocabulary import ACCURACY, LOSS
-from penlight.pitfalls._curves import progress
+from penlight.pitfalls._curves import VALUES, progress
 from penlight.pitfalls._graph import Wiring, output_op, wirings
 from penlight.pitfalls._outputs import (
     LOGS,
@@ -20,8 +20,6 @@ from penlight.pitfalls._outputs import (
     raw_under_log,
     what_is_no_log,
 )
-
-VALUES = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
 
 
 class OutputActivationMismatch(Pitfall):

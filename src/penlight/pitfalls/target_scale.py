@@ -9,9 +9,7 @@ from penlight.core.finding import Evidence, Finding, Prescription
 from penlight.core.pitfall import Demo, Pitfall, limit
 from penlight.core.run import Run
 from penlight.core.vocabulary import EXPLAINED, LOSS
-from penlight.pitfalls._curves import progress, verdict
-
-VALUES = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
+from penlight.pitfalls._curves import VALUES, progress, verdict
 
 
 class TargetScale(Pitfall):

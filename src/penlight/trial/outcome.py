@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from penlight.pitfalls._curves import VALUES
 from penlight.trial.arm import PAIRS
 from penlight.trial.arms import Arm
 from penlight.trial.printed import HIGHER, is_score, printed
@@ -341,7 +342,7 @@ def balanced(found: Pairs) -> Score | None:
 
 
 def _values(name: str) -> bool:
-    return name in ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "gaussian_nll_loss")
+    return name in (*VALUES, "gaussian_nll_loss")
 
 
 def _classes(name: str, x: Array, labels: npt.NDArray[np.int64]) -> dict[str, float]:
