@@ -52,6 +52,11 @@ def test_few_rows_that_all_give_themselves_away():
     assert said(own_t=3.3, apart=1.0, z=7.6, rows=58, outside=0.59, own=0.17, accuracy=0.31)
 
 
+def test_a_second_domain_that_training_sees_without_labels():
+    assert not said(beside=0.51, beside_z=0.6)
+    assert said(beside=0.95, beside_z=14.0)  # what training sees beside is of a third kind
+
+
 def asked(loss=None, first=False, **changes):
     """A trained model that is asked about raw bytes."""
     values = {

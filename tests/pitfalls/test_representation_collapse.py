@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -14,7 +16,12 @@ BETTER = np.linspace(0.0, -1.0, 200).tolist()
 GONE = np.geomspace(0.6, 0.01, 200).tolist()
 
 
-def said(*facts, losses=BETTER, spread=GONE, shape=(32, 16)):
+LAYER = (Op("Addmm", (32, 16), (4,), module="encoder.2"), Op("AccumulateGrad", (16, 8)))
+TWO_VIEWS = Graph(ops=(Op("Mean", (), (1,)), Op("Mul", (32, 16), (2, 3)), LAYER[0], *LAYER))
+
+
+def said(*facts, losses=BETTER, spread=GONE, shape=(32, 16), graph=TWO_VIEWS):
+    facts = (*facts, graph)
     module = Module(name="encoder.2", type="Linear", root="encoder", output_shape=shape)
     series = {LOSS: losses, (DEPENDENCE, "encoder.2"): spread}
     return list(RepresentationCollapse().detect(fake_run(series, [module, *facts])))
@@ -42,6 +49,21 @@ def test_a_perfect_loss_and_one_embedding():
 )
 def test_no_collapse(changes):
     assert not said(**changes)
+
+
+@pytest.mark.parametrize(
+    ("graph", "compared"),
+    [
+        ((Op("Mean", (), (1,)), Op("Sub", (32, 16), (2,)), *LAYER), False),  # with plain data
+        ((Op("Mean", (), (1,)), Op("Mm", (32, 32), (2, 2)), *LAYER), True),  # all with all
+        ((Op("Mean", (), (1,)), Op("Sub", (16, 16), (2, 2)), Op("Slice", (16, 16), (3,)), *LAYER),
+         True),  # both views in one batch
+    ],
+)  # fmt: skip
+def test_only_outputs_that_are_compared_can_collapse(graph, compared):
+    shifted = tuple(replace(op, inputs=tuple(min(i, len(graph) - 1) for i in op.inputs))
+                    for op in graph)  # fmt: skip
+    assert bool(said(graph=Graph(ops=shifted))) == compared
 
 
 def test_supervised_outputs_are_not_asked():
@@ -168,6 +190,9 @@ def test_a_variance_that_is_the_same_for_all():
     )
     module = Module(name="encoder.2", type="Linear", root="encoder")
     series = {LOSS: BETTER, (DEPENDENCE, "encoder.2"): GONE, (DEPENDENCE, "mean"): [0.9] * 200}
-    assert not list(RepresentationCollapse().detect(fake_run(series, [module, graph])))
+    other = Module(name="critic", type="Linear", root="critic")  # a loss may compare the two
+    found = RepresentationCollapse().detect
+    assert not list(found(fake_run(series, [module, other, graph])))
     series[(DEPENDENCE, "mean")] = GONE
-    assert list(RepresentationCollapse().detect(fake_run(series, [module, graph])))
+    assert list(found(fake_run(series, [module, other, graph])))
+    assert not list(found(fake_run(series, [module, graph])))

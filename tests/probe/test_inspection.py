@@ -85,6 +85,32 @@ def test_held_out_rows_of_another_kind() -> None:
     assert exam.values["outside"] > exam.values["own"] + 0.1
 
 
+def test_a_domain_that_is_shown_without_labels() -> None:
+    x, y = blobs(400)
+    other = x + 3
+    sink = MemorySink()
+    probe = Probe(sink, budget=10.0)
+    probe.start()
+    net = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 3))
+    optimizer = torch.optim.Adam(net.parameters(), lr=0.01)
+    for _ in range(5):
+        for rows in torch.randperm(300).split(30):
+            optimizer.zero_grad()
+            loss = F.cross_entropy(net(x[rows]), y[rows])
+            (loss + net(other[rows]).softmax(1).square().sum(1).mean()).backward()
+            optimizer.step()
+        with torch.no_grad():
+            F.cross_entropy(net(other[300:]), y[300:])
+    probe.finish(0)
+    exam = sink.run().exam("shift")
+    assert exam is not None
+    assert exam.values["apart"] > 0.95
+    assert abs(exam.values["beside_z"]) < 3.5
+    assert (
+        train((x[:300], y[:300]), (other[300:], y[300:])).exam("shift").values.get("beside") is None
+    )
+
+
 def test_a_small_held_out_part_is_enough_for_a_plain_difference() -> None:
     torch.manual_seed(
         3

@@ -12,12 +12,15 @@ from functools import cached_property
 from penlight.core.facts import Graph, Objective, Op
 from penlight.core.run import Run
 
+# Operations that take some of the values.
+PARTED = frozenset((
+    "Select", "Slice", "Index", "Narrow", "AsStrided", "Split", "UnsafeSplit", "Unbind",
+))  # fmt: skip
 # Operations that move or convert values but leave every value as it is.
 SHAPE = frozenset((
     "View", "UnsafeView", "Reshape", "ReshapeAlias", "T", "Transpose", "Permute", "Squeeze",
-    "Unsqueeze", "Clone", "ToCopy", "Contiguous", "Alias", "Select", "Slice", "Index", "Narrow",
-    "Expand", "AsStrided", "Split", "UnsafeSplit", "Unbind",
-))  # fmt: skip
+    "Unsqueeze", "Clone", "ToCopy", "Contiguous", "Alias", "Expand",
+)) | PARTED  # fmt: skip
 MATMUL = frozenset(("Addmm", "Mm", "Bmm", "Baddbmm", "Addbmm", "Mv", "Addmv", "Linear", "Matmul"))
 CONVOLUTION = frozenset((
     "Convolution", "ConvolutionOverrideable", "MkldnnConvolution", "CudnnConvolution",

@@ -34,6 +34,7 @@ class Shift:
         sure: whether `outside` and `own` differ beyond noise.
         lost: whether what is learnt from training rows holds less for held-out rows, beyond noise.
         beaten: whether the run's model does worse than that small learner, beyond noise.
+        shown: whether rows like the held-out ones are shown in training as well, without targets.
         drawn_anew: whether training rows never come again: they are changed at random.
     """
 
@@ -47,6 +48,7 @@ class Shift:
     sure: bool
     lost: bool
     beaten: bool
+    shown: bool
     drawn_anew: bool
     classes: bool
     rows: int
@@ -54,7 +56,7 @@ class Shift:
     @property
     def told_apart(self) -> bool:
         """Whether the rows themselves differ, beyond chance and by more than a trifle."""
-        return self.apart > APART and self.z > SIGMAS
+        return _apart(self.apart, self.z)
 
     @property
     def unrelated(self) -> bool:
@@ -123,10 +125,15 @@ def shift(run: Run) -> Shift | None:
         lost=v["outside"] - v["own"] > LOSS
         and v["own_t"] > (LESS if v["apart"] > PLAIN else SIGMAS),
         beaten=model is not None and model - v["own"] > max(3 * noise, LOSS),
+        shown="beside" in v and not _apart(v["beside"], v["beside_z"]),
         drawn_anew=_drawn_anew(run),
         classes=classes,
         rows=int(v["rows"]),
     )
+
+
+def _apart(share: float, z: float) -> bool:
+    return share > APART and z > SIGMAS
 
 
 def _model(run: Run, classes: bool) -> float | None:

@@ -42,8 +42,9 @@ class DistributionShift(Pitfall):
     Augmented training rows differ from clean held-out rows on purpose. That is no fault as long
     as the model does well on the clean ones, and it is not reported then. A held-out part from a
     later time or another place that stands for the real use is an honest test: the shift is the
-    task. Penlight compares rows as they enter the model, of at most 4096 numbers each, and not
-    rows of tokens.
+    task. Nor is it told where training sees such rows as well, without their targets, as to adapt
+    from one domain to another. Penlight compares rows as they enter the model, of at most 4096
+    numbers each, and not rows of tokens.
 
     ## References
     - D. Lopez-Paz and M. Oquab, Revisiting Classifier Two-Sample Tests, ICLR 2017.
@@ -185,7 +186,7 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             yield asked
             return
         seen = shift(run)
-        if seen is None or not seen.told_apart or seen.drawn_anew:
+        if seen is None or not seen.told_apart or seen.shown or seen.drawn_anew:
             return
         if not seen.lost or not seen.beaten or self._left_behind(run):
             return

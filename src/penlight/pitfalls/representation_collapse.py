@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator
 
 import numpy as np
@@ -12,7 +13,7 @@ from penlight.core.finding import Evidence, Finding, Prescription
 from penlight.core.pitfall import Demo, Pitfall, limit
 from penlight.core.run import Run, Series
 from penlight.core.vocabulary import DEPENDENCE, LOSS, OBJECTIVE_LOSS, OUTPUT_STD
-from penlight.pitfalls._graph import wirings
+from penlight.pitfalls._graph import MATMUL, PARTED, wirings
 
 
 class RepresentationCollapse(Pitfall):
@@ -42,8 +43,9 @@ class RepresentationCollapse(Pitfall):
     ## When not to worry
     A loss that also keeps the embeddings apart, or that compares with a target without gradient,
     may pull as it likes: the spread stays. A supervised network draws each class together at the
-    end; that is no collapse, and Penlight does not look at it. Nor does it look at embeddings that
-    keep some, but few directions, or at a posterior of which some dimensions are unused.
+    end; that is no collapse, and Penlight does not look at it. It looks at losses that compare
+    outputs with one another, not at likelihoods written by hand; nor at embeddings that keep some,
+    but few directions, or at a posterior of which some dimensions are unused.
 
     ## References
     - X. Chen and K. He, Exploring Simple Siamese Representation Learning, CVPR 2021.
@@ -187,6 +189,8 @@ print("RESULT " + json.dumps({"metric": "accuracy of the nearest neighbour", "va
         loss = run.series(LOSS).finite
         if len(loss) < 50 or not all(self._shrinks(run, o) for o in run.objectives):
             return
+        if not run.objectives and not _compares(run):
+            return
         before = self.between if run.objectives else self.before
         if not float(np.median(loss.tail(0.1))) < float(np.median(loss.head(0.1))):
             return
@@ -287,6 +291,25 @@ print("RESULT " + json.dumps({"metric": "accuracy of the nearest neighbour", "va
         for module in last.values():
             if module.output_shape[1:] != (1,):
                 yield module.name, run.series(DEPENDENCE, module.name).finite
+
+
+def _compares(run: Run) -> bool:
+    """Whether a loss by hand may set outputs against one another, as far as its graph tells.
+
+    A layer was used twice, the rows of one output were taken apart or multiplied with each other,
+    or a second model had its say, as a target network does. A likelihood does nothing of this.
+    """
+    if len({module.root for module in run.modules}) > 1:
+        return True
+    for wiring in wirings(run):
+        last = Counter(
+            wiring.place(i) for i in wiring.layers if wiring.head.intersection(wiring.users[i])
+        )
+        if max(last.values(), default=0) > 1:
+            return True
+        if any(wiring.names[i] in PARTED | MATMUL for i in wiring.head):
+            return True
+    return False
 
 
 def _late(series: Series) -> float:

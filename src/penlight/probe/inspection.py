@@ -77,7 +77,7 @@ class Inspection:
         recent = lately(first, last, few) if few is not None else None
         tests: list[tuple[str, Callable[[], dict[str, Any]]]] = []
         if few is not None and recent is not None:
-            tests.append(("shift", lambda: shift(recent, few)))
+            tests.append(("shift", lambda: self._shift(recent, few)))
         if held is not None and recent is not None:
             tests.append(("twins", lambda: twins(first, last, held)))
         if held is not None:
@@ -98,6 +98,14 @@ class Inspection:
                 self.state.write(
                     f.Exam(name=name, step=self.state.step, values=values, since=self.since)
                 )
+
+    def _shift(self, train: Sample, held: Sample) -> dict[str, Any]:
+        values = shift(train, held)
+        shown = [s.matrix(p.x) for p in self.pairs.beside.pieces if p.step >= self.since]
+        rows = [x for x in shown if x.shape[1] == held.x.shape[1]]
+        if "own" in values and sum(map(len, rows)) >= FEWEST:
+            values["beside"], values["beside_z"], _ = s.told_apart(*even(torch.cat(rows), held.x))
+        return values
 
     @staticmethod
     def _relabelled(first: Sample, last: Sample | None) -> dict[str, Any]:
@@ -265,6 +273,14 @@ def matched(a: Sample, b: Sample) -> tuple[Tensor, Tensor]:
         left.append(spread(of_a, n))
         right.append(spread(of_b, n))
     return torch.cat(left), torch.cat(right)
+
+
+def even(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """As many distinct rows of each, in an order of chance."""
+    one, two = s.distinct(a), s.distinct(b)
+    n = min(len(one), len(two), MOST)
+    order = mixed(n)
+    return a[spread(one, n)[order]], b[spread(two, n)[order]]
 
 
 def spread(places: Tensor, n: int) -> Tensor:

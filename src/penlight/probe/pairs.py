@@ -87,6 +87,7 @@ class Pairs:
         self.known = known
         self.first = Shelf()
         self.last = Shelf(newest=True)
+        self.beside = Shelf()  # rows that no loss named a target of, once others had one
         self.held_out: dict[str, Shelf] = {}  # by place
         self.alone = True  # nothing beside x was ever given to the model
         self.inner = False  # a model is fed by another: what it gets are no rows of the data
@@ -113,6 +114,7 @@ class Pairs:
         self.alone = self.alone and len(args) == 1
         x = first_tensor(args)
         self.inner = self.inner or (x is not None and x.grad_fn is not None)
+        self._unpaired(self._trained)
         self._trained = None if self.inner else given(args, output)
 
     def evaluated(self, args: Any, output: Tensor, asked: tuple[int, int]) -> None:
@@ -134,7 +136,9 @@ class Pairs:
         """A training loss was computed on what the newest training pass gave, or inside of it."""
         pending, self._trained = self._trained, None
         piece = self._piece(pending, output, y, inside)
-        if piece is not None and not self.first.add(piece):
+        if piece is None:
+            self._unpaired(pending)
+        elif not self.first.add(piece):
             self.last.add(piece)
 
     def judged(self, place: str, output: Tensor, y: Tensor, *, inside: bool = False) -> None:
@@ -156,7 +160,14 @@ class Pairs:
 
     def let_go(self) -> None:
         """The step is over: hold nothing of it that no loss has asked for."""
+        self._unpaired(self._trained)
         self._trained = None
+
+    def _unpaired(self, pending: tuple[Tensor, int] | None) -> None:
+        """Rows without targets beside those that have them, as of a second domain."""
+        if pending is not None and self.first.pieces and self._room():
+            x = thinned(pending[0])
+            self.beside.add(Piece(x.clone(), x[:, :0], x[:, :0], self.state.step))
 
     def _room(self) -> bool:
         return self.state.room(keep=RESERVE)
@@ -171,12 +182,17 @@ class Pairs:
         whole = output.dim() and y.dim() and len(output) == len(y) == rows
         if not whole or (output.numel() != numbers and not inside):
             return None
-        x = x.detach()[:ROWS]
-        if x[0].numel() > WIDTH:
-            flat = x.reshape(len(x), -1)
-            x = flat[:, :: -(-flat.shape[1] // WIDTH)]
-        own = x.clone(), y.detach()[:ROWS].clone(), output.detach()[:ROWS].clone()
+        own = thinned(x).clone(), y.detach()[:ROWS].clone(), output.detach()[:ROWS].clone()
         return Piece(*own, self.state.step)
+
+
+def thinned(x: Tensor) -> Tensor:
+    """The first rows of a batch, and of long ones some of their numbers."""
+    x = x.detach()[:ROWS]
+    if x[0].numel() <= WIDTH:
+        return x
+    flat = x.reshape(len(x), -1)
+    return flat[:, :: -(-flat.shape[1] // WIDTH)]
 
 
 def given(args: Any, output: Tensor) -> tuple[Tensor, int] | None:

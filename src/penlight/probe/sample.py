@@ -105,6 +105,3 @@ def as_logits(output: Tensor) -> Tensor:
     """Logits of outputs that may be probabilities."""
     shares = bool((output >= 0).all()) and bool(((output.sum(1) - 1).abs() < 1e-4).all())
     return output.clamp_min(1e-12).log() if shares else output
-
-
-# -- the tests ----------------------------------------------------------------------------
