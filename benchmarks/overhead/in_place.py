@@ -132,8 +132,8 @@ def main() -> None:
         "Command: `./do bench overhead/in_place`",
         "",
         (
-            f"{args.pairs} stretches of {args.seconds:.0f} s each way; ratio of CPU time to `off` with "
-            "a 95% interval. `own`: what Penlight's own clocks say."
+            f"{args.pairs} stretches of {args.seconds:.0f} s each way; ratio of CPU time to `off` "
+            "with a 95% interval. `own`: what Penlight's own clocks say."
         ),
         "",
         "| model | steps | form | ratio | own |",
