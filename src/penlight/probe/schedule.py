@@ -5,7 +5,7 @@ weights and updates at the optimiser's boundary. Between looks the loss and the 
 kept, and where even those would cost too much, on most steps the loss alone. The governor measures
 its own cost, so the share of time spent stays under `budget` once the one-second `allowance` is
 used up. A *glimpse* keeps the rows of a step and reads nothing: it is so cheap that what the
-training looked like late is known in any run.
+training looked like late is known in any run: all of the allowance may go to it.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ class Governor:
             return False
         again = step < self.again_until
         self.next_glimpse = step + (1 if again else max(GLIMPSE_EVERY, step // GLIMPSES))
-        return self.room(spent, keep=SPARED) > 0.0
+        return self.room(spent, keep=0.0) > 0.0
 
     def again(self, step: int) -> None:
         """Another training has begun in the step before."""
