@@ -113,3 +113,33 @@ def test_pictures_and_masks_that_are_flipped_apart():
 )
 def test_flips_that_are_no_fault(changes):
     assert not flips(**changes)
+
+
+TURNED = {"rows": 336, "clearly": 122, "own": 35, "fitting": 0.03}  # as in WB14-2068558
+
+
+def turned(**changes):
+    exam = Exam(name="facing", values={**TURNED, **changes})
+    return list(AugmentationBreaksLabels().detect(fake_run({}, [objective(), exam], steps=200)))
+
+
+def test_pictures_and_masks_that_are_turned_apart():
+    (found,) = turned()
+    assert found.severity == "critical"
+    assert "29% of the masks" in found.says
+    assert "122 of 336 masks" in found.evidence[0].says
+    assert "once per row" in found.prescriptions[0].do
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"own": 100},  # most lie as their pictures do
+        {"own": 2},  # one rule for all: what is asked for is the mirror image
+        {"clearly": 50, "own": 12},  # few masks go with the brightness of their picture
+        {"rows": 100, "clearly": 30, "own": 8},
+        {"fitting": 0.9},  # the output is told which
+    ],
+)
+def test_turns_that_are_no_fault(changes):
+    assert not turned(**changes)

@@ -15,6 +15,7 @@ Exams, by name, and their values:
     relabelled    see `penlight.probe.labelling`
     numbering     likewise
     mirrored      see `penlight.probe.mirroring`
+    facing        see `penlight.probe.facing`
     layout        mean step between neighbouring pixels of images with channels first ("first"),
                   and if the same memory held the channels last ("last")
     twins         share of held-out rows with a training row far nearer than chance allows
@@ -31,6 +32,7 @@ import torch
 from torch import Tensor
 
 from penlight.core import facts as f
+from penlight.probe.facing import facing
 from penlight.probe.labelling import numbering, relabelled
 from penlight.probe.mirroring import mirrored
 from penlight.probe.pairs import Pairs
@@ -89,7 +91,8 @@ class Inspection:
             tests.append(("mistaken", lambda: mistaken(first, last)))
         if first is not None and self.pairs.alone:  # what a row means may lie in a second input
             tests.append(("relabelled", lambda: self._relabelled(first, last)))
-            tests.append(("mirrored", self._mirrored))
+            tests.append(("mirrored", lambda: mirrored(*self._rows())))
+            tests.append(("facing", lambda: facing(*self._rows()[:3])))
         for name, test in tests:
             if thread_time() > self.deadline:
                 break
@@ -119,12 +122,13 @@ class Inspection:
         found = relabelled(x, torch.cat(y).double(), step)
         return {**found, "classes": y is labels} if found else {}
 
-    def _mirrored(self) -> dict[str, Any]:
+    def _rows(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Inputs, targets, outputs and steps of the training rows that were kept."""
         pieces = alike([x for s in self.pairs.training(self.since) for x in s.pieces])
         x, y = torch.cat([p.x.cpu() for p in pieces]), torch.cat([p.y.cpu() for p in pieces])
         output = torch.cat([p.output.cpu() for p in pieces])
         step = torch.cat([torch.full((len(p.x),), p.step) for p in pieces])
-        return mirrored(x, y, output, step)
+        return x, y, output, step
 
 
 def lately(first: Sample | None, last: Sample | None, held: Sample) -> Sample | None:

@@ -63,10 +63,10 @@ def mirrored(x: Tensor, y: Tensor, output: Tensor, step: Tensor) -> dict[str, An
         output: (rows, ...) what the loss was given beside them.
         step: (rows,) training steps done when each was seen.
     """
-    axes = _axes(x)
+    axes = picture_axes(x)
     if axes is None:
         return {}
-    mask = _mask_axes(y, x.shape[axes[0]], x.shape[axes[1]])
+    mask = mask_axes(y, x.shape[axes[0]], x.shape[axes[1]])
     flat = y.reshape(len(y), -1)
     if mask is None and (flat.shape[1] > COLUMNS or not y.is_floating_point()):
         return {}
@@ -89,7 +89,7 @@ def mirrored(x: Tensor, y: Tensor, output: Tensor, step: Tensor) -> dict[str, An
     if len(late):
         rows, ways = other[apart][late], wrong[apart][late]
         own = how.read(y[rows])
-        fits = _fits(how.read(output[rows]), own, how.turn(own, ways))
+        fits = likelier(how.read(output[rows]), own, how.turn(own, ways))
         if fits is None:
             return {}
         fitting = float(fits.mean())
@@ -103,7 +103,7 @@ def mirrored(x: Tensor, y: Tensor, output: Tensor, step: Tensor) -> dict[str, An
     }
 
 
-def _axes(x: Tensor) -> tuple[int, int] | None:
+def picture_axes(x: Tensor) -> tuple[int, int] | None:
     """The dimensions of a picture's height and width; None: no pictures."""
     axes = (-2, -1)
     if x.dim() == 4 and x.shape[3] <= CHANNELS < x.shape[1]:
@@ -113,7 +113,7 @@ def _axes(x: Tensor) -> tuple[int, int] | None:
     return axes
 
 
-def _mask_axes(y: Tensor, high: int, wide: int) -> tuple[int, int] | None:
+def mask_axes(y: Tensor, high: int, wide: int) -> tuple[int, int] | None:
     """The dimensions of a mask's height and width; None: targets of another kind."""
     if y.dim() in (3, 4) and y.shape[-2:] == (high, wide):
         return -2, -1
@@ -278,7 +278,7 @@ def _against(bits: Tensor, flips: Tensor) -> Tensor:
     return wrong[best, :, torch.arange(bits.shape[1])].T
 
 
-def _fits(output: Tensor, own: Tensor, other: Tensor) -> Tensor | None:
+def likelier(output: Tensor, own: Tensor, other: Tensor) -> Tensor | None:
     """(rows,) 1: the output is nearer to its own target than to the other, 0: not, 0.5: a tie.
 
     None where the two cannot be compared.

@@ -40,6 +40,7 @@ ROUNDS = 4  # times that the best so far is diagnosed again
 PASSES = 2  # over the candidates of a round
 WIDTH = 6  # candidates of one pass
 RATES = 4  # learning rates of one search
+RERATED = 4  # changes that do not help as they stand, and are tried with other rates
 CURED = 1.0  # log-ratio from which on nothing else is looked for
 NEEDED = 0.1  # log-ratio that a part must bring to stay, and ...
 NEEDED_SHARE = 0.05  # ... its share of the whole
@@ -187,8 +188,9 @@ class Search:
                 return board
         own = [(below.under(base), base.parts)]
         structural = [m for m, new in [*own, *candidates] if any(p.new_rate for p in new)]
-        for made in structural[:2]:
-            board += self._rates(made, self._scene_of(made), upwards, most=2)
+        for i, made in enumerate(structural[:RERATED]):
+            if i < 2 or not any(t.gain > CURED for t in board):
+                board += self._rates(made, self._scene_of(made), upwards, most=2)
         if not any(t.gain > GAIN for t in board) and not no_matter_of_rates(diagnosis):
             board += self._rates(below, scene, upwards)
         return board
