@@ -56,6 +56,11 @@ def test_wide_enough(net):
     assert not said(net, classes=3)
 
 
+def test_rows_of_a_batch_that_are_told_apart_are_no_classes(net):
+    assert said(net, classes=33)
+    assert not said(net, classes=32)  # as many as rows: a contrastive loss
+
+
 def test_a_bottleneck_that_does_not_hurt(net):
     assert not said(net, end=0.1)
 

@@ -212,6 +212,8 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
         shape = objective.input_shape
         if objective.function not in ("cross_entropy", "nll_loss") or len(shape) != 2:
             return None
+        if shape[0] == shape[1]:
+            return None  # rows of a batch that are told apart are no classes
         classes, narrow = shape[1], self._narrowest(run)
         if narrow is None or _width(narrow) > self.narrow * (classes - 1):
             return None
