@@ -59,6 +59,30 @@ def test_in_training_windows():
     assert "training samples" in found.says
 
 
+def test_looks_that_end_when_the_run_has_hardly_begun_say_nothing():
+    assert not said((970, 30), (1000, 0), (970, 0), phase="train", step=20)
+
+
+def pixels(*later):
+    """Looks at masks of three classes; of the rare one none is recognised."""
+    seen = [
+        Predictions(
+            phase="train", objective=SITE, step=60 + i, samples=1000,
+            labels=labels, predicted=(900, 100, 0), correct=(880, 90, 0),
+        )
+        for i, labels in enumerate(later)
+    ]  # fmt: skip
+    mask = objective(input_shape=(8, 3, 24, 24), target_shape=(8, 24, 24))
+    run = fake_run({LOSS: [0.1] * 100}, [mask, *seen])
+    return list(ClassImbalanceCollapse().detect(run))
+
+
+def test_pixels_of_one_picture_are_one_object():
+    without, with_ = (895, 105, 0), (875, 105, 20)
+    assert pixels(with_, with_, with_, without)
+    assert not pixels(without, with_, without, with_)
+
+
 def test_nothing_learnt_yet_is_a_note():
     (found,) = said((970, 30), (1000, 0), (970, 0), loss=0.1347)
     assert found.severity == "note"

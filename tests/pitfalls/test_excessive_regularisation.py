@@ -22,7 +22,17 @@ OPS = (
 )
 
 
-def said(task=0.5, penalty=0.0, norm=0.3, grad=0.1, graph=True, decay=0.0, kind="SGD", facts=()):
+def said(
+    task=0.5,
+    penalty=0.0,
+    norm=0.3,
+    grad=0.1,
+    graph=True,
+    decay=0.0,
+    kind="SGD",
+    facts=(),
+    by_hand=False,
+):
     steps = 300
     fall = np.append(np.linspace(1.0, task, steps // 2), np.full(steps // 2, task))
     run = fake_run(
@@ -34,7 +44,7 @@ def said(task=0.5, penalty=0.0, norm=0.3, grad=0.1, graph=True, decay=0.0, kind=
         },
         [
             Optimizer(type=kind, lr=0.05, weight_decay=decay),
-            objective("mse_loss"),
+            objective("mse_loss", by_hand=by_hand),
             Targets(objective=SITE, mean=(0.0,), std=(1.0,)),
             Parameter(name="fc.weight", shape=(1, 8), std=0.3),
             *([Graph(ops=OPS)] if graph else []),
@@ -58,6 +68,12 @@ def test_the_exam_shows_what_the_task_alone_would_do():
     freed = Exam(name="rates_end", values={"start": 0.3, "x1": 0.1, "x0.1": 0.2})
     (found,) = said(task=0.3, penalty=3.0, facts=[freed])
     assert "from 0.3 to 0.1" in found.evidence[-1].says
+
+
+def test_a_sum_by_hand_looks_like_a_penalty_and_is_none():
+    assert not said(task=0.3, penalty=3.0, by_hand=True)
+    freed = Exam(name="rates_end", values={"start": 0.3, "x1": 0.1, "x0.1": 0.2})
+    assert said(task=0.3, penalty=3.0, by_hand=True, facts=[freed])
 
 
 @pytest.mark.parametrize(

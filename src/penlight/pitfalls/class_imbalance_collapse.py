@@ -26,6 +26,7 @@ class Counts:
     labels: Tallies
     predicted: Tallies
     correct: Tallies
+    passes: Tallies  # in how many of them a class has come
     held_out: bool
     first: int
     last: int
@@ -110,6 +111,10 @@ class ClassImbalanceCollapse(Pitfall):
         why="samples of the neglected classes together: a recall of 30% would have hit at least "
         "one of 10 with probability 97%",
     )
+    pictures: float = limit(
+        3,
+        why="looks at pixels or tokens in which a class came: those of one picture are one object",
+    )
     seldom: float = limit(
         0.1,
         why="recall of the rare one of two classes: nine in ten missed is as good as all; sound "
@@ -145,6 +150,9 @@ class ClassImbalanceCollapse(Pitfall):
         0.2,
         why="share of the training rows whose class weighs nothing in the loss: padding and void "
         "are left out on purpose, but not one whole sample in five",
+    )
+    begun: float = limit(
+        0.3, why="of the run: what is answered before says little of what is answered at the end"
     )
     luck: float = limit(
         0.05, why="of the newest rows: by how much the shares of classes differ in a few batches"
@@ -245,7 +253,9 @@ print("RESULT " + json.dumps({"metric": "balanced accuracy", "value": sum(recall
         # What the loss was never shown is no rare class: padding that it leaves out, or a new one.
         shown = (learnt > 0) & (counts.labels > 0)
         scarce = shown & (learnt * self.ratio <= learnt.max())
-        neglected = np.flatnonzero(scarce & (counts.correct == 0))
+        dense = len(run.objective.target_shape) > 1 and not counts.held_out
+        often = counts.passes >= (self.pictures if dense else 1)
+        neglected = np.flatnonzero(scarce & often & (counts.correct == 0))
         usual = shown & ~scarce
         served = counts.correct[usual].sum() / max(counts.labels[usual].sum(), 1)
         if counts.labels[neglected].sum() >= self.rarest and served >= self.served:
@@ -354,7 +364,7 @@ print("RESULT " + json.dumps({"metric": "balanced accuracy", "value": sum(recall
         for passes in held_out_passes(run):
             last = passes[-1]
             valid = last.step >= 0.8 * run.steps or (
-                last.step >= 0.3 * run.steps and self._as_at_the_end(run, last)
+                last.step >= self.begun * run.steps and self._as_at_the_end(run, last)
             )
             if valid and any(last.labels):
                 return _counts(passes[-1:], True)
@@ -364,7 +374,11 @@ print("RESULT " + json.dumps({"metric": "balanced accuracy", "value": sum(recall
             if run.objective and w.objective == run.objective.site and any(w.labels)
         ]
         late = [w for w in windows if w.step >= windows[-1].step / 2]
-        return _counts(late, False) if len(late) > 1 else None
+        if len(late) < 2:
+            return None
+        # The looks of a quick run may be over when it has hardly begun.
+        told = late[-1].step >= self.begun * run.steps or self._as_at_the_end(run, late[-1])
+        return _counts(late, False) if told else None
 
     def _as_at_the_end(self, run: Run, seen: Predictions) -> bool:
         """Whether the trained model answers its newest batches no better than a constant does, as
@@ -468,6 +482,8 @@ def _counts(seen: Sequence[Predictions], held_out: bool) -> Counts:
             result[: len(values)] += np.array(values, np.int64)
         return result
 
-    return Counts(
-        total("labels"), total("predicted"), total("correct"), held_out, seen[0].step, seen[-1].step
-    )
+    came = np.zeros(size, np.int64)
+    for p in seen:
+        came[: len(p.labels)] += np.array(p.labels, np.int64) > 0
+    sums = total("labels"), total("predicted"), total("correct")
+    return Counts(*sums, came, held_out, seen[0].step, seen[-1].step)
