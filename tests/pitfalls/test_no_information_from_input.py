@@ -40,6 +40,22 @@ def test_constant_inputs():
     assert "All 500 training inputs" in found.says
 
 
+def masked(own=0.0, tenfold=0.7, kind="MultiheadAttention"):
+    rates = Exam(
+        name="rates", values={"start": 0.7, "lr": 0.1, "x1": 0.7, "x10": tenfold, "steps": 9}
+    )
+    return said(*exams(own, 0.0), rates, Module(name="0", type=kind))
+
+
+def test_an_attention_that_sees_the_padding_alone():
+    (found,) = masked()
+    assert "Nothing of the input comes through the attention" in found.says
+    assert "True means may be seen" in found.prescriptions[0].do
+    assert not masked(own=0.2)
+    assert not masked(tenfold=0.5)  # another rate moves it: a layer may begin with zeros
+    assert not masked(kind="Linear")
+
+
 def test_some_constant_features_are_common():
     assert not said(inputs(constant=63))
 

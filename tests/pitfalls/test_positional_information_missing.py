@@ -53,6 +53,7 @@ def test_attention_written_out(ops):
         {"apart": 0.02},  # places are told
         {"other": 1e-5},  # no token is read at all
         {"curve": KNOWN},  # a bag of words is enough
+        {"rows": {**ALONE, "own": 0.0}},  # a mask hides all of them
         {"modules": (TOKENS,)},  # no attention: a mean of embeddings on purpose
         {"modules": (TOKENS,), "ops": ("Softmax", "Mm")},
     ],

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from penlight.core.facts import Exam, Inputs, Module, Targets
+from penlight.core.facts import Exam, Graph, Inputs, Module, Targets
 from penlight.core.finding import Evidence, Finding, Prescription
 from penlight.core.pitfall import Demo, Pitfall, limit
 from penlight.core.run import Run
 from penlight.core.vocabulary import ACCURACY, DEPENDENCE, EXPLAINED, LOSS, OBJECTIVE_LOSS
 from penlight.pitfalls._curves import progress, stuck
+from penlight.pitfalls._graph import attends
 
 RECURRENT = ("RNN", "LSTM", "GRU")
 BOUND = 2.3  # standard errors: an upper 95% bound from ten differences
@@ -55,6 +56,7 @@ class NoInformationFromInput(Pitfall):
         Inputs,
         Targets,
         Exam,
+        Graph,
         Module,
         DEPENDENCE,
         LOSS,
@@ -160,6 +162,13 @@ class NoInformationFromInput(Pitfall):
             "Check that forward() uses the condition: give it another one and compare the output.",
             "An argument that is not read tells nothing, either.",
             "the condition has nothing to say by its nature",
+        ),
+    )
+    _turn_mask = (
+        Prescription(
+            "Print the mask beside one row. In `F.scaled_dot_product_attention` True means may be "
+            "seen; in the masks of nn.MultiheadAttention it means hidden.",
+            "The two conventions are opposite, and a mask for the one blinds the other.",
         ),
     )
     _last_step = (
@@ -271,7 +280,8 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
         if coupling is None or dealt is None:
             return
         forgetful = self._forgotten(run)
-        if forgetful is None and not self._lost_at_the_door(run):
+        masked = forgetful is None and self._masked_out(run)
+        if forgetful is None and not masked and not self._lost_at_the_door(run):
             return
         own, true = float(coupling.values["own"]), float(dealt.values["true"])
         gap = abs(float(dealt.values["shuffled"]) - true)
@@ -287,6 +297,14 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
                 f"What is read from {forgetful.name}{length} does not depend on the sample any "
                 "more: it has forgotten the input. Padding behind the last word does that."
             )
+        prescriptions = self.prescriptions[-1:] if forgetful is not None else None
+        if masked:
+            says = (
+                "Nothing of the input comes through the attention: another sample gives the same "
+                "answer, and no rate changes it. A mask that is the wrong way round does that: it "
+                "hides the tokens and shows the padding."
+            )
+            prescriptions = self._turn_mask
         yield self.finding(
             says,
             Evidence(
@@ -305,7 +323,7 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             where=forgetful.name if forgetful is not None else "",
             source=forgetful.source if forgetful is not None else "",
             first_step=0,
-            prescriptions=self.prescriptions[-1:] if forgetful is not None else None,
+            prescriptions=prescriptions,
         )
 
     def _foreign_condition(self, run: Run) -> Iterator[Finding]:
@@ -379,6 +397,15 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
         later = known[known.index(awake[-1]) + 1 :]
         silent = all(float(v) <= self.moved for m in later for v in reacts[m.name])
         return awake[-1] if silent else None
+
+    def _masked_out(self, run: Run) -> bool:
+        """Whether the input is lost behind an attention for good: no rate moves the loss at all."""
+        rates = run.exam("rates")
+        if rates is None or not attends(run):
+            return False
+        start = float(rates.values["start"])
+        arms = [float(v) for name, v in rates.values.items() if name.startswith("x")]
+        return bool(arms) and all(abs(v - start) <= self.moved * start for v in arms)
 
     def _lost_at_the_door(self, run: Run) -> bool:
         """Whether no module ever reacted to the samples, so that it is no collapse on the way.

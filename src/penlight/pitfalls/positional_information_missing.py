@@ -172,7 +172,7 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
         if exam is None or seen is None:
             return
         apart, other = float(exam.values["apart"]), float(exam.values["other"])
-        if apart > self.same or other < self.read or not attends(run):
+        if apart > self.same or other < self.read or not attends(run) or self._deaf(run):
             return
         if self._by_row(run, exam):
             yield self._along_the_batch(run, exam)
@@ -206,6 +206,11 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             source=tokens.source,
             first_step=0,
         )
+
+    def _deaf(self, run: Run) -> bool:
+        """Whether a sample's answer depends on nothing of it, in whichever order."""
+        coupling = run.exam("coupling")
+        return coupling is not None and float(coupling.values.get("own", 1.0)) <= self.same
 
     def _by_row(self, run: Run, exam: Exam) -> bool:
         """Whether an answer depends on the row's place among rows that know nothing of each other.
