@@ -13,6 +13,7 @@ from penlight.signals.predictions import BINARY, CLASSES, MANY, ROWS
 
 BATCHES = 64  # that are counted
 COLUMNS = 64  # of a target
+GOLDEN = (5**0.5 - 1) / 2
 TINY = 1e-12  # least variance that is divided by
 
 
@@ -141,5 +142,15 @@ class Targets:
 
 
 def columns(y: Tensor) -> Tensor:
-    """The first columns of a batch of targets, a row for each sample."""
-    return y.reshape(y.shape[0], -1)[:, :COLUMNS] if y.dim() > 1 else y.reshape(-1, 1)
+    """Some columns of a batch of targets, a row for each sample.
+
+    Of masks and pictures they are spread over all of it, where the corner is background alone: by
+    the golden ratio, which no width of a picture is a multiple of.
+    """
+    if y.dim() <= 1:
+        return y.reshape(-1, 1)
+    flat = y.reshape(y.shape[0], -1)
+    width = flat.shape[1]
+    if width <= COLUMNS:
+        return flat
+    return flat[:, [int(k * GOLDEN % 1 * width) for k in range(COLUMNS)]]
