@@ -33,6 +33,7 @@ from penlight.probe.strangers import Strangers
 from penlight.probe.terms import Terms
 from penlight.probe.unstepped import Unstepped
 from penlight.probe.updates import Updates
+from penlight.probe.wake import Wake
 from penlight.probe.watched import Watched
 from penlight.signals import parameters as weights
 from penlight.signals import tensors as measure
@@ -85,6 +86,7 @@ class Training:
         self.scaled: tuple[Tensor, Tensor] | None = None
         self.window_start = 0.0
         self.coast = coast = Coast(state)
+        self.wake = Wake(state, forward, coast, patches)
         guard = state.ledger.guard
         end = guard("optimiser hooks", coast.end)
 
@@ -141,9 +143,11 @@ class Training:
         begin, end = guard("backward", self._begin), guard("optimiser hooks", self._end)
         watch_keras = guard("keras", keras.watch)
         coasted = self.state.ledger.contained("optimiser hooks", coast.backward)
-        by_hand = self.by_hand
+        by_hand, wake = self.by_hand, self.wake
 
         def passes(tensors: Any) -> None:
+            if wake.on:
+                wake.end()
             if by_hand.hand is not None:
                 by_hand.step(tensors)
             if not (coast.on and coasted(tensors)):
