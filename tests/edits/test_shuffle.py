@@ -41,6 +41,19 @@ for epoch in range(2):
         optimizer.step()
 """
 )
+OWN_SAMPLER = """
+class Part(torch.utils.data.Sampler):
+    def __init__(self, data, shuffle=False):
+        self.count, self.mixed = len(data), shuffle
+
+    def __len__(self):
+        return self.count
+
+    def __iter__(self):
+        return iter((torch.randperm(self.count) if self.mixed else torch.arange(self.count)).tolist())
+
+
+loader = """
 ROWS = (
     HEAD
     + """
@@ -95,6 +108,9 @@ model = Net()""",
 )
 STYLES: dict[str, tuple[Edit, str, str, str]] = {
     "loader": (Shuffle(), LOADER.format(options="batch_size=8"), "loader = DataLoader(TensorDataset(x, y), batch_size=8)\ntest", "loader = DataLoader(TensorDataset(x, y), batch_size=8, shuffle=True)\ntest"),
+    "torch's sampler": (Shuffle(), LOADER.format(options="batch_size=8, sampler=torch.utils.data.SequentialSampler(x)"), "SequentialSampler", "RandomSampler"),
+    "own sampler": (Shuffle(), LOADER.format(options="batch_size=8, sampler=Part(x)").replace("loader = ", OWN_SAMPLER, 1), "sampler=Part(x)", "sampler=Part(x, shuffle=True)"),
+    "own sampler, named": (Shuffle(), LOADER.format(options="batch_size=8, sampler=part").replace("loader = ", OWN_SAMPLER.replace("loader", "part = Part(x, shuffle=False)\nloader"), 1), "Part(x, shuffle=False)", "Part(x, shuffle=True)"),
     "loader says no": (Shuffle(), LOADER.format(options="batch_size=8, shuffle=False"), "shuffle=False", "shuffle=True"),
     "slices": (Shuffle(), ROWS.format(model=PLAIN), "    for i in|x[i:i + 8]|y[i:i + 8]", "    order = torch.randperm(24)\n    for i in|x[order[i:i + 8]]|y[order[i:i + 8]]"),
     "two orders": (SameOrder(), SEPARATE, "a = rng.permutation(a)\nb = rng.permutation(b)", "order = rng.permutation(len(a))\na = a[order]\nb = b[order]"),
@@ -134,3 +150,9 @@ def test_the_one_place_changes(
 def test_nothing_to_do_is_said(scene: Callable[..., Scene], edit: Edit) -> None:
     with pytest.raises(Refused):
         scene(ROWS.format(model=PLAIN)).after([edit])
+
+
+def test_a_sampler_that_draws_is_left_alone(scene: Callable[..., Scene]) -> None:
+    script = LOADER.format(options="batch_size=8, sampler=torch.utils.data.RandomSampler(x)")
+    with pytest.raises(Refused, match="order from a sampler"):
+        scene(script).after([Shuffle()])

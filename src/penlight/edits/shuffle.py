@@ -9,7 +9,7 @@ import libcst as cst
 
 from penlight.edits.edit import Edit, Refused
 from penlight.edits.flow import made_of
-from penlight.edits.names import fresh, member
+from penlight.edits.names import fresh, member, sibling
 from penlight.edits.scene import Loop, Scene
 from penlight.edits.source import Change, Source, argument, last_name
 from penlight.edits.training import Training
@@ -33,7 +33,7 @@ class Shuffle(Edit):
         loop = scene.loop
         loaders = list(_loaders(scene, loop))
         if loaders:
-            return [_shuffled(*loaders[0])]
+            return _shuffled(scene, *loaders[0])
         return _rows(loop)
 
     def live(self, training: Training) -> None:
@@ -90,16 +90,47 @@ def _test(source: Source, call: cst.Call) -> bool:
     )
 
 
-def _shuffled(source: Source, call: cst.Call) -> Change:
-    sampler = argument(call, "sampler") or argument(call, "batch_sampler")
-    if sampler is not None:
+def _shuffled(scene: Scene, source: Source, call: cst.Call) -> Sequence[Change]:
+    if argument(call, "batch_sampler") is not None:
         raise Refused("The DataLoader takes its order from a sampler.", "Use a RandomSampler.")
+    sampler = argument(call, "sampler")
+    if sampler is not None:
+        return _sampled(scene, source, sampler.value)
     given = argument(call, "shuffle", 2)
     if given is None:
-        return add_argument(source, call, "shuffle=True")
+        return [add_argument(source, call, "shuffle=True")]
     if source.code(given.value) == "True":
         raise Refused("The DataLoader shuffles already.", INSTRUCTION)
-    return source.replace(given.value, "True")
+    return [source.replace(given.value, "True")]
+
+
+def _sampled(scene: Scene, source: Source, value: cst.BaseExpression) -> Sequence[Change]:
+    """A sampler that keeps the order: torch's own, or one that is told to by an argument."""
+    for made in made_of(source, value):
+        if not isinstance(made, cst.Call):
+            continue
+        if last_name(made.func) == "SequentialSampler":
+            text, imports = sibling(source, made.func, "RandomSampler")
+            return [*imports, source.replace(made.func, text)]
+        given = argument(made, "shuffle")
+        if given is not None and source.code(given.value) == "False":
+            return [source.replace(given.value, "True")]
+        if given is None and _may_shuffle(scene, last_name(made.func)):
+            return [add_argument(source, made, "shuffle=True")]
+    raise Refused("The DataLoader takes its order from a sampler.", "Use a RandomSampler.")
+
+
+def _may_shuffle(scene: Scene, name: str) -> bool:
+    """Whether a class of the script takes an argument `shuffle` that is False if not given."""
+    for source in map(scene.source, scene.files):
+        for function in source.all(cst.FunctionDef):
+            owner = source.enclosing(function, cst.ClassDef)
+            if function.name.value != "__init__" or not isinstance(owner, cst.ClassDef):
+                continue
+            for param in function.params.params if owner.name.value == name else ():
+                if param.name.value == "shuffle" and param.default is not None:
+                    return source.code(param.default) == "False"
+    return False
 
 
 def _rows(loop: Loop) -> list[Change]:
