@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from penlight.core.facts import Graph, Op, Optimizer, Parameter
+from penlight.core.facts import Exam, Graph, Op, Optimizer, Parameter
 from penlight.core.vocabulary import LOSS as RECORDED
 from penlight.core.vocabulary import OBJECTIVE_LOSS
 from penlight.pitfalls.wrong_sign import WrongSign
@@ -104,3 +104,33 @@ def test_silent(facts):
 def test_a_loss_that_falls_is_wanted():
     assert not said(ADAM, NEGATED, curve=FALLING)
     assert not said(ADAM, NEGATED, curve=RISING[:5])
+
+
+DICE = {"first": 0.14, "last": 0.0, "sign": 1, "looks": 8}
+
+
+def overlapped(optimizer=ADAM, **changes):
+    exam = Exam(name="overlap", step=84, values={**DICE, **changes})
+    run = fake_run({RECORDED: FALLING.tolist()}, [WEIGHT, optimizer, exam])
+    return list(WrongSign().detect(run))
+
+
+def test_an_overlap_that_is_made_smaller():
+    (found,) = overlapped()
+    assert "from 0.14 to 0" in found.says
+    assert "1 - dice" in found.prescriptions[0].do
+    assert overlapped(replace(ADAM, maximize=True), sign=-1)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"sign": -1},  # taken from one
+        {"last": 0.13},  # it is hardly any smaller: the loss may have another term
+        {"last": 0.9},
+        {"looks": 2},
+        {"optimizer": replace(ADAM, maximize=True)},  # it is to grow, and does not: another fault
+    ],
+)
+def test_overlaps_that_count_the_right_way(changes):
+    assert not overlapped(**changes)

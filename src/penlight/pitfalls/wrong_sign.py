@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from penlight.core.facts import Graph, Objective, Optimizer, Parameter
+from penlight.core.facts import Exam, Graph, Objective, Optimizer, Parameter
 from penlight.core.finding import Evidence, Finding, Prescription
 from penlight.core.pitfall import Demo, Pitfall, limit
 from penlight.core.run import Run
@@ -40,6 +40,7 @@ class WrongSign(Pitfall):
       likelihood or a reward needs that minus; torch's losses have it inside.
     - `maximize=True` given to the optimiser, or `w += lr * w.grad` in an update of one's own.
     - The mean logarithm of the right class's probability, written by hand, without its minus.
+    - Dice's coefficient or an IoU as a loss, where `1 - dice` was meant.
 
     ## When not to worry
     Adversarial training, gradient reversal and attacks on inputs ascend one loss on purpose, beside
@@ -53,7 +54,7 @@ class WrongSign(Pitfall):
     """
 
     family = "objective"
-    needs = (Graph, Objective, Optimizer, Parameter, LOSS)
+    needs = (Exam, Graph, Objective, Optimizer, Parameter, LOSS)
     looks_like = {
         "lr-too-high": "Too high a rate also makes the loss rise, but a tenth of it makes it fall.",
         "missing-zero-grad": "Old gradients make the loss swing up and down, ever wider.",
@@ -66,6 +67,19 @@ class WrongSign(Pitfall):
     )
     values: float = limit(
         6, why="of the loss, all finite: fewer make no trend, and a steep climb overflows soon"
+    )
+    looks: float = limit(
+        3, why="losses in which the overlap was recognised: its way takes a few steps to show"
+    )
+    lost: float = limit(
+        0.8, why="of the first overlap, at most, at the end: 0.0 in GH15-brats3d-7, which falls"
+    )
+    _from_one = (
+        Prescription(
+            "Take the overlap from one: loss = 1 - dice (or 1 - iou).",
+            "Dice and IoU are 1 where all is right, and an optimiser makes smaller what it is "
+            "given.",
+        ),
     )
     prescriptions = (
         Prescription(
@@ -123,6 +137,10 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
     )  # fmt: skip
 
     def detect(self, run: Run) -> Iterator[Finding]:
+        found = self._overlap(run)
+        if found is not None:
+            yield found
+            return
         objective = run.objective
         several = len(run.optimizers) != 1 or len(run.objectives) != 1
         if objective is None or several:
@@ -171,6 +189,37 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             source=objective.source if negated else optimizer.source,
             first_step=0,
             prescriptions=(cure,),
+        )
+
+    def _overlap(self, run: Run) -> Finding | None:
+        """Dice's coefficient, or an IoU, that is made smaller."""
+        exam = run.exam("overlap")
+        if exam is None or len(run.optimizers) != 1:
+            return None
+        v = exam.values
+        first, last, looks = float(v["first"]), float(v["last"]), int(v["looks"])
+        upwards = (v["sign"] > 0) != run.optimizers[0].maximize
+        if not upwards or looks < self.looks or not last < self.lost * first:
+            return None
+        return self.finding(
+            "The training makes the overlap of prediction and mask smaller, from "
+            f"{first:.3g} to {last:.3g}: it counts as an error, and is 1 where all is right.",
+            Evidence(
+                "graph",
+                f"in {looks} losses that were looked at, the loss grows with the quotient of the "
+                "intersection and of both sizes",
+                steps=(0, exam.step),
+            ),
+            Evidence(
+                "overlap",
+                f"the overlap went from {first:.3g} to {last:.3g}",
+                steps=(0, exam.step),
+                value=last,
+                limit=self.lost * first,
+            ),
+            confidence=0.97,
+            first_step=0,
+            prescriptions=self._from_one,
         )
 
 

@@ -33,6 +33,7 @@ from penlight.probe.moments import Moments
 from penlight.probe.nonfinite import NonFinites
 from penlight.probe.objective import Objectives
 from penlight.probe.offenders import Offenders
+from penlight.probe.overlap import Overlaps
 from penlight.probe.readout import Readout
 from penlight.probe.replays import HELD
 from penlight.probe.resume import Resume
@@ -81,6 +82,7 @@ class Parts:
         self.training = Training(self.state, self.forward, patches, self.nonfinites, on_step)
         self.clipping = Clipping(self.state, patches, lambda: self.training.scaled is not None)
         self.routers = Routers(self.state)
+        self.overlaps = Overlaps(self.state)
         self.training.on_walk = self._walked
         self.schedulers = Schedulers(self.state, patches)
         self.resume = Resume(self.state, patches)
@@ -139,6 +141,7 @@ class Parts:
         yield "carried states", self.carried.finish
         yield "device reads", self.syncs.finish
         yield "shards", self.shards.finish
+        yield "overlaps", self.overlaps.finish
         yield "input statistics", hidden(self.forward.rows.finish)
         yield "input sizes", self.forward.scales.finish
         yield "training", hidden(self.training.finish)
@@ -151,6 +154,7 @@ class Parts:
     def _walked(self, found: Walk) -> None:
         self.objectives.backward(found)
         self.routers.look(found)
+        self.overlaps.look(found)
 
     def _wiring(self, optimizer: Optimizer) -> None:
         """Write once, at the first step, how ranks share the work and which layers are repeated."""
