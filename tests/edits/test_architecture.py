@@ -195,6 +195,8 @@ EDGES = {
     "((a - b) ** 2).sum(1).sqrt()": "(((a - b) ** 2).sum(1) + 1e-8).sqrt()",
     "-torch.log((a - b).abs())": "-torch.log((a - b).abs() + 1e-8)",
     "(a - b) / (a - b).abs()": "(a - b) / ((a - b).abs() + 1e-8)",
+    "torch.pow(((a - b) ** 2).sum(1), 0.5)": "torch.pow(((a - b) ** 2).sum(1) + 1e-8, 0.5)",
+    "(a - b).square().sum(1) ** 0.5": "((a - b).square().sum(1) + 1e-8) ** 0.5",
 }
 
 
@@ -205,6 +207,35 @@ def test_edges_are_kept_away_from(scene: Callable[..., Scene], expression: str) 
     assert text == found.project.original("train.py").replace(expression, EDGES[expression])
     assert found.run.last(NonFinite) is not None
     assert scene(text).run.last(NonFinite) is None
+
+
+def test_the_operation_is_known_though_nothing_is_called_a_loss(
+    scene: Callable[..., Scene],
+) -> None:
+    script = """
+import torch
+from torch import nn
+
+class Colour(nn.Module):
+    def forward(self, a, b):
+        return (a - b).square().sum(1).pow(0.5).mean() + (a - b).abs().add(1).log().mean()
+
+model, colour = nn.Linear(4, 2), Colour()
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+x = torch.randn(8, 4)
+
+def total(x):
+    return colour(model(x), model(x))
+
+for step in range(3):
+    optimizer.zero_grad()
+    value = total(x)
+    value.backward()
+    optimizer.step()
+"""
+    edited = scene(script).after([parse("keep-finite")]).project.text("train.py")
+    old = "(a - b).square().sum(1).pow(0.5)"
+    assert edited == script.replace(old, "((a - b).square().sum(1) + 1e-8).pow(0.5)")
 
 
 def test_edges_in_the_forward_of_a_loss_class(scene: Callable[..., Scene]) -> None:

@@ -36,6 +36,10 @@ BARE = "optimizer = SGD(model.parameters(), 0.1, weight_decay=0.3)"
 STEP = "optimizer.step()"
 CASES = {
     "clip": ("clip-gradients=0.5", SGD, STEP, {"optimizer.step()": "clip_grad_norm_(model.parameters(), 0.5)\n        optimizer.step()"}),
+    "clip behind the step": ("clip-first", SGD, "optimizer.step()\n        clip_grad_norm_(model.parameters(), 9)", {"optimizer.step()\n        clip_grad_norm_(model.parameters(), 9)": "clip_grad_norm_(model.parameters(), 9)\n        optimizer.step()"}),
+    "clip on condition": ("clip-first", SGD, "optimizer.step()\n        if epoch >= 0:\n            clip_grad_norm_(model.parameters(), 9)", {"optimizer.step()\n        if epoch >= 0:\n            clip_grad_norm_(model.parameters(), 9)": "if epoch >= 0:\n            clip_grad_norm_(model.parameters(), 9)\n        optimizer.step()"}),
+    "rate in a dict": ("learning-rate=0.03", "optimizer = torch.optim.SGD(model.parameters(), **dict(lr=0.1))", STEP, {"lr=0.1": "lr=0.03"}),
+    "rate in some dict": ("learning-rate=0.03", "optimizer = torch.optim.SGD(model.parameters(), **dict(zip(['lr'], [0.1])))", STEP, {"**dict(zip(['lr'], [0.1]))": "**{**dict(zip(['lr'], [0.1])), \"lr\": 0.03}"}),
     "clip again": ("clip-gradients=0.5", SGD, "clip_grad_norm_(model.parameters(), 9); optimizer.step()", {"parameters(), 9)": "parameters(), 0.5)"}),
     "clip on one line": ("clip-gradients=2", SGD, "loss.item(); optimizer.step()", {"optimizer.step()": "clip_grad_norm_(model.parameters(), 2.0); optimizer.step()"}),
     "adam": ("swap-optimizer=Adam,0.001", SGD, STEP, {"SGD(model.parameters(), lr=0.1, momentum=0.5)": "Adam(model.parameters(), lr=0.001)"}),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from penlight.core.facts import NonFinite
+from penlight.core.facts import Hygiene, NonFinite
 from penlight.core.vocabulary import LOSS, WEIGHT_NORM
 from penlight.pitfalls.nonfinite_loss import NonfiniteLoss
 from penlight.testing import fake_run
@@ -22,6 +22,17 @@ def test_names_place_operation_step_batch_and_rows() -> None:
     assert "an operation after head (Log)" in found.says
     assert "batch 8, rows 2, 5" in found.evidence[0].says
     assert found.exact
+
+
+def test_a_clipping_behind_the_step_is_told() -> None:
+    def first(late: int) -> str:
+        seen = Hygiene(clip_calls=40, clip_late=late)
+        birth = NonFinite(step=7, module="head")
+        (found,) = NonfiniteLoss().detect(fake_run({LOSS: [0.5] * 7 + [NAN]}, [birth, seen]))
+        return found.prescriptions[0].do
+
+    assert "behind the step it changes nothing" in first(38)
+    assert "Keep the operation away" in first(0)
 
 
 def test_tensors_without_a_module_have_no_name() -> None:

@@ -114,8 +114,23 @@ class TestClipping:
         )
         hygiene = run.last(Hygiene)
         assert hygiene is not None
-        assert hygiene.clip_calls == 5
+        assert (hygiene.clip_calls, hygiene.clip_late) == (5, 0)
         assert hygiene.clipped == (5 if limit < 1 else 0)
+
+
+def test_clipping_behind_the_step() -> None:
+    def train() -> None:
+        net = nn.Linear(6, 3)
+        optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+        for _ in range(5):
+            optimizer.zero_grad()
+            F.cross_entropy(net(torch.randn(16, 6)), torch.randint(3, (16,))).backward()
+            optimizer.step()
+            nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+
+    hygiene = watched(train).last(Hygiene)
+    assert hygiene is not None
+    assert (hygiene.clip_calls, hygiene.clip_late) == (5, 5)
 
 
 def test_stream_and_normaliser() -> None:

@@ -237,6 +237,7 @@ class Hygiene(Fact):
     losses_used: int = 0  # ... looked at, and those of them in the graphs of these passes
     clipped: int = 0
     clip_calls: int = 0
+    clip_late: int = 0  # clipped behind the step, when the gradients were used
     clip_scaled: int = 0  # clipped while the gradients were still scaled by GradScaler
     graphs_old: int = 0  # graphs of passes looked at, some steps ago, in the mode that keeps most
     graphs_kept: int = 0  # ... that somebody still holds

@@ -14,6 +14,7 @@ from penlight.edits.source import Change, Source, last_name
 
 EPSILON = "1e-8"
 EDGES = ("log", "sqrt", "rsqrt", "log2", "log10")
+HALVES = ("0.5", ".5", "1 / 2", "1/2", "-0.5", "(1 / 2)", "(1/2)")
 LIBRARIES = ("torch", "math", "np", "numpy", "ops")
 
 
@@ -45,6 +46,9 @@ class KeepFinite(Edit):
                     loss = isinstance(owner, cst.ClassDef) and _makes_loss(owner)
                     if loss or function.name.value in names or _makes_loss(function):
                         changes += _edges(source, function, None, fractions)
+        if not changes:  # a class or a helper of another name: wherever that operation is written
+            for source in map(scene.source, scene.files):
+                changes += (c for fact in lost for c in _written(source, fact.op))
         if not changes:
             raise Refused(
                 "No logarithm, root or division stands where the value was lost.",
@@ -71,11 +75,37 @@ def _edges(
         if not source.inside(node, within):
             continue
         if isinstance(node, cst.Call):
-            if last_name(node.func) in EDGES:
+            if last_name(node.func) in EDGES or _is_root(source, node):
                 yield from _argument(source, node)
             continue
+        yield from _power(source, node)
         if fractions and isinstance(node.operator, cst.Divide) and _may_vanish(node.right):
             yield from _plus(source, node.right, wrap=True)
+
+
+def _is_root(source: Source, call: cst.Call) -> bool:
+    """`torch.pow(x, 0.5)` or `x.pow(0.5)`."""
+    power = call.args[-1].value if last_name(call.func) == "pow" and call.args else None
+    return power is not None and source.code(power) in HALVES
+
+
+def _written(source: Source, op: str) -> Iterator[Change]:
+    """The edges of a file that leave a certain operation."""
+    for node in source.nodes:
+        if isinstance(node, cst.Call) and (
+            last_name(node.func) == op.lower() in EDGES or (op == "Pow" and _is_root(source, node))
+        ):
+            yield from _argument(source, node)
+        elif op == "Pow" and isinstance(node, cst.BinaryOperation):
+            yield from _power(source, node)
+
+
+def _power(source: Source, node: cst.BinaryOperation) -> Iterator[Change]:
+    """`x ** 0.5`."""
+    if not isinstance(node.operator, cst.Power) or source.code(node.right) not in HALVES:
+        return
+    if EPSILON[:2] not in source.code(node.left):
+        yield from _plus(source, node.left, wrap=True)
 
 
 def _argument(source: Source, call: cst.Call) -> Iterator[Change]:

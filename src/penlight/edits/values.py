@@ -27,11 +27,24 @@ def set_argument(
     """
     arg = argument(call, name, position)
     if arg is None:
+        rest = next((a.value for a in call.args if a.star == "**"), None)
+        if rest is not None:
+            return (_unpacked(scene, source, rest, name, text),)
         return (add_argument(source, call, f"{name}={text}"),)
     origin = _origin(scene, source, arg.value)
     if origin is not None:
         return (origin[0].replace(origin[1], text),)
     return (source.replace(arg.value, text),)
+
+
+def _unpacked(
+    scene: Scene, source: Source, rest: cst.BaseExpression, name: str, text: str
+) -> Change:
+    """The change of an argument that may come out of a dict: `SGD(parameters, **settings)`."""
+    found = [(s, v) for s in map(scene.source, scene.files) for v in _entries(s, name)]
+    if len(found) == 1 and isinstance(found[0][1], NUMBERS):
+        return found[0][0].replace(found[0][1], text)
+    return source.replace(rest, f'{{**{source.code(rest)}, "{name}": {text}}}')
 
 
 def add_argument(source: Source, call: cst.Call, text: str) -> Change:

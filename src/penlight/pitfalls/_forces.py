@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from penlight.core.facts import Optimizer
+from penlight.core.finding import Prescription
 from penlight.core.run import Run
 from penlight.core.vocabulary import GRAD_NORM, WEIGHT_NORM
 from penlight.pitfalls._curves import END
@@ -67,3 +68,18 @@ def without_penalty(run: Run) -> tuple[float, float] | None:
     arms = [float(exam.values[k]) for k in ("x1", "x0.1") if k in exam.values]
     arms = [v for v in arms if math.isfinite(v)]
     return (float(exam.values["start"]), min(arms)) if arms else None
+
+
+def clip_first(run: Run) -> tuple[Prescription, ...]:
+    """What to do where the script clips gradients that its step has used already."""
+    seen = run.hygiene
+    if 2 * seen.clip_late <= seen.clip_calls:
+        return ()
+    return (
+        Prescription(
+            "Clip between `backward()` and `step()`: behind the step it changes nothing that is "
+            "used.",
+            f"Of {seen.clip_calls} calls {seen.clip_late} came behind the step.",
+            edits=("clip-first",),
+        ),
+    )

@@ -6,12 +6,13 @@ from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
 
-from penlight.core.facts import Graph
+from penlight.core.facts import Graph, Hygiene
 from penlight.core.finding import Evidence, Finding, Prescription, Severity
 from penlight.core.pitfall import Demo, Pitfall, limit
 from penlight.core.run import Run, Series
 from penlight.core.vocabulary import ACT_RMS, LOSS, OUTPUT_GRAD
 from penlight.pitfalls._curves import progress, verdict
+from penlight.pitfalls._forces import clip_first
 from penlight.pitfalls._graph import wirings
 from penlight.pitfalls._layers import Chain, by_degrees, chains, fold
 
@@ -50,7 +51,7 @@ class ExplodingGradient(Pitfall):
     """
 
     family = "signal propagation"
-    needs = (OUTPUT_GRAD, ACT_RMS, LOSS, Graph)
+    needs = (OUTPUT_GRAD, ACT_RMS, LOSS, Graph, Hygiene)
     caused_by = ("residual-stream-blowup", "wrong-sign", "eval-mode-forgotten")
     looks_like = {
         "wrong-sign": "With the wrong sign the loss rises first, and the gradient follows it.",
@@ -226,6 +227,7 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             where=at,
             source=module.source if module is not None else "",
             first_step=first,
+            prescriptions=(*clip_first(run), *self.prescriptions),
         )
 
 

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from penlight.core.facts import NonFinite
+from penlight.core.facts import Hygiene, NonFinite
 from penlight.core.finding import Evidence, Finding, Prescription
 from penlight.core.pitfall import Demo, Pitfall, limit
 from penlight.core.run import Run, Series
 from penlight.core.vocabulary import LOSS, WEIGHT_NORM
+from penlight.pitfalls._forces import clip_first
 from penlight.pitfalls._layers import fold
 
 
@@ -47,7 +48,7 @@ class NonfiniteLoss(Pitfall):
     """
 
     family = "numerics"
-    needs = (LOSS, NonFinite, WEIGHT_NORM)
+    needs = (LOSS, Hygiene, NonFinite, WEIGHT_NORM)
     caused_by = (
         "ill-conditioned-op",
         "nonfinite-or-corrupt-data",
@@ -208,6 +209,7 @@ print("RESULT " + json.dumps({"metric": "mse / var(y)", "value": value}))
             source=birth.source,
             first_step=birth.step,
             exact=grown is None,
+            prescriptions=(*clip_first(run), *self.prescriptions),
         )
 
     def _grown(self, run: Run) -> float | None:

@@ -21,11 +21,19 @@ class Clipping:
 
     Args:
         scaled: whether the gradients are still multiplied by a GradScaler's factor.
+        fresh: whether there was a backward pass since the last step.
     """
 
-    def __init__(self, state: State, patches: Patches, scaled: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        state: State,
+        patches: Patches,
+        scaled: Callable[[], bool],
+        fresh: Callable[[], bool],
+    ) -> None:
         self.state = state
         self.scaled = scaled
+        self.fresh = fresh
         clip = torch.nn.utils.clip_grad_norm_
         clipped = state.ledger.guard("clipping", self._clipped)
 
@@ -67,6 +75,8 @@ class Clipping:
     def _clipped(self, total: Any, limit: Any) -> None:
         state = self.state
         state.count("clip_calls")
+        if not self.fresh():
+            state.count("clip_late")
         if isinstance(total, Tensor) and not total.is_meta:
             norm = local(total)
             if norm.device.type == "cpu":

@@ -80,7 +80,9 @@ class Parts:
         self.moments = Moments(self.state)  # before the hook of Training, which ends the step
         self.forward.flows = self.flows = Flows(self.state)
         self.training = Training(self.state, self.forward, patches, self.nonfinites, on_step)
-        self.clipping = Clipping(self.state, patches, lambda: self.training.scaled is not None)
+        self.clipping = Clipping(
+            self.state, patches, lambda: self.training.scaled is not None, self.training.fresh
+        )
         self.routers = Routers(self.state)
         self.overlaps = Overlaps(self.state)
         self.training.on_walk = self._walked

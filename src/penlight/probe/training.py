@@ -243,6 +243,10 @@ class Training:
         if state.armed and self.walked <= state.step * 4 + 8:
             self._walk(loss)
 
+    def fresh(self) -> bool:
+        """Whether there was a backward pass since the last step."""
+        return bool(self.state.losses or self.coast.losses)
+
     def _hygiene(self, watched: Watched) -> None:
         """See whether the gradients that the last step used are still there."""
         p = watched.canary() if watched.canary is not None else None
