@@ -231,3 +231,60 @@ def test_an_optimiser_that_is_used_in_between_stays(scene: Callable[..., Scene])
     script = TRAIN.format(imports="", layers=layers, forward=forward, build=build, output=ONE)
     with pytest.raises(Refused, match="is used between"):
         scene(script).after([OptimiseAll()])
+
+
+BASE = """
+import torch
+from torch import nn
+
+
+class Learner(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.out = nn.Linear(4, 2)
+        self.optimizer = torch.optim.SGD(self.parameters(), lr=0.1, momentum=0.5)
+
+    def fit(self, x, y, epochs=2):
+        for epoch in range(epochs):
+            for rows in torch.arange(16).split(8):
+                self.optimizer.zero_grad()
+                nn.functional.cross_entropy(self(x[rows]), y[rows]).backward()
+                self.optimizer.step()
+
+
+class Deep(Learner):
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Linear(4, 4)
+
+    def forward(self, x):
+        return self.out(torch.relu(self.body(x)))
+
+
+model = Deep()
+{fit}
+"""
+
+
+def test_an_optimiser_of_a_base_class_is_built_anew_where_it_is_used(
+    scene: Callable[..., Scene], rerun: Callable[[Scene], Recorded]
+) -> None:
+    found = scene(BASE.format(fit="model.fit(torch.randn(16, 4), torch.randint(0, 2, (16,)))"))
+
+    edited = found.after([OptimiseAll()])
+
+    again = (
+        "        self.optimizer = type(self.optimizer)"
+        "(self.parameters(), **self.optimizer.defaults)\n"
+    )
+    loop = "        for epoch in range(epochs):\n"
+    wanted = found.project.original("train.py").replace(loop, again + loop)
+    assert edited.project.text("train.py") == wanted
+    held = {p.name for p in rerun(edited).run.parameters if p.optimised}
+    assert held == {"body.weight", "body.bias", "out.weight", "out.bias"}
+
+
+def test_not_where_it_is_used_again_and_again(scene: Callable[..., Scene]) -> None:
+    fit = "for epoch in range(2):\n    model.fit(torch.randn(16, 4), torch.randint(0, 2, (16,)), 1)"
+    with pytest.raises(Refused, match="before all layers are there"):
+        scene(BASE.format(fit=fit)).after([OptimiseAll()])

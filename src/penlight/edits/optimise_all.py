@@ -266,6 +266,8 @@ def _widened(
             )
         groups = _groups(given)
         if groups is None:
+            if source.code(given) == f"{root}.parameters()":
+                return [_built_anew(scene)]
             return [source.replace(given, f"{root}.parameters()")]
         modules = _modules(missing, [o.removeprefix(root).strip(".") for o in owners])
         texts = [f'{{"params": {root}.{m}.parameters()}}' for m in modules]
@@ -281,6 +283,30 @@ def _widened(
     if isinstance(given, cst.List):
         return [_appended(source, given, more)]
     return [source.replace(given, f"[*{source.code(given)}, {more}]")]
+
+
+def _built_anew(scene: Scene) -> Change:
+    """The optimiser of a class of the script's own, made again once its subclass has its layers.
+
+    `self.optimizer = Adam(self.parameters())` in the constructor of a base class comes before what
+    the subclass adds; what it was made with is in its `defaults`.
+    """
+    loop = scene.loop
+    source, owner = loop.source, loop.optimizer.rpartition(".")[0]
+    function = source.enclosing(loop.step, cst.FunctionDef)
+    first: cst.CSTNode = loop.body
+    for parent in source.parents(loop.body):
+        if parent is function or parent is source.module:
+            break
+        if isinstance(parent, (cst.For, cst.While)):
+            first = parent
+    again = isinstance(function, cst.FunctionDef) and any(
+        source.enclosing(call, cst.For, cst.While) for call in source.calls(function.name.value)
+    )
+    if not owner or again or first is function or not isinstance(first, (cst.For, cst.While)):
+        raise Refused("The optimiser is built before all layers are there.", INSTRUCTION)
+    name = loop.optimizer
+    return source.before(first, f"{name} = type({name})({owner}.parameters(), **{name}.defaults)")
 
 
 def _common(owners: Sequence[str]) -> str:
