@@ -109,14 +109,14 @@ def test_sequences_of_a_single_step():
     assert not said(fact, curve=LEARNS)
 
 
-def narrow(width=1, tenfold=2.1):
+def narrow(width=1, tenfold=2.1, heads="a"):
     names = (("a", 64, 16), ("b", width, 64), ("c", 64, width), ("d", 1, 64))
     modules = [Module(name=n, type="Linear", order=i) for i, (n, _, _) in enumerate(names)]
     weights = [Parameter(name=f"{n}.weight", shape=(o, i), module=n) for n, o, i in names]
     ops = [Op("MseLoss", (), (1,))]
     for name, out, _ in reversed(names):
         k = len(ops)
-        below = (k + 4,) if name != "a" else ()
+        below = (k + 4,) if name not in heads else ()
         ops += [
             Op("Addmm", (32, out), (k + 1, *below, k + 2)),
             Op("AccumulateGrad", (out,), (), f"{name}.bias"),
@@ -139,6 +139,7 @@ def test_a_stray_width():
     (found,) = regression(*narrow())
     assert "1 unit of b" in found.says
     assert not regression(*narrow(width=16))
+    assert not regression(*narrow(heads="ac")), "one head after the other, as of two critics"
     assert not regression(*narrow(tenfold=0.5)), "a higher rate helps: the rate is the matter"
 
 

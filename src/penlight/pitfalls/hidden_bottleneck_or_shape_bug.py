@@ -362,7 +362,7 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
                 continue
             if narrow.root != after.root:  # the output of one model, the input of another
                 continue
-            if after is line[-1] or not self._alone(run, narrow):
+            if after is line[-1] or not self._alone(run, narrow, after):
                 continue
             yield self.finding(
                 f"All that is known about a sample passes through the {out} "
@@ -405,12 +405,14 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
                 )
 
     @staticmethod
-    def _alone(run: Run, narrow: Module) -> bool:
-        """Whether no data go round a layer."""
+    def _alone(run: Run, narrow: Module, after: Module) -> bool:
+        """Whether a layer feeds the next one, and no data go round it: two heads stand apart."""
         for wiring in wirings(run):
-            for i in wiring.layers:
-                if wiring.place(i) == narrow.name:
-                    return wiring.is_bottleneck(i) or wiring.is_entrance(i)
+            places = {wiring.place(i): i for i in wiring.layers}
+            if narrow.name in places and after.name in places:
+                i = places[narrow.name]
+                fed = i in wiring.behind(places[after.name])
+                return fed and (wiring.is_bottleneck(i) or wiring.is_entrance(i))
         return False
 
 
