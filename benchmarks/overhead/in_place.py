@@ -28,7 +28,7 @@ from measure import workload
 from torch.nn import functional as F
 
 from penlight.probe import Probe
-from penlight.probe.schedule import DENSE, EXAM
+from penlight.probe.schedule import DENSE, EXAM, IDLE
 from penlight.store.memory import MemorySink
 
 HERE = Path(__file__).parent
@@ -51,6 +51,7 @@ def block(step: Callable[[], None], steps: int, *, watched: bool) -> tuple[float
         before = probe._ledger.cost
         governor.allowance = EXAM + before  # all of it is spent, and nothing is owed
         governor.started = perf_counter()
+        probe.parts.state.idle = IDLE * governor.allowance
     start = process_time()
     for _ in range(steps):
         step()
