@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import libcst as cst
 import pytest
 
 from penlight.edits import Edit, Refused
@@ -156,3 +157,11 @@ def test_a_sampler_that_draws_is_left_alone(scene: Callable[..., Scene]) -> None
     script = LOADER.format(options="batch_size=8, sampler=torch.utils.data.RandomSampler(x)")
     with pytest.raises(Refused, match="order from a sampler"):
         scene(script).after([Shuffle()])
+
+
+def test_a_change_that_puts_back_what_stood_there_is_none(scene: Callable[..., Scene]) -> None:
+    found = scene(ROWS.format(model=PLAIN))
+    source = found.source("train.py")
+    loop = next(source.all(cst.For))
+    assert found.project.edited([source.replace(loop.iter, source.code(loop.iter))]).texts == {}
+    assert found.project.edited([source.replace(loop.iter, "range(1)")]).texts

@@ -14,6 +14,11 @@ from penlight.store.memory import MemorySink  # noqa: E402
 Data = tuple[Tensor, Tensor]
 
 
+@pytest.fixture(autouse=True)
+def _seed() -> None:
+    torch.manual_seed(0)
+
+
 def pictures(rows: int) -> Data:
     """Standardised pictures; the brighter half tells the class."""
     x, y = torch.randn(rows, 3, 8, 8), torch.randint(0, 2, (rows,))

@@ -96,10 +96,24 @@ def test_gradients_that_are_switched_off_within_steps(probe: Probe) -> None:
     assert not off(probe)
 
 
+def test_without_room_nothing_is_begun(probe: Probe, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Governor, "room", lambda self, spent, keep=1.0: -1.0)
+    net = nn.Linear(6, 2)
+    train(net)
+    assert probe.parts is not None
+    wake = probe.parts.training.wake
+    for _ in range(9):
+        with torch.no_grad():
+            assert off(probe)
+    assert wake._in_vain == IN_VAIN  # and nothing is asked any more
+    net.eval()
+    assert off(probe)
+
+
 def test_what_was_replaced_is_put_back() -> None:
-    before = nn.Module.train, torch.no_grad.__enter__, torch.inference_mode.__enter__
+    before = nn.Module.eval, torch.no_grad.__enter__, torch.inference_mode.__enter__
     probe = Probe(MemorySink())
     probe.start()
-    assert nn.Module.train is not before[0]
+    assert nn.Module.eval is not before[0]
     probe.finish(script_exit=None)
-    assert (nn.Module.train, torch.no_grad.__enter__, torch.inference_mode.__enter__) == before
+    assert (nn.Module.eval, torch.no_grad.__enter__, torch.inference_mode.__enter__) == before

@@ -15,6 +15,7 @@ from penlight.edits.source import Change, Source, last_name
 EPSILON = "1e-8"
 EDGES = ("log", "sqrt", "rsqrt", "log2", "log10")
 HALVES = ("0.5", ".5", "1 / 2", "1/2", "-0.5", "(1 / 2)", "(1/2)")
+SIZES = ("dim", "size", "head", "channel", "feature", "width", "hidden", "d_model", "d_k", "fan")
 LIBRARIES = ("torch", "math", "np", "numpy", "ops")
 
 
@@ -104,8 +105,16 @@ def _power(source: Source, node: cst.BinaryOperation) -> Iterator[Change]:
     """`x ** 0.5`."""
     if not isinstance(node.operator, cst.Power) or source.code(node.right) not in HALVES:
         return
-    if EPSILON[:2] not in source.code(node.left):
+    if EPSILON[:2] not in source.code(node.left) and not _is_size(source, node.left):
         yield from _plus(source, node.left, wrap=True)
+
+
+def _is_size(source: Source, node: cst.BaseExpression) -> bool:
+    """Whether a base is a number or a width of the model: `head_dim ** -0.5` is a scale."""
+    if isinstance(node, (cst.Name, cst.Attribute)):
+        return any(word in last_name(node).lower() for word in SIZES)
+    counted = any(word in source.code(node) for word in (".shape", ".size(", "len("))
+    return counted or isinstance(node, (cst.Integer, cst.Float))
 
 
 def _argument(source: Source, call: cst.Call) -> Iterator[Change]:

@@ -296,9 +296,12 @@ class Project:
         for change in changes:
             by_file.setdefault(change.file, []).append(change)
         for file, found in by_file.items():
-            texts[file] = _apply(self.text(file), found)
+            text = _apply(self.text(file), found)
+            if text == self.text(file):
+                continue  # what was put in place is what stood there
+            texts[file] = text
             try:
-                compile(texts[file], file, "exec", dont_inherit=True)
+                compile(text, file, "exec", dont_inherit=True)
             except SyntaxError as error:
                 raise Refused(f"The edit would break {file}: {error.msg}") from None
         return replace(self, texts=texts)

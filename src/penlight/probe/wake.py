@@ -32,14 +32,14 @@ class Wake:
         self._in_vain = 0
         self._before: object = None
         guard = state.ledger.guard("forward hooks", self._begin)
-        train = nn.Module.train
+        evaluate = nn.Module.eval
 
-        def told(module: nn.Module, mode: bool = True) -> nn.Module:
-            if coast.on and not mode and not self.on:
+        def told(module: nn.Module) -> nn.Module:
+            if coast.on and not self.on:
                 guard()
-            return train(module, mode)
+            return evaluate(module)
 
-        patches.wrap(nn.Module, "train", told)
+        patches.wrap(nn.Module, "eval", told)
         for context in (torch.no_grad, torch.inference_mode):
             patches.wrap(context, "__enter__", self._entered(context.__enter__, guard))
 
@@ -55,7 +55,10 @@ class Wake:
 
     def _begin(self) -> None:
         forward, state = self.forward, self.state
-        if forward.active or not state.room(keep=0.0):
+        if forward.active:
+            return
+        if not state.room(keep=0.0):
+            self._in_vain += 1
             return
         self.on, self._before = True, forward.last_eval
         forward.on()

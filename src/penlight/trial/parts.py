@@ -168,7 +168,7 @@ def _made(
     found = []
     for edits in itertools.islice(itertools.product(*values), VARIANTS):
         try:
-            if scene.after(edits).project.diff() != scene.project.diff():
+            if scene.after(edits).project.texts != scene.project.texts:
                 found.append(edits)
         except Refused as reason:
             refused = refused or reason
