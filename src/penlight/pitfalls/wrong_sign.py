@@ -19,7 +19,7 @@ SAME = 0.01  # relative difference up to which one loss is the negative of anoth
 
 
 class WrongSign(Pitfall):
-    """The training makes its loss larger: the sign is wrong.
+    """The training goes the wrong way: a sign is turned around.
 
     A hiker who wants to get down into the valley and holds the map upside down: each step is well
     aimed, and leads up.
@@ -34,6 +34,7 @@ class WrongSign(Pitfall):
     - The loss rises from the first step on, at every learning rate, faster at higher ones.
     - Accuracy below chance. In the end infinite or NaN.
     - The number that is printed falls without end below zero.
+    - Dice or IoU goes to zero while the loss falls nicely.
 
     ## Causes
     - A minus in front of a loss that is an error already, as in `-F.mse_loss(...)`. What comes as a
