@@ -101,6 +101,12 @@ def test_a_domain_that_is_shown_without_labels() -> None:
             optimizer.step()
         with torch.no_grad():
             F.cross_entropy(net(other[300:]), y[300:])
+    assert probe.parts is not None
+    assert probe.parts.forward.pairs is not None
+    kept = probe.parts.forward.pairs.beside.pieces
+    assert kept
+    for piece in kept:  # a copy, and nothing of the batch beside it
+        assert piece.y.untyped_storage().data_ptr() == piece.x.untyped_storage().data_ptr()
     probe.finish(0)
     exam = sink.run().exam("shift")
     assert exam is not None

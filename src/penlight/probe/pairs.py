@@ -59,16 +59,18 @@ class Shelf:
 
     def add(self, piece: Piece) -> bool:
         """Put a piece in; False when the shelf is full."""
-        while self.newest and self.pieces and not self._fits(piece):
+        rows, size = len(piece.x), piece.size
+        while self.newest and self.pieces and not self.fits(rows, size):
             self._count(self.pieces.popleft(), -1)
-        if not self._fits(piece):
+        if not self.fits(rows, size):
             return False
         self.pieces.append(piece)
         self._count(piece, 1)
         return True
 
-    def _fits(self, piece: Piece) -> bool:
-        return self.rows + len(piece.x) <= ROWS and self.bytes + piece.size <= BYTES
+    def fits(self, rows: int, size: int) -> bool:
+        """Whether there is room for so many rows and bytes."""
+        return self.rows + rows <= ROWS and self.bytes + size <= BYTES
 
     def _count(self, piece: Piece, sign: int) -> None:
         self.rows += sign * len(piece.x)
@@ -165,9 +167,12 @@ class Pairs:
 
     def _unpaired(self, pending: tuple[Tensor, int] | None) -> None:
         """Rows without targets beside those that have them, as of a second domain."""
-        if pending is not None and self.first.pieces and self._room():
-            x = thinned(pending[0])
-            self.beside.add(Piece(x.clone(), x[:, :0], x[:, :0], self.state.step))
+        if pending is None or not self.first.pieces or not self._room():
+            return
+        x = thinned(pending[0])
+        if self.beside.fits(x.shape[0], x.numel() * x.element_size()):
+            x = x.clone()
+            self.beside.add(Piece(x, x[:, :0], x[:, :0], self.state.step))
 
     def _room(self) -> bool:
         return self.state.room(keep=RESERVE)
