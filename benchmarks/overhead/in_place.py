@@ -24,7 +24,7 @@ from time import perf_counter, process_time
 from typing import Any
 
 import torch
-from measure import workload
+from measure import ratio, workload
 from torch.nn import functional as F
 
 from penlight.probe import Probe
@@ -87,23 +87,11 @@ def measure(name: str, pairs: int, seconds: float) -> list[str]:
                 share.append(own / cpu)
     rows = []
     for form in FORMS[1:]:
-        low, middle, high = interval(found[form], found["off"])
         own_share = f"{statistics.mean(share):.2%}" if form == "on" else ""
-        rows.append(
-            f"| {name} | {steps} | {form} | {middle:.4f} [{low:.4f}, {high:.4f}] | {own_share} |"
-        )
+        between = ratio(found[form], found["off"])
+        rows.append(f"| {name} | {steps} | {form} | {between} | {own_share} |")
         print(rows[-1], flush=True)
     return rows
-
-
-def interval(some: list[float], others: list[float]) -> tuple[float, float, float]:
-    """The ratio of two sums over pairs, within its 95% interval."""
-    dice, drawn = random.Random(0), []
-    for _ in range(4000):
-        at = [dice.randrange(len(some)) for _ in some]
-        drawn.append(sum(some[i] for i in at) / sum(others[i] for i in at))
-    drawn.sort()
-    return drawn[100], sum(some) / sum(others), drawn[-101]
 
 
 def main() -> None:

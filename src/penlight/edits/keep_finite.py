@@ -49,7 +49,8 @@ class KeepFinite(Edit):
                         changes += _edges(source, function, None, fractions)
         if not changes:  # a class or a helper of another name: wherever that operation is written
             for source in map(scene.source, scene.files):
-                changes += (c for fact in lost for c in _written(source, fact.op))
+                for op in (fact.op for fact in lost if fact.op):
+                    changes += _edges(source, source.module, None, fractions=False, op=op)
         if not changes:
             raise Refused(
                 "No logarithm, root or division stands where the value was lost.",
@@ -64,9 +65,13 @@ def _makes_loss(made: cst.FunctionDef | cst.ClassDef) -> bool:
 
 
 def _edges(
-    source: Source, within: cst.CSTNode, lines: tuple[int, int] | None, fractions: bool
+    source: Source,
+    within: cst.CSTNode,
+    lines: tuple[int, int] | None,
+    fractions: bool,
+    op: str = "",
 ) -> Iterator[Change]:
-    """Logarithms and roots in a part of a file; on request, fractions too."""
+    """Logarithms and roots in a part of a file; on request, fractions too, or one operation's."""
     for node in source.nodes:
         if not isinstance(node, (cst.Call, cst.BinaryOperation)):
             continue
@@ -76,10 +81,13 @@ def _edges(
         if not source.inside(node, within):
             continue
         if isinstance(node, cst.Call):
-            if last_name(node.func) in EDGES or _is_root(source, node):
+            root = _is_root(source, node) and op in ("", "Pow")
+            name = last_name(node.func)
+            if root or (name in EDGES and op.lower() in ("", name)):
                 yield from _argument(source, node)
             continue
-        yield from _power(source, node)
+        if op in ("", "Pow"):
+            yield from _power(source, node)
         if fractions and isinstance(node.operator, cst.Divide) and _may_vanish(node.right):
             yield from _plus(source, node.right, wrap=True)
 
@@ -88,17 +96,6 @@ def _is_root(source: Source, call: cst.Call) -> bool:
     """`torch.pow(x, 0.5)` or `x.pow(0.5)`."""
     power = call.args[-1].value if last_name(call.func) == "pow" and call.args else None
     return power is not None and source.code(power) in HALVES
-
-
-def _written(source: Source, op: str) -> Iterator[Change]:
-    """The edges of a file that leave a certain operation."""
-    for node in source.nodes:
-        if isinstance(node, cst.Call) and (
-            last_name(node.func) == op.lower() in EDGES or (op == "Pow" and _is_root(source, node))
-        ):
-            yield from _argument(source, node)
-        elif op == "Pow" and isinstance(node, cst.BinaryOperation):
-            yield from _power(source, node)
 
 
 def _power(source: Source, node: cst.BinaryOperation) -> Iterator[Change]:

@@ -10,6 +10,7 @@ import libcst as cst
 from penlight.core.facts import Parameter
 from penlight.core.run import Run
 from penlight.edits.edit import Edit, Refused
+from penlight.edits.loops import LOOPS, loops_around
 from penlight.edits.models import SCOPES, assigned_value
 from penlight.edits.scene import Scene
 from penlight.edits.source import Change, Source, dotted, last_name
@@ -294,19 +295,20 @@ def _built_anew(scene: Scene) -> Change:
     loop = scene.loop
     source, owner = loop.source, loop.optimizer.rpartition(".")[0]
     function = source.enclosing(loop.step, cst.FunctionDef)
-    first: cst.CSTNode = loop.body
-    for parent in source.parents(loop.body):
-        if parent is function or parent is source.module:
-            break
-        if isinstance(parent, (cst.For, cst.While)):
-            first = parent
+    around = [
+        node
+        for where, node in loops_around(source, loop.step)
+        if function is None or (where is source and source.inside(node, function))
+    ]
     again = isinstance(function, cst.FunctionDef) and any(
-        source.enclosing(call, cst.For, cst.While) for call in source.calls(function.name.value)
+        source.enclosing(call, *LOOPS) for call in source.calls(function.name.value)
     )
-    if not owner or again or first is function or not isinstance(first, (cst.For, cst.While)):
+    if not owner or again or not around:
         raise Refused("The optimiser is built before all layers are there.", INSTRUCTION)
     name = loop.optimizer
-    return source.before(first, f"{name} = type({name})({owner}.parameters(), **{name}.defaults)")
+    return source.before(
+        around[-1], f"{name} = type({name})({owner}.parameters(), **{name}.defaults)"
+    )
 
 
 def _common(owners: Sequence[str]) -> str:

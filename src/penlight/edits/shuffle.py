@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import libcst as cst
 
+from penlight.edits.data import functions
 from penlight.edits.edit import Edit, Refused
 from penlight.edits.flow import made_of
 from penlight.edits.names import fresh, member, sibling
@@ -122,14 +123,10 @@ def _sampled(scene: Scene, source: Source, value: cst.BaseExpression) -> Sequenc
 
 def _may_shuffle(scene: Scene, name: str) -> bool:
     """Whether a class of the script takes an argument `shuffle` that is False if not given."""
-    for source in map(scene.source, scene.files):
-        for function in source.all(cst.FunctionDef):
-            owner = source.enclosing(function, cst.ClassDef)
-            if function.name.value != "__init__" or not isinstance(owner, cst.ClassDef):
-                continue
-            for param in function.params.params if owner.name.value == name else ():
-                if param.name.value == "shuffle" and param.default is not None:
-                    return source.code(param.default) == "False"
+    for source, function, _ in functions(scene, name):
+        for param in function.params.params if function.name.value == "__init__" else ():
+            if param.name.value == "shuffle" and param.default is not None:
+                return source.code(param.default) == "False"
     return False
 
 

@@ -68,6 +68,11 @@ class Rates:
         return self.tenfold > max(3 * self.own, 0.0)
 
 
+def arms(exam: Exam) -> list[float]:
+    """The losses that the replays of such an experiment ended with, one for each rate."""
+    return [float(value) for name, value in exam.values.items() if name.startswith("x")]
+
+
 def rates(run: Run, name: str = "rates") -> Rates | None:
     """The experiment of that name ("rates": first state, "rates_end": last), None if not made."""
     exam = run.exam(name)

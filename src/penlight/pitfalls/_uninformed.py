@@ -9,6 +9,7 @@ from penlight.core.finding import Evidence
 from penlight.core.run import Run
 from penlight.core.vocabulary import DEPENDENCE, TRAVEL
 from penlight.pitfalls._curves import progress
+from penlight.pitfalls._rates import arms
 
 LEARNT = 0.05  # share of the entropy: what 200 steps of slow memorising bring
 REACTS = 0.02  # dependence of the last module's output on the sample
@@ -59,9 +60,8 @@ def listens_and_learns_nothing(run: Run) -> Uninformed | None:
     if any(p.equal_rows for p in run.parameters):
         return None  # units that all do the same learn next to nothing from any labels
     own = float(compared.values.get("start", math.nan))
-    arms = [float(v) for k, v in compared.values.items() if k.startswith("x")]
-    arms = [v for v in arms if math.isfinite(v)]
-    if not arms or not math.isfinite(own) or min(arms) < (1 - TOUCHED) * seen.chance:
+    ends = [v for v in arms(compared) if math.isfinite(v)]
+    if not ends or not math.isfinite(own) or min(ends) < (1 - TOUCHED) * seen.chance:
         return None
     last = run.series(DEPENDENCE, run.modules[-1].name)
     light = min((float(s.values[-1]) for s in run.light.values() if s), default=0.0)
@@ -84,8 +84,8 @@ def listens_and_learns_nothing(run: Run) -> Uninformed | None:
             Evidence(
                 "rates",
                 "from the first state no rate from a tenth to a hundredfold got below "
-                f"{min(arms):.3g}",
-                value=min(arms),
+                f"{min(ends):.3g}",
+                value=min(ends),
                 limit=(1 - TOUCHED) * seen.chance,
             ),
             Evidence(

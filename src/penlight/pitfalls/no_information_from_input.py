@@ -11,6 +11,7 @@ from penlight.core.run import Run
 from penlight.core.vocabulary import ACCURACY, DEPENDENCE, EXPLAINED, LOSS, OBJECTIVE_LOSS
 from penlight.pitfalls._curves import progress, stuck
 from penlight.pitfalls._graph import attends
+from penlight.pitfalls._rates import arms
 
 RECURRENT = ("RNN", "LSTM", "GRU")
 BOUND = 2.3  # standard errors: an upper 95% bound from ten differences
@@ -404,8 +405,8 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
         if rates is None or not attends(run):
             return False
         start = float(rates.values["start"])
-        arms = [float(v) for name, v in rates.values.items() if name.startswith("x")]
-        return bool(arms) and all(abs(v - start) <= self.moved * start for v in arms)
+        ends = arms(rates)
+        return bool(ends) and all(abs(end - start) <= self.moved * start for end in ends)
 
     def _lost_at_the_door(self, run: Run) -> bool:
         """Whether no module ever reacted to the samples, so that it is no collapse on the way.

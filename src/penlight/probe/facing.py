@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from penlight.probe.mirroring import likelier, mask_axes, picture_axes
+from penlight.probe.mirroring import by_way, flip, likelier, mask_axes, picture_axes
 
 ROWS = 512  # pictures that are looked at
 FEWEST = 60
@@ -67,10 +67,8 @@ def facing(x: Tensor, y: Tensor, output: Tensor) -> dict[str, Any]:
     }
     turned = (clear & ~right).nonzero()[:, 0]
     if len(turned):
-        places, ways = rows[turned], way[turned]
-        other = y[places].clone()
-        for k in range(1, len(_ways(high, wide))):
-            other[ways == k] = _turned(y[places[ways == k]], k)
+        places = rows[turned]
+        other = by_way(y[places], way[turned], _turned)
         nearer = likelier(output[places], y[places], other)
         if nearer is None:
             return {}
@@ -92,20 +90,11 @@ def _unit(t: Tensor) -> Tensor:
 
 def _fits(pictures: Tensor, masks: Tensor) -> Tensor:
     """(rows, ways) by how much each mirror image of a mask goes with its picture, 0 to 1."""
-    ways = _ways(*pictures.shape[1:])
-    return torch.stack(
-        [(pictures * _turned(masks, k)).sum((1, 2)).abs() for k in range(len(ways))], 1
-    )
-
-
-def _ways(high: int, wide: int) -> range:
-    """The ways a picture can be mirrored; a square one can be turned as well."""
-    return range(8 if high == wide else 4)
+    high, wide = pictures.shape[1:]
+    ways = range(8 if high == wide else 4)  # a square picture can be turned as well
+    return torch.stack([(pictures * _turned(masks, k)).sum((1, 2)).abs() for k in ways], 1)
 
 
 def _turned(t: Tensor, way: int) -> Tensor:
-    """Mirrored left to right (bit 1), upside down (bit 2), along the diagonal before (bit 4)."""
-    if way & 4:
-        t = t.transpose(-1, -2)
-    dims = [dim for bit, dim in ((1, -1), (2, -2)) if way & bit]
-    return t.flip(dims) if dims else t
+    """Flipped as `flip` has it, and mirrored along the diagonal before (bit 4)."""
+    return flip(t.transpose(-1, -2) if way & 4 else t, way, (-2, -1))

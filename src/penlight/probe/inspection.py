@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import cached_property
 from time import thread_time
 from typing import Any
 
@@ -91,8 +92,8 @@ class Inspection:
             tests.append(("mistaken", lambda: mistaken(first, last)))
         if first is not None and self.pairs.alone:  # what a row means may lie in a second input
             tests.append(("relabelled", lambda: self._relabelled(first, last)))
-            tests.append(("mirrored", lambda: mirrored(*self._rows())))
-            tests.append(("facing", lambda: facing(*self._rows()[:3])))
+            tests.append(("mirrored", lambda: mirrored(*self._rows)))
+            tests.append(("facing", lambda: facing(*self._rows[:3])))
         for name, test in tests:
             if thread_time() > self.deadline:
                 break
@@ -107,7 +108,11 @@ class Inspection:
         shown = [s.matrix(p.x) for p in self.pairs.beside.pieces if p.step >= self.since]
         rows = [x for x in shown if x.shape[1] == held.x.shape[1]]
         if "own" in values and sum(map(len, rows)) >= FEWEST:
-            values["beside"], values["beside_z"], _ = s.told_apart(*even(torch.cat(rows), held.x))
+            x = torch.cat(rows)
+            left, right = as_many(s.distinct(x), s.distinct(held.x))
+            order = mixed(len(left))
+            told = s.told_apart(x[left[order]], held.x[right[order]])
+            values["beside"], values["beside_z"], _ = told
         return values
 
     @staticmethod
@@ -122,6 +127,7 @@ class Inspection:
         found = relabelled(x, torch.cat(y).double(), step)
         return {**found, "classes": y is labels} if found else {}
 
+    @cached_property
     def _rows(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Inputs, targets, outputs and steps of the training rows that were kept."""
         pieces = alike([x for s in self.pairs.training(self.since) for x in s.pieces])
@@ -267,8 +273,7 @@ def matched(a: Sample, b: Sample) -> tuple[Tensor, Tensor]:
     """Places in a and in b of as many distinct rows each, with the same labels where known."""
     one, two = s.distinct(a.x), s.distinct(b.x)
     if a.labels is None or b.labels is None:
-        n = min(len(one), len(two), MOST)
-        return spread(one, n), spread(two, n)
+        return as_many(one, two)
     left, right = [], []
     both = min(MOST / max(len(one), 1), 1.0), min(MOST / max(len(two), 1), 1.0)
     for c in a.labels[one].unique().tolist():
@@ -279,12 +284,10 @@ def matched(a: Sample, b: Sample) -> tuple[Tensor, Tensor]:
     return torch.cat(left), torch.cat(right)
 
 
-def even(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-    """As many distinct rows of each, in an order of chance."""
-    one, two = s.distinct(a), s.distinct(b)
+def as_many(one: Tensor, two: Tensor) -> tuple[Tensor, Tensor]:
+    """As many of these places as of those."""
     n = min(len(one), len(two), MOST)
-    order = mixed(n)
-    return a[spread(one, n)[order]], b[spread(two, n)[order]]
+    return spread(one, n), spread(two, n)
 
 
 def spread(places: Tensor, n: int) -> Tensor:

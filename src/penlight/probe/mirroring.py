@@ -122,10 +122,18 @@ def mask_axes(y: Tensor, high: int, wide: int) -> tuple[int, int] | None:
     return None
 
 
-def _flip(t: Tensor, way: int, axes: tuple[int, int]) -> Tensor:
+def flip(t: Tensor, way: int, axes: tuple[int, int]) -> Tensor:
     """Flipped left to right (way 1), upside down (2), or both (3)."""
     dims = [axis for bit, axis in ((1, axes[1]), (2, axes[0])) if way & bit]
     return t.flip(dims) if dims else t
+
+
+def by_way(y: Tensor, ways: Tensor, turn: Callable[[Tensor, int], Tensor]) -> Tensor:
+    """Each row turned in its own way."""
+    out = y.clone()
+    for way in ways.unique().tolist():
+        out[ways == way] = turn(y[ways == way], way)
+    return out
 
 
 def _same_pictures(x: Tensor, axes: tuple[int, int], step: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -133,7 +141,7 @@ def _same_pictures(x: Tensor, axes: tuple[int, int], step: Tensor) -> tuple[Tens
 
     A picture that equals its own flip says nothing and is left out.
     """
-    found = [fingerprints(_flip(x, way, axes)) for way in range(4)]
+    found = [fingerprints(flip(x, way, axes)) for way in range(4)]
     prints = torch.tensor(found, dtype=torch.float64).T
     rows = (prints.sort(1).values.diff(dim=1) > 0).all(1).nonzero()[:, 0]
     rows = rows[torch.argsort(step[rows], stable=True)]
@@ -147,7 +155,7 @@ def _same_pictures(x: Tensor, axes: tuple[int, int], step: Tensor) -> tuple[Tens
     equal = torch.zeros(len(one), dtype=torch.bool)
     for k in range(4):
         own = flips == k
-        equal[own] = (_flip(x[one[own]], k, axes) == x[other[own]]).flatten(1).all(1)
+        equal[own] = (flip(x[one[own]], k, axes) == x[other[own]]).flatten(1).all(1)
     return one[equal], other[equal], flips[equal]
 
 
@@ -156,12 +164,9 @@ def _of_masks(before: Tensor, after: Tensor, axes: tuple[int, int]) -> Mirroring
 
     def turn(y: Tensor, bits: Tensor) -> Tensor:
         ways = bits[:, 0].long() + 2 * bits[:, 1].long()
-        out = y.clone()
-        for k in range(1, 4):
-            out[ways == k] = _flip(y[ways == k], k, axes)
-        return out
+        return by_way(y, ways, lambda rows, way: flip(rows, way, axes))
 
-    same = [(_flip(before, k, axes) == after).flatten(1).all(1) for k in range(4)]
+    same = [(flip(before, k, axes) == after).flatten(1).all(1) for k in range(4)]
     fits = torch.stack(same, 1).int()
     way = fits.argmax(1)
     bits = torch.stack([way & 1, way >> 1], 1).bool()
