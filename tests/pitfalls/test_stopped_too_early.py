@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+import pytest
+
 from penlight.core.facts import End, Exam, Fact, Hygiene, Optimizer, Targets
 from penlight.core.run import Run
 from penlight.core.vocabulary import ACCURACY, LOSS, OBJECTIVE_LOSS
@@ -59,6 +61,16 @@ def test_five_steps_that_led_nowhere() -> None:
 
 def test_five_steps_that_were_enough() -> None:
     assert list(StoppedTooEarly().detect(brief(0.9))) == []
+
+
+@pytest.mark.parametrize(("left", "told"), [(0.4, True), (0.9, False)])
+def test_five_steps_on_the_way(left: float, told: bool) -> None:
+    """Half was learnt, and whether that is the end is what forty more steps on copies tell."""
+    values = {"start": 1.0, "lr": 0.05, "x1": left, "x0.1": 0.97, "x10": 0.5, "steps": 40}
+    found = list(StoppedTooEarly().detect(brief(0.6, Exam(name="rates_end", values=values))))
+    assert bool(found) is told
+    if told:
+        assert "60.0%" in found[0].evidence[-1].says
 
 
 def test_a_step_of_lbfgs_is_many() -> None:

@@ -84,6 +84,11 @@ class StoppedTooEarly(Pitfall):
         why="optimiser steps; Adam moves a weight by at most its rate a step, so 20 steps at 1e-3 "
         "move it by 0.02 where random weights are of the order of 0.1",
     )
+    more: float = limit(
+        0.25,
+        why="share of the loss: forty more steps on copies of a network that had made four take 0.55 "
+        "off (published case SO-61234347); one that is done has nothing like that left",
+    )
     late: float = limit(
         0.28,
         why="share of the whole fall that came in the last third: a straight line gives 0.33, a "
@@ -263,7 +268,9 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
         second_order = any(o.type == "LBFGS" for o in run.optimizers)
         if run.header.mode != "run" or end is None or end.error or second_order:
             return
-        if reached is None or reached >= self.learnt:
+        onward = rates(run, "rates_end")
+        goes_on = onward is not None and onward.own > self.more
+        if reached is None or reached >= (self.enough if goes_on else self.learnt):
             return
         yield self.finding(
             f"The training stopped after {run.steps} optimiser steps, before it could learn much.",
@@ -280,6 +287,7 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
                 value=reached,
                 limit=self.learnt,
             ),
+            *([self._onward(onward)] if onward is not None and goes_on else []),
             severity="warning",
             confidence=0.8,
             first_step=run.steps,
