@@ -86,8 +86,8 @@ class StoppedTooEarly(Pitfall):
     )
     more: float = limit(
         0.25,
-        why="share of the loss: forty more steps on copies of a network that had made four take 0.55 "
-        "off (published case SO-61234347); one that is done has nothing like that left",
+        why="share of the loss: forty more steps on copies of a network that had made four take off "
+        "0.55 (published case SO-61234347); one that is done has nothing like that left",
     )
     late: float = limit(
         0.28,
@@ -270,7 +270,8 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             return
         onward = rates(run, "rates_end")
         goes_on = onward is not None and onward.own > self.more
-        if reached is None or reached >= (self.enough if goes_on else self.learnt):
+        enough = self.enough if goes_on else self.learnt
+        if reached is None or reached >= enough:
             return
         yield self.finding(
             f"The training stopped after {run.steps} optimiser steps, before it could learn much.",
@@ -285,7 +286,7 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
                 "accuracy",
                 f"{max(reached, 0):.0%} of what there is to learn was learnt",
                 value=reached,
-                limit=self.learnt,
+                limit=enough,
             ),
             *([self._onward(onward)] if onward is not None and goes_on else []),
             severity="warning",
