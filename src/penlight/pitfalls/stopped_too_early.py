@@ -86,8 +86,8 @@ class StoppedTooEarly(Pitfall):
     )
     more: float = limit(
         0.25,
-        why="share of the loss: forty more steps on copies of a network that had made four take off "
-        "0.55 (published case SO-61234347); one that is done has nothing like that left",
+        why="share of the loss: forty more steps on copies of a network that had made four take "
+        "off 0.55 (published case SO-61234347); one that is done has nothing like that left",
     )
     late: float = limit(
         0.28,
