@@ -22,7 +22,7 @@ from penlight.core.vocabulary import (
     OUTPUT_MEAN,
     Signal,
 )
-from penlight.diagnosis import diagnose, rank
+from penlight.diagnosis import diagnose, rank, told
 from penlight.testing import fake_run, objective
 
 
@@ -207,10 +207,16 @@ class Proof(Pitfall):
         yield self.finding("There.", confidence=0.9, exact=True)
 
 
-def test_a_statistic_is_told_with_a_third_of_the_odds_and_a_proof_with_its_own() -> None:
+def test_a_statistic_is_told_with_a_quarter_of_the_odds_and_a_proof_with_its_own() -> None:
     sure = {x.pitfall: x.confidence for x in diagnose(fake_run(), [Loud(), Proof()]).findings}
     assert sure["proof"] == 0.9
-    assert sure["loud"] / (1 - sure["loud"]) == pytest.approx(0.9 / 0.1 / 3)
+    assert sure["loud"] / (1 - sure["loud"]) == pytest.approx(0.9 / 0.1 / 4)
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_nothing_is_told_with_more_than_was_ever_measured(exact: bool) -> None:
+    found = told(Finding("loud", "There.", confidence=0.999, exact=exact))
+    assert found.confidence == 0.95
 
 
 @pytest.mark.parametrize("key", ["schema", "penlight", "script", "steps", "findings"])

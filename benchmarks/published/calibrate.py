@@ -2,39 +2,51 @@
 
     python benchmarks/published/calibrate.py
 
-Reads the tables of how sure and how right from those blind results whose numbers are the
-detectors' own (from blind 9 on they are what `penlight.core.calibration` makes of them), and
-prints, for each divisor of the odds, how many findings should have been right and how likely the
-counts are under it.
+Reads the tables of how sure and how right of all blind results. Up to blind 8 their numbers are
+the detectors' own; those of blind 9 to 15 were told with the odds divided by three and are divided
+back here, but for the highest band, which holds what was told as proven, undivided. Prints, for
+each divisor of the odds, how many findings should have been right and how likely the counts are
+under it.
 """
 
 from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterator
 from pathlib import Path
+
+from pooled import bands
 
 from penlight.core.calibration import calibrated
 
 RAW = ("2-second", "3-second", "4", "5", "6", "7", "8")
 ROW = re.compile(r"\| \d+% to \d+% \| (\d+) \| (\d+)% \| (\d+)% \|")
-DIVISORS = (1, 1.5, 2, 2.5, 3, 3.5, 4, 5)
+DIVISORS = (1, 1.5, 2, 2.5, 3, 3.5, 4, 5, 6, 8)
+DIVIDED = 3  # what the odds were divided by in blind 9 to 15
+PROVEN = "95% to 100%"
 
 
-def bands() -> list[tuple[int, float, int]]:
-    """(findings, how sure on average, how many were right) of each row of each table."""
-    found = []
+def own() -> Iterator[tuple[int, float, int]]:
+    """(findings, how sure on average, how many were right) of each row of the older tables."""
     for name in RAW:
         text = (Path(__file__).parent / f"RESULTS-blind{name}.md").read_text()
         for count, sure, right in ROW.findall(text):
             n = int(count)
-            found.append((n, int(sure) / 100, round(n * int(right) / 100)))
-    return found
+            yield n, int(sure) / 100, round(n * int(right) / 100)
+
+
+def divided() -> Iterator[tuple[int, float, int]]:
+    """The same of the newer tables, with the odds that the detectors themselves had given."""
+    for band, rows in bands().items():
+        if band != PROVEN:
+            for n, sure, right in rows:
+                yield n, calibrated(sure, 1 / DIVIDED), right
 
 
 def main() -> None:
     """Print the table."""
-    rows = bands()
+    rows = [*own(), *divided()]
     total, right = sum(n for n, _, _ in rows), sum(hits for _, _, hits in rows)
     print(f"{right} of {total} findings were right")
     print("| odds divided by | should have been right | log-likelihood |")

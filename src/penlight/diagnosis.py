@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from penlight.catalogue import catalogue
-from penlight.core.calibration import calibrated
+from penlight.core.calibration import CEILING, calibrated
 from penlight.core.facts import Act, Blind, Fault, Later, NonFinite, Predictions
 from penlight.core.finding import Diagnosis, Evidence, Excluded, Finding
 from penlight.core.later import earlier, later
@@ -99,9 +99,8 @@ def of_later(finding: Finding, mark: Later) -> Finding:
 
 def told(finding: Finding) -> Finding:
     """The finding as sure as it may be of a program that is new to its detector."""
-    if finding.exact:
-        return finding
-    return replace(finding, confidence=calibrated(finding.confidence))
+    own = finding.confidence if finding.exact else calibrated(finding.confidence)
+    return replace(finding, confidence=min(own, CEILING))
 
 
 def told_apart(finding: Finding, known: dict[str, Pitfall], silent: set[str]) -> Finding:

@@ -15,9 +15,11 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO
 
+from penlight.core.calibration import CEILING
+
 FIRST = 15.0  # seconds into the run; a short script ends before, and its report comes anyway
 FACTOR = 4.0  # then after a minute, four minutes, a quarter of an hour ...
-CERTAIN = 0.97  # confidence of what was seen to happen, or was proven
+CERTAIN = CEILING  # of what was seen to happen, or was proven
 
 
 class Alerts:
