@@ -1,4 +1,4 @@
-"""loss, mean-loss, class-weights, recode-labels: the objective fits the task."""
+"""loss, mean-loss, divide-once, class-weights, recode-labels: the objective fits the task."""
 # ruff: noqa: E501  # one row of the table is one style
 
 from __future__ import annotations
@@ -10,8 +10,10 @@ import torch
 from torch import nn
 
 from penlight.core.finding import Finding
+from penlight.core.vocabulary import LOSS, OBJECTIVE_LOSS
 from penlight.edits import Edit, Refused
 from penlight.edits.class_weights import ClassWeights
+from penlight.edits.divide_once import DivideOnce
 from penlight.edits.loss import Loss
 from penlight.edits.mean_loss import MeanLoss
 from penlight.edits.recode_labels import RecodeLabels
@@ -85,6 +87,42 @@ def test_the_objective_changes_and_runs(
         assert objective.reduction == "mean"
     elif isinstance(edit, ClassWeights):
         assert objective.weights == pytest.approx((0.6667, 2.0))
+
+
+TWICE = {
+    "in its function": ("    loss = F.cross_entropy(p, t)\n    if True:\n        loss /= len(p)\n    return loss", "    if True:\n        loss /= len(p)\n", ""),
+    "in one of two branches": ("    loss = F.cross_entropy(p, t)\n    if len(p):\n        loss /= len(p)\n    else:\n        print(loss)\n    return loss", "loss /= len(p)", "pass"),
+    "returned": ("    return F.cross_entropy(p, t) / len(p)", " / len(p)", ""),
+    "named anew": ("    loss = F.cross_entropy(p, t)\n    print(loss / 2)\n    loss = loss / p.size(0)\n    return loss", "    loss = loss / p.size(0)\n", ""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("style", TWICE)
+def test_the_second_division_goes(
+    scene: Callable[..., Scene], rerun: Callable[[Scene], Recorded], style: str
+) -> None:
+    body, old, new = TWICE[style]
+    call = "judged(model(x[rows]), y[rows])"
+    loss = f"None\ndef judged(p, t):\n{body}"
+    found = scene(TRAIN.format(labels=THREE, units="3", act="", loss=loss, call=call))
+    edited = found.after([DivideOnce()])
+    assert edited.project.text("train.py") == found.project.original("train.py").replace(old, new)
+    run = rerun(edited).run
+    (site,) = {o.site for o in run.objectives}
+    own, given = run.series(OBJECTIVE_LOSS, site), run.series(LOSS)
+    assert given.values == pytest.approx(own.values)
+
+
+def test_divided_where_it_is_learnt_from(scene: Callable[..., Scene]) -> None:
+    script = TRAIN.format(labels=THREE, units="3", act="", loss="nn.CrossEntropyLoss()", call=CALL)
+    found = scene(script.replace("    loss.backward()", "    (loss / 8).backward()"))
+    assert found.after([DivideOnce()]).project.text("train.py") == script
+
+
+def test_a_loss_that_is_not_divided_is_left_alone(scene: Callable[..., Scene]) -> None:
+    script = TRAIN.format(labels=THREE, units="3", act="", loss="nn.CrossEntropyLoss()", call=CALL)
+    with pytest.raises(Refused, match="no single division"):
+        scene(script + "    print(loss / 3)\n").after([DivideOnce()])
 
 
 def test_the_evaluation_gets_its_targets_in_the_same_form(

@@ -11,33 +11,39 @@ from penlight.core.facts import Graph, Hygiene, Objective, Optimizer
 from penlight.core.finding import Evidence, Finding, Prescription
 from penlight.core.pitfall import Demo, Pitfall, limit
 from penlight.core.run import Run
-from penlight.core.vocabulary import OBJECTIVE_LOSS
+from penlight.core.vocabulary import LOSS, OBJECTIVE_LOSS
+from penlight.pitfalls._curves import at_common_steps, score
 from penlight.pitfalls._graph import LOSSES, wirings
+from penlight.pitfalls._rates import rates
 
 
 class WrongReduction(Pitfall):
-    """The loss is summed over the batch, so its size multiplies the learning rate.
+    """The batch's size gets into the loss, and so into the learning rate.
 
     A caterer who charges by the party instead of by the plate: twice the guests, twice the
-    bill for each bite, and a big wedding ruins the host.
+    bill for each bite, and a big wedding ruins the host. One who divides the price of a plate by
+    the guests again can buy nothing.
 
     ## What happens
     With `reduction="sum"` the gradient grows with the number of samples (and outputs) in a
     batch. For plain SGD that is the same as a learning rate multiplied by that number: 0.01 with
-    64 samples acts like 0.64. A smaller last batch or a doubled batch size changes the step.
+    64 samples acts like 0.64. A mean that is divided by the batch's size once more acts like a
+    rate of 0.00016. Either way a smaller last batch or a doubled batch size changes the step.
 
     ## Symptoms
     - Losses in the hundreds, huge gradient norms; the run swings, stalls or ends in NaN.
+    - Or tiny losses from the first step, far below what a guess would cost, that hardly fall.
     - The best learning rate changes with the batch size.
 
     ## Causes
     - `reduction="sum"`, or a handwritten `.sum()` where `.mean()` was meant.
     - A recipe for averaged losses (learning rate, clipping) used with a summed one.
+    - `loss / batch_size` behind a loss that averages already, as torch's do by default.
 
     ## When not to worry
     Adam divides the scale of the gradient out. A sum that is divided afterwards, or a learning
     rate chosen for it, is as good as a mean (variational autoencoders sum over pixels). This is
-    reported only when plain SGD does not get anywhere with it.
+    reported only when plain SGD does not get anywhere with it, or not far enough.
 
     ## References
     - P. Goyal et al., Accurate, Large Minibatch SGD, 2017, section 3.2: a common pitfall, scaling
@@ -45,7 +51,7 @@ class WrongReduction(Pitfall):
     """
 
     family = "objective"
-    needs = (Objective, Graph, Optimizer, Hygiene, OBJECTIVE_LOSS)
+    needs = (Objective, Graph, Optimizer, Hygiene, LOSS, OBJECTIVE_LOSS)
     looks_like = {
         "grad-accum-misnormalised": (
             "Accumulated means grow with the number of batches behind a step, not with their size."
@@ -69,6 +75,23 @@ class WrongReduction(Pitfall):
             "Then the step does not depend on the batch size.",
             "the objective is a sum by definition: then divide the learning rate by the batch size",
             edits=("mean-loss",),
+        ),
+    )
+    exact: float = limit(1e-4, why="relative; float32 sums and quotients agree to about 1e-6")
+    most: float = limit(
+        0.7, why="share of the looks: a last batch that is smaller is divided by its own size"
+    )
+    enough: float = limit(0.8, why="share of what there is to learn: beyond it nothing is missing")
+    _once = (
+        Prescription(
+            "Take the second division out: reduction='mean' has divided by the batch's size.",
+            "Then the learning rate is the one that you wrote down.",
+            edits=("divide-once",),
+        ),
+        Prescription(
+            "Or raise the learning rate by that factor.",
+            "With plain SGD it comes to the same, as long as all batches are of one size.",
+            edits=("learning-rate",),
         ),
     )
     demo = Demo(
@@ -119,7 +142,11 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
 
     def detect(self, run: Run) -> Iterator[Finding]:
         objective = run.objective
-        if objective is None or objective.reduction != "sum" or not run.optimizers:
+        if objective is None or not run.optimizers:
+            return
+        if objective.reduction == "mean":
+            yield from self._twice(run, objective)
+        if objective.reduction != "sum":
             return
         optimizer = run.optimizers[0]
         plain = not any(o.adaptive for o in run.optimizers) and (
@@ -156,6 +183,53 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             where=objective.site,
             source=objective.source,
             first_step=0,
+        )
+
+    def _twice(self, run: Run, objective: Objective) -> Iterator[Finding]:
+        """A mean that is divided by the number of samples again, where plain SGD lacks the steps.
+
+        Several backward passes for a step are sums of such losses, which are means as a whole.
+        """
+        size = objective.target_shape[0] if objective.target_shape else 0
+        sums = run.hygiene.backwards > run.steps
+        plain = all(o.type == "SGD" for o in run.optimizers)
+        if not plain or sums or run.hygiene.clip_calls or size < self.samples:
+            return
+        own, given = at_common_steps(
+            run.series(OBJECTIVE_LOSS, objective.site).finite, run.series(LOSS).finite
+        )
+        reached = score(run, objective)
+        exactly = np.isclose(given * size, own, rtol=self.exact, atol=0)
+        if len(own) < 4 or exactly.mean() < self.most or reached is None or reached >= self.enough:
+            return
+        faster = [r for name in ("rates", "rates_end") if (r := rates(run, name)) is not None]
+        if faster and not any(r.tenfold > r.own for r in faster):
+            return
+        rate = run.optimizers[0].lr
+        yield self.finding(
+            f"The loss is a mean, and is divided by the {size} samples of the batch again, so the "
+            f"learning rate of {rate:g} acts like {rate / size:.2g}.",
+            Evidence(
+                LOSS.name,
+                f"in {exactly.sum()} of {len(own)} looks what is learnt from is 1/{size} of the "
+                f"mean {objective.function}",
+                where=objective.site,
+                steps=(0, max(0, run.steps - 1)),
+                value=float(exactly.mean()),
+                limit=self.most,
+            ),
+            Evidence(
+                "accuracy",
+                f"{max(reached, 0):.0%} of what there is to learn was learnt",
+                value=reached,
+                limit=self.enough,
+            ),
+            severity="warning",
+            confidence=0.9,
+            where=objective.site,
+            source=objective.source,
+            first_step=0,
+            prescriptions=self._once,
         )
 
 

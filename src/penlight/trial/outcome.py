@@ -39,6 +39,7 @@ SCALES = {"standardise-targets"}
 LOSSES = {
     "loss",
     "mean-loss",
+    "divide-once",
     "sum-features",
     "penalty",
     "class-weights",
