@@ -14,7 +14,7 @@ from penlight.core.run import Run
 from penlight.core.vocabulary import LOSS, OBJECTIVE_LOSS
 from penlight.pitfalls._curves import at_common_steps, score
 from penlight.pitfalls._graph import LOSSES, wirings
-from penlight.pitfalls._rates import rates
+from penlight.pitfalls._rates import CLEAR, rates
 
 
 class WrongReduction(Pitfall):
@@ -202,9 +202,9 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
         exactly = np.isclose(given * size, own, rtol=self.exact, atol=0)
         if len(own) < 4 or exactly.mean() < self.most or reached is None or reached >= self.enough:
             return
-        faster = [r for name in ("rates", "rates_end") if (r := rates(run, name)) is not None]
-        if faster and not any(r.tenfold > r.own for r in faster):
-            return
+        tried = [r for name in ("rates", "rates_end") if (r := rates(run, name)) is not None]
+        if any(r.tenfold < r.own - CLEAR for r in tried):
+            return  # the rate was chosen for it
         rate = run.optimizers[0].lr
         yield self.finding(
             f"The loss is a mean, and is divided by the {size} samples of the batch again, so the "
