@@ -41,17 +41,23 @@ def tried(of: Arm, name: str, gain: float = 1.0) -> Tried:
     return Tried(Joint(texts={"t.py": name}), of, None, None, gain, None, ())
 
 
-class Search(SimpleNamespace):
-    """As much of a search as a proof needs. Its training can be cut in its first half."""
+class Cuts:
+    """Those of a training that can be cut in its first half."""
 
-    def cut_at(self, share: float) -> Cut | None:
+    def at(self, share: float) -> Cut | None:
         return Cut(share) if share <= 0.5 else None
 
-    def cut_for(self, pitfalls: list[str]) -> Cut | None:
+    def against(self, pitfalls: list[str]) -> Cut | None:
         return Cut(0.2)
 
     def texts(self, made: Joint, cut: Cut | None) -> Any:
         return made.texts
+
+
+class Search(SimpleNamespace):
+    """As much of a search as a proof needs."""
+
+    cuts = Cuts()
 
     def another(self) -> Tried | None:
         if self.other == "no time":

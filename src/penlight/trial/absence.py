@@ -40,7 +40,7 @@ def absence(search: Search) -> Absence | None:
             continue
         if not _sound(tried.arm, known, faults):
             continue
-        text = search.texts(tried.joint, None)
+        text = search.cuts.texts(tried.joint, None)
         bench = search.bench
         if bench.left <= 0:
             return None  # what has begun is finished, even where it takes a little more

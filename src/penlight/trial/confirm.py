@@ -15,10 +15,11 @@ from dataclasses import dataclass, replace
 from penlight.edits import Refused
 from penlight.trial.arms import Arm
 from penlight.trial.bench import Spent
+from penlight.trial.cuts import LEAST
 from penlight.trial.decide import FEWEST, FIRST, LAST, MOST, PROVEN, Decision, Pair, Rule, decide
 from penlight.trial.outcome import Score, Source, difference, score
 from penlight.trial.parts import Joint
-from penlight.trial.search import CLOSE, LEAST, Search
+from penlight.trial.search import CLOSE, Search
 from penlight.trial.short import Cut
 from penlight.trial.tried import GAIN, Tried
 
@@ -77,7 +78,10 @@ def _plans(search: Search, source: Source) -> Iterator[tuple[Tried, Cut | None]]
     """What to test, and on how much of a training."""
     best = search.best
     assert best is not None
-    cut = _cut(search, best, source)
+    try:
+        cut = _cut(search, best, source)
+    except Spent:
+        return
     if best.joint.length == 1 and _can_be_cut(search, best.joint, cut):
         yield best, cut
         yield best, None
@@ -101,14 +105,14 @@ def _cut(search: Search, best: Tried, source: Source) -> Cut | None:
     for i, (share, now) in enumerate(known):
         apart = now > APART and all(later > GAIN for _, later in known[i:])
         enough = share * search.control.steps >= LEAST
-        if apart and enough and (cut := search.cut_at(share)):
+        if apart and enough and (cut := search.cuts.at(share)):
             return cut
     if known:
         return None
     screened = [t for t in search.tried if t.joint.key == best.joint.key and t.cut is not None]
     if screened and screened[0].gain < CLOSE:
         return None
-    return search.cut_for([p.pitfall for p in best.joint.parts])
+    return search.cuts.against([p.pitfall for p in best.joint.parts])
 
 
 def _apart(search: Search, best: Tried, source: Source, share: float) -> float | None:
@@ -120,7 +124,7 @@ def _apart(search: Search, best: Tried, source: Source, share: float) -> float |
 
 def _can_be_cut(search: Search, made: Joint, cut: Cut | None) -> bool:
     try:
-        search.texts(made, cut)
+        search.cuts.texts(made, cut)
     except Refused:  # an edit of the loop itself
         return False
     return cut is not None
@@ -132,7 +136,7 @@ def _proof(
     """Run fresh pairs until the test has seen enough."""
     bench, steps = search.bench, None if cut is None else cut.steps
     bench.listener.phase("confirming on fresh random numbers")
-    texts = [search.texts(made, cut) for made in (Joint(), tried.joint)]
+    texts = [search.cuts.texts(made, cut) for made in (Joint(), tried.joint)]
     base = bench.known(texts[0], 0, steps)
     pairs: list[Pair] = []
     values: list[tuple[Score | None, Score | None]] = []

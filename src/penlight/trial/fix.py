@@ -23,6 +23,7 @@ from penlight.trial.arm import SNAPSHOT, Job
 from penlight.trial.arms import Arm, Local, OnRay, Pool, cores, slow_modules
 from penlight.trial.bench import Bench, Listener, Quiet
 from penlight.trial.confirm import Proof, proofs
+from penlight.trial.cuts import Shorten
 from penlight.trial.decide import MOST
 from penlight.trial.interrupts import held
 from penlight.trial.mirror import Trees, mirror
@@ -38,7 +39,7 @@ from penlight.trial.outcome import (
 )
 from penlight.trial.parts import Joint, Part, Refusal, parts_of, patched_folder
 from penlight.trial.result import Fix, Trial, patch
-from penlight.trial.search import Search, Shorten
+from penlight.trial.search import Search
 from penlight.trial.short import shortened
 from penlight.trial.tried import Tried
 

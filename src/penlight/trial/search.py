@@ -9,7 +9,7 @@ are dropped.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from penlight.core.finding import Diagnosis
@@ -20,8 +20,9 @@ from penlight.edits.learning_rate import LearningRate
 from penlight.edits.scene import Scene
 from penlight.trial.arms import Arm
 from penlight.trial.bench import Bench, Spent
+from penlight.trial.cuts import Cuts, Shorten
 from penlight.trial.decide import FEWEST
-from penlight.trial.outcome import FLATTERING, Source, difference, pairs, score, sources
+from penlight.trial.outcome import FLATTERING, Source, difference, score, sources
 from penlight.trial.parts import (
     Joint,
     Part,
@@ -33,7 +34,7 @@ from penlight.trial.parts import (
     rates,
     rates_go_up,
 )  # fmt: skip
-from penlight.trial.short import LONGEST, Cut
+from penlight.trial.short import Cut
 from penlight.trial.tried import GAIN, Tried
 
 ROUNDS = 4  # times that the best so far is diagnosed again
@@ -46,21 +47,10 @@ NEEDED = 0.1  # log-ratio that a part must bring to stay, and ...
 NEEDED_SHARE = 0.05  # ... its share of the whole
 CLOSE = 0.15  # log-ratio within which a screening does not tell two candidates apart
 KEPT = 2  # candidates that a screening lets through
-LEAST = 60  # optimiser steps of a shortened training
-# The share of a training that tells whether a change helps (../shared/notes/repair.md, 3.4): the
-# sign was right after 2 to 5% for rates and dead units, after 30% for depth.
-SOON, DEEP_SHARE = 0.2, 0.3
-DEEP = {"vanishing-gradient", "forward-collapse", "saturated-activation", "exploding-gradient"}
-# Where the end of the run is what is wrong, or what an early look would judge wrongly.
-LATE = {
-    "overfitting", "excessive-regularisation", "lr-schedule-exhausted", "stopped-too-early",
-    "train-val-leakage", "underfitting-capacity",
-}  # fmt: skip
 
 
 # A joint prescription, and the parts of it that are new.
 Candidate = tuple[Joint, tuple[Part, ...]]
-Shorten = Callable[[Scene, float], tuple[Mapping[str, str], float]]
 
 
 @dataclass
@@ -94,10 +84,13 @@ class Search:
     _seen: set[object] = field(default_factory=set)
     _rated: set[object] = field(default_factory=set)
 
+    def __post_init__(self) -> None:
+        self.cuts = Cuts(self.bench, self.scene, self.control, self.source, self.shorten)
+
     def run(self) -> Tried | None:
         """The best joint prescription found; None when none is better than the script as it is."""
-        self.cut = self.cut_for({f.pitfall for f in self.diagnosis.causes})
         try:
+            self.cut = self.cuts.against({f.pitfall for f in self.diagnosis.causes})
             if self.policy == "rate":
                 self._finish(self._rates(Joint(scene=self.scene), self.scene))
             elif self.policy == "random":
@@ -122,7 +115,7 @@ class Search:
     def _doctor(self) -> None:
         scene, diagnosis, below = self.scene, self.diagnosis, Joint(scene=self.scene)
         for round_ in range(ROUNDS):
-            self.cut = self.cut_for({f.pitfall for f in diagnosis.causes})
+            self.cut = self.cuts.against({f.pitfall for f in diagnosis.causes})
             parts, refused = parts_of(diagnosis, scene, {str(e) for e in below.edits})
             if round_ == 0:
                 self.refusals = refused
@@ -356,41 +349,6 @@ class Search:
     def _whole(self) -> list[Tried]:
         return [t for t in self.tried if t.cut is None]
 
-    def cut_for(self, pitfalls: Collection[str]) -> Cut | None:
-        """How much of a training shows whether a change against these helps; None for all."""
-        if set(pitfalls) & LATE or not self.bench.steps:
-            return None
-        share = DEEP_SHARE if set(pitfalls) & DEEP else SOON
-        return self.cut_at(max(share, LEAST / self.bench.steps))
-
-    def cut_at(self, share: float) -> Cut | None:
-        """A training cut to a share; None where that saves too little, or cannot be made."""
-        if share > LONGEST:
-            return None
-        try:
-            return Cut(self.shorten(self.scene, share)[1])
-        except Refused:
-            steps = round(share * self.bench.steps)
-            return Cut(share, steps) if self._seen_by(steps) else None
-
-    def _seen_by(self, steps: int) -> bool:
-        """Whether the outcome can be read already after so many steps."""
-        if self.source.kind not in ("eval", "train"):
-            return False
-        here = (p for p in pairs(self.control) if p.phase == self.source.kind)
-        return any(p.name == self.source.name and p.calls[0, 0] < steps for p in here)
-
-    def texts(self, made: Joint, cut: Cut | None) -> Mapping[str, str]:
-        """The texts to run for a joint prescription.
-
-        Raises:
-            Refused: its loop cannot be made shorter.
-        """
-        if cut is None or cut.steps is not None:
-            return made.texts
-        short, _ = self.shorten(made.scene or self.scene, cut.share)
-        return {**made.texts, **short}
-
     def affordable(self, wanted: Sequence[Candidate], cut: Cut | None) -> list[Candidate]:
         """As many of them as leave enough for the best one's whole run and a confirmation."""
         share = 1.0 if cut is None else cut.share
@@ -413,12 +371,12 @@ class Search:
         texts, whole = [], []
         for candidate in wanted:
             try:
-                texts.append((candidate, self.texts(candidate[0], cut)))
+                texts.append((candidate, self.cuts.texts(candidate[0], cut)))
             except Refused:  # an edit of the loop itself
                 whole.append(candidate)
         steps = None if cut is None else cut.steps
         arms = self.bench.run([(text, 0) for _, text in texts], steps)
-        control = self.bench.run([(self.texts(Joint(), cut), 0)], steps)[0]
+        control = self.bench.run([(self.cuts.texts(Joint(), cut), 0)], steps)[0]
         found = []
         for ((made, new), _), arm in zip(texts, arms, strict=True):
             source = self.source_of(made, self.source)
@@ -481,7 +439,7 @@ class Search:
 
         whole = next((t for t in self._whole if t.joint.key == made.key), None)
         if whole is None:
-            cut = self.cut_for([p.pitfall for p in current.joint.parts])
+            cut = self.cuts.against([p.pitfall for p in current.joint.parts])
             two = [(current.joint, current.new), (made, ())]
             if cut is not None and self.affordable(two, cut):
                 found = self._measure(two, cut)
