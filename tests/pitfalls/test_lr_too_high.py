@@ -62,6 +62,22 @@ def test_surer_when_the_steps_are_huge_as_well() -> None:
     assert both.confidence > alone.confidence
 
 
+def test_weights_that_begin_at_zero_take_no_long_steps() -> None:
+    """A table of log-odds under SGD(lr=2): there is no norm yet to compare the first steps with."""
+    goal = objective()
+    kinds = Targets(objective=goal.site, samples=1000, integral=True, classes=(100,) * 10)
+    table = Parameter(name="w", shape=(10, 10), std=0.0)
+
+    def said(first: float) -> int:
+        steps = [first, 0.71, 0.40, 0.31, 0.19, 0.14, 0.13, 0.12] + [0.05] * 92
+        series = {(OBJECTIVE_LOSS, goal.site): STUCK, LOSS: STUCK, (UPDATE_RATIO, "w"): steps}
+        made = fake_run(series, [goal, kinds, table], optimizer="SGD", lr=2.0)
+        return len(list(LrTooHigh().detect(made)))
+
+    assert said(0.9) == 1
+    assert said(3.3e11) == 0
+
+
 def test_silent_on_a_run_that_learns_whatever_the_replay_says() -> None:
     assert list(LrTooHigh().detect(run(LEARNT, size=0.4))) == []
 

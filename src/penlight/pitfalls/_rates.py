@@ -14,6 +14,7 @@ from penlight.pitfalls._curves import Progress
 
 CLEAR = 0.05  # gains farther apart than this share of the start loss are no noise of 40 steps
 AHEAD = 0.6  # of what it is compared with: a loss this much lower is no luck of a few batches
+FROM_ZERO = 1e9  # a step that is this many times the norm was made from weights of exactly zero
 TIE = 0.02  # gains nearer than this share of the start loss count as equal: the trial's 2% margin
 
 
@@ -96,13 +97,16 @@ def update_size(
 ) -> float | None:
     """Median over weight matrices of the update ratio between two steps; None: unknown.
 
-    Of each matrix the median step counts, or its longest one.
+    Of each matrix the median step counts, or its longest one. One that begins at zero is left
+    out: the first step is all that there is of it.
     """
     matrices = {p.name for p in run.parameters if len(p.shape) > 1}
     steps = [
         float(values.max() if longest else np.median(values))
         for series in run.every(UPDATE_RATIO)
-        if series.site in matrices and len(values := series.between(first, last).finite.values)
+        if series.site in matrices
+        and len(values := series.between(first, last).finite.values)
+        and not series.finite.values[0] > FROM_ZERO
     ]
     moved = [size for size in steps if size > 0]
     return float(np.median(moved)) if moved else None
