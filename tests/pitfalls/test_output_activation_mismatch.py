@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from penlight.core.facts import Graph, Op, Targets
-from penlight.core.vocabulary import LOSS, OBJECTIVE_LOSS
+from penlight.core.facts import Graph, Module, Op, Targets
+from penlight.core.vocabulary import LOSS, OBJECTIVE_LOSS, ZERO_SHARE
 from penlight.pitfalls.output_activation_mismatch import OutputActivationMismatch
 from penlight.testing import check_card, fake_run, objective
 
@@ -55,6 +55,28 @@ def test_seen_by_the_probe_alone():
 )
 def test_within_reach(op, targets):
     assert not said(aim(input_op=op), spread(*targets))
+
+
+@pytest.mark.parametrize(
+    ("shares", "lowest", "op", "told"),
+    [
+        ([0.6] + [0.5] * 20, 4.0, "Relu", True),
+        ([0.5] * 20, 0.0, "Relu", False),  # a target may be 0
+        ([0.5] * 20 + [0.0], 4.0, "Relu", False),  # not in every batch
+        ([0.5] * 20, 4.0, "Addmm", False),  # the ReLU is a hidden one
+        ([0.5] * 4, 4.0, "Relu", False),  # too few looks
+    ],
+)
+def test_some_outputs_are_cut_off_where_no_target_is(shares, lowest, op, told):
+    last = Module(name="a", type="Linear", output_shape=(32, 1))
+    flat = [70.0] * 60
+    series = {
+        LOSS: flat,
+        (OBJECTIVE_LOSS, f"{MSE}@train.py:1"): flat,
+        (ZERO_SHARE, "a > relu"): shares,
+    }
+    found = said(aim(input_op=op), spread(lowest, 18, 11, 2.5), last, series=series)
+    assert ["50% of the outputs stay at 0" in x.says for x in found] == [True] * told
 
 
 def test_rare_outliers_are_a_note():

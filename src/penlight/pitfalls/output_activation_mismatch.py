@@ -9,9 +9,10 @@ from penlight.core.facts import Graph, Objective, Targets
 from penlight.core.finding import Evidence, Finding, Prescription
 from penlight.core.pitfall import Demo, Pitfall, limit
 from penlight.core.run import Run
-from penlight.core.vocabulary import ACCURACY, LOSS
-from penlight.pitfalls._curves import VALUES, progress
+from penlight.core.vocabulary import ACCURACY, LOSS, ZERO_SHARE
+from penlight.pitfalls._curves import VALUES, progress, verdict
 from penlight.pitfalls._graph import Wiring, output_op, wirings
+from penlight.pitfalls._layers import owner, span
 from penlight.pitfalls._outputs import (
     LOGS,
     RANGES,
@@ -55,7 +56,7 @@ class OutputActivationMismatch(Pitfall):
     """
 
     family = "objective"
-    needs = (Objective, Targets, Graph, ACCURACY, LOSS)
+    needs = (Objective, Targets, Graph, ACCURACY, LOSS, ZERO_SHARE)
     looks_like = {
         "double-softmax": "Squashing twice is one activation too many of the right kind.",
         "loss-task-mismatch": "A loss for another task is wrong with any last activation.",
@@ -80,6 +81,9 @@ class OutputActivationMismatch(Pitfall):
     )
     looks: float = limit(
         8, why="batches: a ReLU on the output that is off for all samples of eight stays off"
+    )
+    shut: float = limit(
+        0.1, why="share of the outputs; a sound output comes to 0 now and then, not in every batch"
     )
     half: float = limit(
         0.5, why="a run that learnt less than half of what there is to learn is clearly held back"
@@ -241,6 +245,8 @@ print("RESULT " + json.dumps({"metric": "mse", "value": val_loss}))
         if spread <= 0 or beyond <= self.gap * spread:
             if op == "Relu" and objective.input_min == objective.input_max == 0.0:
                 yield from self._dead(objective, targets)
+            elif op == "Relu" and targets.min > 0:
+                yield from self._shut(run, objective, targets)
             return
         far = out_of_reach(targets, op, self.sigmas)
         yield self.finding(
@@ -279,6 +285,35 @@ print("RESULT " + json.dumps({"metric": "mse", "value": val_loss}))
             ),
             confidence=0.97,
             exact=True,
+            where=objective.site,
+            source=objective.source,
+            first_step=0,
+        )
+
+    def _shut(self, run: Run, objective: Objective, targets: Targets) -> Iterator[Finding]:
+        """A ReLU behind the last layer that is off for some outputs, where no target is 0."""
+        names = [m.name for m in run.modules]
+        placed = [s for s in run.every(ZERO_SHARE) if owner(s) in names]
+        series = max(placed, key=lambda s: names.index(owner(s)), default=None)
+        if series is None or len(series) < self.looks or verdict(run) != "ruined":
+            return
+        share = float(series.tail(0.2, at_least=3).min())
+        if share <= self.shut:
+            return
+        yield self.finding(
+            f"{share:.0%} of the outputs stay at 0 behind the relu of the last layer, while every "
+            f"target is at least {targets.min:.3g}: behind zero a ReLU has no slope, so they never "
+            "come back.",
+            Evidence(
+                ZERO_SHARE.name,
+                f"in none of the newest looks fewer than {share:.0%} of the outputs were 0",
+                where=series.site,
+                steps=span(series),
+                value=share,
+                limit=self.shut,
+            ),
+            severity="critical",
+            confidence=0.95,
             where=objective.site,
             source=objective.source,
             first_step=0,
