@@ -153,3 +153,22 @@ def test_images_whose_memory_has_the_channels_last():
     assert not said(0.1, 0.3)  # as it should be
     assert not said(0.3, 0.29)  # noise
     assert not said(0.0, 0.0)  # blank pages
+
+
+def blocks(*sums):
+    """A graph of a loss over additions: of (a tensor and itself) or of (two tensors)."""
+    ops = [Op("NllLoss", inputs=(1,))]
+    for same in sums:
+        at = len(ops)
+        first, second = at + 1, at + 1 if same else at + 2
+        ops += [Op("Add", (32, 8), (first, second)), Op("Addmm", (32, 8), (at + 2,), module="out")]
+    return Graph(ops=(*ops, Op("Addmm", (32, 8)), Op("Addmm", (32, 8))))
+
+
+def test_outputs_that_are_added_to_themselves():
+    (found,) = said(blocks(True, True), curve=LEARNS)
+    assert "2 additions add an output to itself" in found.says
+    assert found.where == "out"
+    assert "x + block(x)" in found.prescriptions[0].do
+    assert not said(blocks(True, False), curve=LEARNS), "one may be two times"
+    assert not said(blocks(False, False), curve=LEARNS)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from penlight.core.facts import Exam, Inputs, Targets
@@ -127,3 +129,26 @@ def test_training_rows_that_were_looked_at_early_alone(loss, told):
     answers = {0: 0.1, 1: 0.12, 15: 0.4}
     run = fake_run({LOSS: [loss] * 200, (ACCURACY, objective().site): answers}, facts)
     assert bool(list(LabelEncoding().detect(run))) is told
+
+
+@pytest.mark.parametrize(
+    ("values", "op", "told"),
+    [
+        ((1, 1), "Convolution", True),
+        ((0, 0), "Convolution", True),
+        ((1, 0), "Convolution", False),  # real and fake
+        ((1, 1), "Neg", False),  # a minus asks for the opposite
+        ((1,), "Convolution", False),  # the other half may be written by hand
+        ((1, None), "Convolution", False),  # what that one asks for was never seen
+    ],
+)
+def test_all_binary_losses_ask_for_the_same(values, op, told):
+    """A discriminator whose real and fake samples are both called real."""
+    facts = []
+    for line, value in enumerate(values):
+        aim = replace(objective(BCE, input_op=op), site=f"{BCE}@train.py:{line}")
+        facts.append(aim)
+        if value is not None:
+            facts.append(Targets(aim.site, samples=300, min=value, max=value, distinct=1))
+    found = list(LabelEncoding().detect(fake_run(facts=facts)))
+    assert [f"ask for {values[0]}" in x.says for x in found] == [True] * told

@@ -50,6 +50,7 @@ class HiddenBottleneckOrShapeBug(Pitfall):
     - `[layer] * n`, which is one layer n times, not n layers.
     - `reshape(-1, 1, features)`, or `timesteps = 1`, before a recurrent layer: sequences of one
       step, in which there is no past.
+    - `x = block(x); x = x + x` where `x = x + block(x)` was meant.
     - A stray 1 or 2 in a list of widths; so much pooling that one pixel is left for the next
       convolution.
 
@@ -98,6 +99,10 @@ class HiddenBottleneckOrShapeBug(Pitfall):
         why="of the loss, by which another rate improves the last state: beyond it the rate is "
         "the matter, as in underfitting-capacity",
     )
+    doubled: float = limit(
+        2, why="sums: one may be a way to write two times, the same in each block is a pattern; no "
+        "healthy script has one (240 runs of benchmarks/healthy)"
+    )  # fmt: skip
     steps: float = limit(200, why="fewer steps rarely reach a plateau")
     prescriptions = (
         Prescription(
@@ -115,6 +120,13 @@ class HiddenBottleneckOrShapeBug(Pitfall):
             "Widen the layer, or pool less before it.",
             "What it does not pass on is lost for all layers behind it.",
             "the narrow place is the point, as in an autoencoder",
+        ),
+    )
+    _around = (
+        Prescription(
+            "Add what went into the block: `x = x + block(x)`.",
+            "The input then reaches the next block as it was, and the light comes back along it.",
+            "two times the output is what is meant: then write `2 * x`",
         ),
     )
     _recut = prescriptions[:1]
@@ -197,6 +209,7 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             if found is not None:
                 yield found
                 break
+        yield from self._doubled(run)
         seen = progress(run)
         if seen is None or seen.learnt is None or seen.learnt >= self.learnt:
             return
@@ -254,6 +267,34 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
                     yield self._cut(start, after, wiring.place(before), "")
                 if merged(start, after) and self._attention(wiring, before):
                     yield self._cut(start, after, wiring.place(before), "", heads=True)
+
+    def _doubled(self, run: Run) -> Iterator[Finding]:
+        """`x = f(x); x = x + x` in block after block: the way around the block leads nowhere."""
+        for graph in run.graphs:
+            sums = [
+                op for op in graph.ops
+                if op.name == "Add" and len(op.inputs) == 2 and len(set(op.inputs)) == 1
+            ]  # fmt: skip
+            if len(sums) < self.doubled:
+                continue
+            module = next((graph.ops[op.inputs[0]].module for op in sums), "")
+            yield self.finding(
+                f"{len(sums)} additions add an output to itself (x + x): that is two times the "
+                "output, and no way around the block.",
+                Evidence(
+                    "graph",
+                    f"{len(sums)} sums of a tensor with itself in the graph of the loss",
+                    where=module,
+                    value=float(len(sums)),
+                    limit=self.doubled,
+                ),
+                severity="warning",
+                confidence=0.95,
+                where=module,
+                first_step=0,
+                prescriptions=self._around,
+            )
+            return
 
     @staticmethod
     def _attention(wiring: Wiring, i: int) -> bool:

@@ -41,6 +41,7 @@ class LabelEncoding(Pitfall):
     - Labels {1, 2}, {-1, 1} or {0, 255} (masks read from an image) taken as they are in the file.
     - A switch from a hinge loss to a cross-entropy, or back, without changing the labels.
     - A mask read from a picture, 0 and 255, where 255 is the number that the loss ignores.
+    - A discriminator whose real and fake samples are both called 1.
     - Names turned into numbers on each part of the data anew: class 3 here is class 5 there.
 
     ## When not to worry
@@ -83,6 +84,13 @@ class LabelEncoding(Pitfall):
             "Recode before training: y = (y == positive_label).float().",
             "Binary cross-entropy expects 0 and 1.",
             edits=("recode-labels",),
+        ),
+    )
+    _both = (
+        Prescription(
+            "Ask for 0 where the sample is a negative one: "
+            "`bce(logits_fake, torch.zeros_like(logits_fake))` in a discriminator's loss.",
+            "With one answer for everything the cheapest network is one that does not look.",
         ),
     )
     _signs = (
@@ -150,6 +158,7 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
 
     def detect(self, run: Run) -> Iterator[Finding]:
         yield from self._renumbered(run)
+        yield from self._one_answer(run)
         for objective in run.objectives:
             targets = run.targets(objective)
             if targets is None or not targets.integral or targets.samples < self.samples:
@@ -196,6 +205,40 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             confidence=0.95,
             first_step=0,
             prescriptions=self._renumber,
+        )
+
+    def _one_answer(self, run: Run) -> Iterator[Finding]:
+        """Several binary losses that all ask for the same: no side of a GAN is called false.
+
+        One loss alone may be half of an objective whose other half is written by hand. A minus
+        before the logits asks for the opposite.
+        """
+        sites = [o for o in run.objectives if o.calls and o.function in ZERO_ONE]
+        told = [t for o in sites if (t := run.targets(o)) is not None]
+        values = {v for t in told for v in (t.min, t.max)}
+        negated = any(o.input_op.startswith(("Neg", "Rsub")) for o in sites)
+        rows = sum(t.samples for t in told)
+        if negated or len(sites) < 2 or len(told) < len(sites) or rows < self.samples:
+            return
+        if values not in ({0.0}, {1.0}):
+            return
+        (value,) = values
+        places = ", ".join(o.source for o in sites[:3] if o.source)
+        yield self.finding(
+            f"All {len(sites)} binary losses of this training ask for {value:.0f}, for each of "
+            f"{rows:,} targets: nothing is ever called {1 - value:.0f}, so there is nothing to "
+            "tell apart.",
+            Evidence(
+                "targets",
+                f"each target is {value:.0f} at {places or 'each of them'}",
+                where=sites[0].site,
+                value=value,
+            ),
+            confidence=0.95,
+            where=sites[0].site,
+            source=sites[0].source,
+            first_step=0,
+            prescriptions=self._both,
         )
 
     def _knows(self, run: Run, share: float) -> bool:
