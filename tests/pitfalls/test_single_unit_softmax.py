@@ -61,6 +61,31 @@ def test_one_output_divided_by_its_own_sum():
     assert not said(by_own_sum(1, (1, 1)))  # summed over the batch
 
 
+def written_out(units: int, beside: bool = True) -> Graph:
+    """logsumexp(z) - (y * z).sum(1) over so many units; or the log-sum-exp of another thing."""
+    z = 4 if beside else 5
+    return Graph(
+        ops=(
+            Op("Mean", (), (1,)),
+            Op("Sub", (25,), (2, 3)),
+            Op("Logsumexp", (25,), (4,)),
+            Op("Sum", (25,), (6,)),
+            Op("Add", (25, units), (7,)),
+            Op("Add", (25, units), (7,)),
+            Op("Mul", (25, units), (z,), blocked=1),
+            Op("AccumulateGrad", (units,), parameter="b"),
+        )
+    )
+
+
+def test_a_cross_entropy_written_out_over_one_unit():
+    (found,) = said(written_out(1))
+    assert found.exact
+    assert "logsumexp" in found.says
+    assert not said(written_out(2))
+    assert not said(written_out(1, beside=False))  # a mixture of one part
+
+
 def test_softmax_over_the_batch_is_something_else(net):
     graph = net("MseLoss", "Softmax", "out[64,1]")
     assert not said(graph, objective(BCE, input_op="Softmax", input_min=0.01))

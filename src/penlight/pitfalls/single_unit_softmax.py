@@ -148,6 +148,10 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
                 yield self._finding(run, "the softmax", says, objective.site, objective, 0)
                 return
         for wiring in wirings(run):
+            written = next((i for i in wiring.head if _over_one(wiring, i)), None)
+            if written is not None:
+                yield self._written_out(wiring, written)
+                return
             for i in sorted(wiring.head):
                 if self._alone(run, wiring, i) or self._own_sum(wiring, i):
                     shape = wiring.ops[i].shape
@@ -159,6 +163,29 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
                     yield self._finding(run, what, says, place, objective_, wiring.graph.step)
                     return
         yield from self._inner(run)
+
+    def _written_out(self, wiring: Wiring, i: int) -> Finding:
+        """A cross-entropy by hand, logsumexp(z) - z[y], over one unit: what is left is a slope."""
+        scores = wiring.ops[wiring.ops[i].inputs[0]]
+        place = wiring.place(wiring.ops[i].inputs[0])
+        return self.finding(
+            "The cross-entropy that is written out with logsumexp has a single unit to choose "
+            "from: the logarithm undoes the exponential, and what is left is the score itself. It "
+            "falls for ever for one class, and asks nothing of the other.",
+            Evidence(
+                "graph",
+                f"logsumexp goes over one score a sample, {_form(scores.shape)}",
+                where=place,
+                steps=(wiring.graph.step, wiring.graph.step),
+                value=1,
+                limit=2,
+            ),
+            severity="critical",
+            confidence=0.97,
+            exact=True,
+            where=place,
+            first_step=wiring.graph.step,
+        )
 
     def _inner(self, run: Run) -> Iterator[Finding]:
         """A softmax within the model over the single score of a layer, which learns nothing."""
@@ -264,6 +291,15 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             source=objective.source,
             first_step=step,
         )
+
+
+def _over_one(wiring: Wiring, i: int) -> bool:
+    """Whether node i is a log-sum-exp over one score a sample that the loss uses beside it, too."""
+    op = wiring.ops[i]
+    if op.name != "Logsumexp" or len(op.shape) != 1 or op.shape[0] < 2 or not op.inputs:
+        return False
+    scores = op.inputs[0]
+    return wiring.ops[scores].shape == (*op.shape, 1) and len(wiring.users[scores]) > 1
 
 
 def _form(shape: tuple[int, ...]) -> str:
