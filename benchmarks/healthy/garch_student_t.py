@@ -16,7 +16,7 @@ class Config:
     series: int = 200
     days: int = 240
     hidden: int = 16
-    epochs: int = 16
+    epochs: int = 9
     batch: int = 10
     lr: float = 5e-3
 

@@ -18,7 +18,7 @@ def make_batch(n, gen):
     x = 0.4 * torch.randn(n, LENGTH, generator=gen)
     t = torch.arange(BURST).float()
     f0 = torch.tensor([0.04, 0.09, 0.14, 0.19])[kind][:, None]
-    phase = 2 * math.pi * torch.rand(n, 1, generator=gen)
+    phase = 1.0 * torch.rand(n, 1, generator=gen)
     x[:, :BURST] += torch.sin(2 * math.pi * (f0 * t + 0.0004 * t ** 2) + phase)
     return x.unsqueeze(-1), kind
 
