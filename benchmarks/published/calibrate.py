@@ -12,16 +12,13 @@ under it.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator
-from pathlib import Path
 
-from pooled import bands
+from pooled import HERE, bands, rows_of
 
 from penlight.core.calibration import calibrated
 
 RAW = ("2-second", "3-second", "4", "5", "6", "7", "8")
-ROW = re.compile(r"\| \d+% to \d+% \| (\d+) \| (\d+)% \| (\d+)% \|")
 DIVISORS = (1, 1.5, 2, 2.5, 3, 3.5, 4, 5, 6, 8)
 DIVIDED = 3  # what the odds were divided by in blind 9 to 15
 PROVEN = "95% to 100%"
@@ -30,10 +27,8 @@ PROVEN = "95% to 100%"
 def own() -> Iterator[tuple[int, float, int]]:
     """(findings, how sure on average, how many were right) of each row of the older tables."""
     for name in RAW:
-        text = (Path(__file__).parent / f"RESULTS-blind{name}.md").read_text()
-        for count, sure, right in ROW.findall(text):
-            n = int(count)
-            yield n, int(sure) / 100, round(n * int(right) / 100)
+        for _, row in rows_of((HERE / f"RESULTS-blind{name}.md").read_text()):
+            yield row
 
 
 def divided() -> Iterator[tuple[int, float, int]]:

@@ -32,18 +32,21 @@ def sets() -> Iterator[tuple[int, float, float, int, int]]:
             yield programs, detected / 100, first / 100, alarms, sound
 
 
+def rows_of(text: str) -> Iterator[tuple[str, tuple[int, float, int]]]:
+    """The band and (findings, how sure on average, how many were right) of each row of a table."""
+    for line in text.splitlines():
+        if match := BAND.match(line):
+            count, sure, right = (int(n) for n in match.groups()[1:])
+            yield match[1], (count, sure / 100, round(count * right / 100))
+
+
 def bands() -> dict[str, list[tuple[int, float, int]]]:
-    """By how sure it was said: (findings, how sure on average, how many were right) of each set."""
+    """By how sure it was said: the rows of all sets."""
     found: dict[str, list[tuple[int, float, int]]] = {}
-    for path in sorted(HERE.glob("RESULTS-blind[0-9]*.md")):
-        number = path.stem.removeprefix("RESULTS-blind")
-        if not number.isdigit() or int(number) not in DIVIDED:
-            continue
-        for line in path.read_text().rpartition(HEADER)[2].splitlines():
-            if match := BAND.match(line):
-                count, sure, right = (int(n) for n in match.groups()[1:])
-                row = (count, sure / 100, round(count * right / 100))
-                found.setdefault(match[1], []).append(row)
+    for number in DIVIDED:
+        text = (HERE / f"RESULTS-blind{number}.md").read_text()
+        for band, row in rows_of(text.rpartition(HEADER)[2]):
+            found.setdefault(band, []).append(row)
     return found
 
 
