@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from penlight.core.facts import Inputs, NonFinite, Targets
+from penlight.core.facts import Exam, Inputs, NonFinite, Targets
 from penlight.core.vocabulary import LOSS
 from penlight.pitfalls.nonfinite_or_corrupt_data import NonfiniteOrCorruptData
 from penlight.testing import check_card, fake_run
@@ -58,6 +58,22 @@ def test_targets():
 def test_stand_ins(low, high, fires):
     found = said(FINE, Inputs(samples=100, min=low, max=high))
     assert [x.severity for x in found] == ["warning"] * fires
+
+
+@pytest.mark.parametrize(
+    ("closer", "seam", "edge", "fires"),
+    [
+        (0.7, 0.9, 0.01, True),
+        (0.97, 0.9, 0.01, False),
+        (0.7, 0.1, 0.01, False),
+        (0.7, 0.9, 0.7, False),
+    ],
+)
+def test_bytes_that_wrapped_around(closer, seam, edge, fires):
+    values = {"closer": closer, "seam": seam, "edge": edge, "shift": 128}
+    found = said(FINE, Exam(name="wrapped", values=values))
+    assert [x.severity for x in found] == ["critical"] * fires
+    assert not fires or "128 was subtracted" in found[0].says
 
 
 def test_healthy():

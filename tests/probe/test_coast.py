@@ -212,8 +212,8 @@ def test_looks_end_when_the_budget_is_spent_and_come_back(
     governor = Governor(budget=0.01, allowance=1.0)
     at(governor, 100.0, monkeypatch)
     governor.paid(0.01)
-    assert governor.light(100, spent=1.0)
-    assert governor.full(100, spent=1.0)
+    assert governor.light(100, spent=0.9)
+    assert governor.full(100, spent=0.9)
     assert not governor.light(200, spent=3.0)
     assert not governor.full(200, spent=3.0)
     assert not governor.light(201, spent=0.0)  # not asked again before its turn

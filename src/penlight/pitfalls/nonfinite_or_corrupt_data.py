@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from penlight.core.facts import Inputs, NonFinite, Targets
+from penlight.core.facts import Exam, Inputs, NonFinite, Targets
 from penlight.core.finding import Evidence, Finding, Prescription
 from penlight.core.pitfall import Demo, Pitfall, limit
 from penlight.core.run import Run
@@ -18,14 +18,15 @@ SENTINELS = (-999.0, -9999.0, -99999.0, -999999.0, 99999.0, 999999.0)
 
 
 class NonfiniteOrCorruptData(Pitfall):
-    """The data hold NaN, infinity or stand-ins for missing values.
+    """The data hold NaN, infinity, stand-ins for no value, or bytes that wrapped around.
 
     One rotten egg in the batter: the other eleven were fresh, and the whole cake is spoilt.
 
     ## What happens
     A single NaN in a batch makes the loss of the whole batch NaN, the gradient of every weight
     NaN, and with the next step the model is gone for good. A stand-in like -9999 is finite but
-    hundreds of times larger than any real value: the first layer sees little else.
+    hundreds of times larger than any real value: the first layer sees little else. And a byte
+    from which too much is subtracted begins again at 255: 127 - 128 is the brightest pixel.
 
     ## Symptoms
     - The loss turns NaN at some step, at the same sample again when the seed is the same.
@@ -36,6 +37,7 @@ class NonfiniteOrCorruptData(Pitfall):
     - Missing values that were read as NaN, or written as -999 by a sensor or a survey.
     - Features made by dividing by zero or taking the log of zero; scaling a constant column.
     - Broken files, empty sequences.
+    - (image - 128) / 128 on an array of bytes (uint8), which was meant for floats.
 
     ## When not to worry
     Models that mask missing values themselves may be fed NaN: as long as the loss stays finite it
@@ -48,7 +50,7 @@ class NonfiniteOrCorruptData(Pitfall):
 
     family = "data"
     stands_alone = True
-    needs = (Inputs, Targets, NonFinite, LOSS)
+    needs = (Inputs, Targets, NonFinite, Exam, LOSS)
     looks_like = {
         "ill-conditioned-op": "An unsafe formula makes its NaN itself, of data that are finite.",
         "input-scale": "Inputs on a foreign scale are so in all rows.",
@@ -60,6 +62,22 @@ class NonfiniteOrCorruptData(Pitfall):
         5.0,
         why="times the other extreme of the data: a stand-in is meant to be impossible, so it lies "
         "far outside; real features rarely end in a run of nines at all",
+    )
+    torn: float = limit(
+        0.85,
+        why="of the step between neighbouring pixels, once the bytes are wrapped back: 0.54 to "
+        "0.81 for a photograph that had wrapped, 1.0 as it was and for noise; drawings in black on "
+        "white fall below as well, and are told by the next two (tests/probe/test_wrapping.py)",
+    )
+    seam: float = limit(
+        0.4,
+        why="neighbours across the border that bytes wrap at, in parts of those across the next "
+        "border: 0.57 to 1.02 for photographs that had wrapped, 0 as they were",
+    )
+    edge: float = limit(
+        0.05,
+        why="share of pixels that are black, or white: 0.75 of the handwritten digits, whose black "
+        "and white are neighbours on the circle of bytes; wrapped, no level is as full",
     )
     prescriptions = (
         Prescription(
@@ -78,6 +96,13 @@ class NonfiniteOrCorruptData(Pitfall):
             "Turn the stand-in into a missing value, x[x == value] = nan, and fill it in before "
             "you compute mean and standard deviation.",
             "Left in, it decides the scale of its feature and of the first layer's gradient.",
+        ),
+    )
+    _bytes = (
+        Prescription(
+            "Make the images floats before you compute with them: x = x.astype('float32'), or "
+            "x = x.float() for a tensor; then (x - 128) / 128.",
+            "Bytes have no minus: what falls below 0 goes on from 255 downwards.",
         ),
     )
     demo = Demo(
@@ -152,6 +177,7 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             )
         else:
             yield from self._stand_ins(run)
+            yield from self._wrapped(run)
 
     def _inputs(self, births: list[NonFinite], holed: Inputs | None, broken: int | None) -> Finding:
         evidence = []
@@ -212,6 +238,28 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
                         first_step=0,
                         prescriptions=self._stand_in,
                     )
+
+    def _wrapped(self, run: Run) -> Iterator[Finding]:
+        exam = run.exam("wrapped")
+        if exam is None:
+            return
+        closer, seam, edge, shift = (exam.values[k] for k in ("closer", "seam", "edge", "shift"))
+        if closer >= self.torn or seam < self.seam or edge > self.edge:
+            return
+        yield self.finding(
+            f"The pixels are bytes that wrapped around: {shift} was subtracted from them, and what "
+            "fell below 0 begins again at 255.",
+            Evidence(
+                "wrapped",
+                f"with {shift} added again, as bytes, neighbouring pixels are {1 - closer:.0%} "
+                "closer to each other",
+                value=closer,
+                limit=self.torn,
+            ),
+            confidence=0.95,
+            first_step=0,
+            prescriptions=self._bytes,
+        )
 
     @staticmethod
     def _broken_step(run: Run) -> int | None:

@@ -18,6 +18,7 @@ Exams, by name, and their values:
     facing        see `penlight.probe.facing`
     layout        mean step between neighbouring pixels of images with channels first ("first"),
                   and if the same memory held the channels last ("last")
+    wrapped       see `penlight.probe.wrapping`
     twins         share of held-out rows with a training row far nearer than chance allows
 """
 
@@ -39,6 +40,7 @@ from penlight.probe.mirroring import mirrored
 from penlight.probe.pairs import Pairs
 from penlight.probe.sample import FEWEST, Sample, alike, sample
 from penlight.probe.state import State
+from penlight.probe.wrapping import wrapped
 from penlight.signals import statistics as s
 
 FEW = 40  # ... where a test weighs its own errors: two kinds of rows may differ in plain sight
@@ -78,22 +80,24 @@ class Inspection:
         few = sample(newest, FEW) if newest is not None else None
         held = few if few is not None and len(few) >= FEWEST else None
         recent = lately(first, last, few) if few is not None else None
-        tests: list[tuple[str, Callable[[], dict[str, Any]]]] = []
-        if few is not None and recent is not None:
-            tests.append(("shift", lambda: self._shift(recent, few)))
-        if held is not None and recent is not None:
-            tests.append(("twins", lambda: twins(first, last, held)))
+        tests: list[tuple[str, Callable[[], dict[str, Any]]]] = []  # what costs least first
         if held is not None:
             tests.append(("temperature", lambda: temperature(held)))
             tests.append(("numbering", lambda: numbering(held.logits, held.labels)))
         if first is not None:
             tests.append(("layout", lambda: layout(first)))
-            tests.append(("columns", lambda: columns(first)))
             tests.append(("mistaken", lambda: mistaken(first, last)))
+            tests.append(("wrapped", lambda: wrapped(first.x.reshape(-1, *first.shape))))
+        if few is not None and recent is not None:
+            tests.append(("shift", lambda: self._shift(recent, few)))
         if first is not None and self.pairs.alone:  # what a row means may lie in a second input
             tests.append(("relabelled", lambda: self._relabelled(first, last)))
             tests.append(("mirrored", lambda: mirrored(*self._rows)))
             tests.append(("facing", lambda: facing(*self._rows[:3])))
+        if held is not None and recent is not None:
+            tests.append(("twins", lambda: twins(first, last, held)))
+        if first is not None:
+            tests.append(("columns", lambda: columns(first)))
         for name, test in tests:
             if thread_time() > self.deadline:
                 break
