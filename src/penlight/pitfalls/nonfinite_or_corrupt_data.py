@@ -18,7 +18,7 @@ SENTINELS = (-999.0, -9999.0, -99999.0, -999999.0, 99999.0, 999999.0)
 
 
 class NonfiniteOrCorruptData(Pitfall):
-    """The data hold NaN, infinity, stand-ins for no value, or bytes that wrapped around.
+    """The data hold NaN, stand-ins for missing values, or bytes that wrapped around.
 
     One rotten egg in the batter: the other eleven were fresh, and the whole cake is spoilt.
 
