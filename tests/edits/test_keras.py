@@ -120,6 +120,7 @@ model.compile(optimizer="sgd", loss={loss}, metrics=["{metric}"])
 model.fit(x, y, epochs=1, verbose=0)
 """
 TWO, THREE, HOT = "np.arange(40) % 2", "np.arange(40) % 3", "np.eye(3)[np.arange(40) % 3]"
+CCE = '"categorical_crossentropy"'
 LOGITS = "keras.losses.SparseCategoricalCrossentropy(from_logits=True)"
 # edit: labels, last layer, loss, metric; the same after it
 LOSSES = {
@@ -133,6 +134,8 @@ LOSSES = {
         'Dense(3), Activation("softmax")', '"categorical_crossentropy"', "accuracy"),
     ("loss=cross_entropy", THREE, "Dense(3)", '"sparse_categorical_crossentropy"', "acc"): (
         "Dense(3)", LOGITS, "acc"),
+    ("loss=binary_cross_entropy_with_logits", HOT, 'Dense(3, activation="softmax")', CCE, "acc"): (
+        'Dense(3, activation="sigmoid")', '"binary_crossentropy"', "acc"),
     ("loss=mse_loss", TWO, 'Dense(1, activation="sigmoid")', '"binary_crossentropy"', "accuracy"): (
         'Dense(1, activation="linear")', '"mse"', "mae"),
     ("output-activation=softmax", THREE, "Dense(3)", '"sparse_categorical_crossentropy"', "acc"): (
@@ -159,3 +162,51 @@ def test_the_objective_of_keras(tmp_path: Path, before: tuple[str, ...]) -> None
     assert again.exit_code == 0, again.printed
     with pytest.raises(Refused, match="already"):
         Scene(Project(tmp_path, "train.py"), again.run).after([parse(edit)])
+
+
+PRICES = """
+import os
+import warnings
+os.environ["KERAS_BACKEND"] = "torch"
+import keras
+import numpy as np
+
+warnings.simplefilter("ignore")  # Keras turns tensors into arrays in a way that numpy 2 dislikes
+x = np.random.default_rng(0).normal(0, 1, (60, 4)).astype("float32")
+y = 3e5 + 1e5 * x[:, 0]
+model = keras.Sequential([keras.layers.Dense(8, activation="relu"), keras.layers.Dense(1)])
+model.compile(loss="mse", optimizer="adam")
+{before}model.fit(x[:40], {y}, validation_data=(x[40:], {held}), epochs=1, verbose=0)
+print(model.evaluate(x[40:], {held}, verbose=0))
+price = {asked}[:, 0]
+"""
+PLAIN = {"before": "", "y": "y[:40]", "held": "y[40:]", "asked": "model.predict(x[40:], verbose=0)"}
+SCALED = {
+    "before": "mean, std = y[:40].mean(), y[:40].std()\n",
+    "y": "(y[:40] - mean) / std",
+    "held": "(y[40:] - mean) / std",
+    "asked": "(model.predict(x[40:], verbose=0) * std + mean)",
+}
+
+
+@pytest.mark.slow
+def test_targets_of_a_fit_on_scale(tmp_path: Path) -> None:
+    path = tmp_path / "train.py"
+    path.write_text(PRICES.format(**PLAIN))
+    recorded = record(path)
+    assert recorded.exit_code == 0, recorded.printed
+    edited = Scene(Project(tmp_path, "train.py"), recorded.run).after(
+        [parse("standardise-targets")]
+    )
+    assert edited.project.text("train.py") == PRICES.format(**SCALED)
+    path.write_text(PRICES.format(**SCALED))
+    again = record(path)
+    assert again.exit_code == 0, again.printed
+    targets = again.run.targets()
+    assert targets is not None
+    assert abs(targets.mean[0]) < 0.5
+
+    path.write_text(PRICES.format(**PLAIN) + "def ask(rows):\n    return model.predict(rows)\n")
+    apart = Scene(Project(tmp_path, "train.py"), recorded.run)
+    with pytest.raises(Refused, match="out of sight"):
+        apart.after([parse("standardise-targets")])

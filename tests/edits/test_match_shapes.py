@@ -44,6 +44,7 @@ STYLES = {
     "by hand": ("out = model(x)\n    loss = torch.mean((y - out) ** 2)", "(y - out)", "(y - out.squeeze(-1))"),
     "error": ("error = model(x) - y\n    loss = error.pow(2).mean()", "model(x) - y", "model(x).squeeze(-1) - y"),
     "likelihood": ("out = model(x)\n    loss = (0.5 * scale + (y - out) ** 2 / scale.exp()).mean()", "(y - out)", "(y.unsqueeze(-1) - out)"),
+    "another name": ("compare = F.mse_loss\n    loss = compare(model(x), y)", "compare(model(x), y)", "compare(model(x).squeeze(-1), y)"),
     "own function": ("loss = loss_fn(model(x), y)", "(pred - target)", "(pred.squeeze(-1) - target)"),
 }  # fmt: skip
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import libcst as cst
+
 from penlight.core.finding import Finding
 from penlight.edits.compiled import compiled
 from penlight.edits.edit import Edit, Refused
-from penlight.edits.flow import put
+from penlight.edits.flow import calls_in, put
 from penlight.edits.heads import bare, head_op, thresholds
 from penlight.edits.losses import CLASSES, LossCall, any_loss_call, renamed, twins
+from penlight.edits.names import member
 from penlight.edits.scene import Scene
-from penlight.edits.source import Change
+from penlight.edits.source import Change, last_name
 from penlight.edits.training import Training
 
 LOGITS = ("cross_entropy", "binary_cross_entropy_with_logits")
@@ -46,6 +49,8 @@ class Loss(Edit):
         if finding.pitfall == "double-softmax":
             if head == "sigmoid" and now == "binary_cross_entropy_with_logits":
                 yield cls("binary_cross_entropy")
+        elif objective.multi_hot and now == "cross_entropy":
+            yield cls(LOGITS[1])
         elif finding.pitfall == "loss-task-mismatch" and now not in ("mse_loss", "l1_loss"):
             yield cls("mse_loss")
         elif one and seen is not None and (seen.min < 0 or seen.max > 1):
@@ -77,6 +82,7 @@ class Loss(Edit):
                 for change in _target(scene, each, self.function)
             ),
             *_raw_outputs(scene, self.function),
+            *_each_alone(scene, self.function),
         ]
 
     def live(self, training: Training) -> None:
@@ -119,3 +125,21 @@ def _raw_outputs(scene: Scene, function: str) -> Sequence[Change]:
         return ()
     judged = thresholds(scene) if function == LOGITS[1] else ()
     return [*bare(scene), *judged]
+
+
+def _each_alone(scene: Scene, function: str) -> Iterator[Change]:
+    """Several labels to a row: what reads the outputs through a softmax reads each alone now."""
+    objective = scene.run.objective
+    if function != LOGITS[1] or objective is None or not objective.multi_hot:
+        return
+    roots = {m.root for m in scene.run.modules} | {"model", "net"}
+    for source in map(scene.source, scene.files):
+        for call in source.calls("softmax"):
+            if not isinstance(call.func, cst.Attribute):
+                continue
+            if any(last_name(c.func) in roots for c in calls_in(source, call)):
+                module = last_name(call.func.value) in ("torch", "F", "functional")
+                outputs = call.args[0].value if module and call.args else call.func.value
+                name, imports = member(source, "torch", "sigmoid")
+                yield from imports
+                yield source.replace(call, f"{name}({source.code(outputs)})")

@@ -43,6 +43,7 @@ class LossCall:
         maker: `nn.MSELoss()`; None for a function.
         by_hand: the function is the user's own.
         swapped: ... and takes the target first, as those of Keras do.
+        alias: where another name is given to the function, `self.criterion = F.mse_loss`.
     """
 
     source: Source
@@ -52,6 +53,7 @@ class LossCall:
     maker: cst.Call | None = None
     by_hand: bool = False
     swapped: bool = False
+    alias: tuple[Source, cst.BaseExpression] | None = None
 
     @property
     def input(self) -> cst.Arg | None:
@@ -93,6 +95,9 @@ def loss_call(scene: Scene, objective: Objective | None = None) -> LossCall:
         for made_in, maker in makers:
             if last_name(call.func) and last_name(call.func) == _given_name(made_in, maker):
                 return LossCall(source, call, function, made_in, maker)
+    for call in near:
+        for made_in, node in _aliases(scene, last_name(call.func), function):
+            return LossCall(source, call, function, source, alias=(made_in, node))
     pairs = [c for c in near if len(c.args) >= 2 and not isinstance(c.func, cst.Call)]
     if len(makers) == 1 and pairs:
         return LossCall(source, pairs[0], function, *makers[0])
@@ -100,6 +105,21 @@ def loss_call(scene: Scene, objective: Objective | None = None) -> LossCall:
         f"Where the loss of {objective.source} is built cannot be told from the text.",
         f"Look for {name or function}.",
     )
+
+
+def _aliases(scene: Scene, name: str, function: str) -> Iterator[tuple[Source, cst.BaseExpression]]:
+    """Where a function of torch gets a name: the `F.mse_loss` of `criterion = F.mse_loss`."""
+    for source in map(scene.source, scene.files):
+        for target in source.all(cst.AssignTarget):
+            assign = source.parent(target)
+            if (
+                name
+                and last_name(target.target) == name
+                and isinstance(assign, cst.Assign)
+                and isinstance(assign.value, cst.Name | cst.Attribute)
+                and last_name(assign.value) == function
+            ):
+                yield source, assign.value
 
 
 def any_loss_call(scene: Scene) -> LossCall:
@@ -128,12 +148,13 @@ def renamed(found: LossCall, function: str) -> Iterator[Change]:
     """The loss's name; options that the new one does not have go."""
     source, call = found.options_in, found.options
     new = CLASSES[function] if found.maker is not None else function
+    named_in, named = found.alias or (source, call.func)
     if found.by_hand:
         name, imports = member(source, "torch.nn.functional", new)
     else:
-        name, imports = sibling(source, call.func, new)
+        name, imports = sibling(named_in, named, new)
     yield from imports
-    yield source.replace(call.func, name)
+    yield named_in.replace(named, name)
     if found.swapped:
         for word, arg in zip(("target", "input"), call.args, strict=True):
             yield source.insert(source.span(arg.value)[0], f"{word}=")

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import libcst as cst
 
 from penlight.edits.data import feeds, in_training, model_calls
 from penlight.edits.edit import Edit, Refused
+from penlight.edits.flow import whole
 from penlight.edits.names import pair
 from penlight.edits.places import before_use
 from penlight.edits.scene import Scene
-from penlight.edits.source import Change, Source, argument
+from penlight.edits.source import Change, Source, argument, dotted, last_name
 from penlight.edits.training import Training
 
 BY_HAND = (
@@ -36,7 +37,12 @@ class StandardiseTargets(Edit):
         return "Learn on standardised targets and put predictions back into their scale"
 
     def source(self, scene: Scene) -> Sequence[Change]:
-        loop = scene.loop
+        try:
+            loop = scene.loop
+        except Refused:
+            if keras := list(_keras(scene)):
+                return keras
+            raise
         source = loop.source
         if _switched(source, loop.backward, loop.body):
             raise Refused("Training and evaluation share one loop.", BY_HAND)
@@ -56,12 +62,7 @@ class StandardiseTargets(Edit):
                 )
         if feed.changing and any(feed.name in s.code(c) for s, c in outside):
             raise Refused(f"Which rows of {feed.name} are for training is not visible.", BY_HAND)
-        mean, std = pair(
-            source, ("mean", "std"), ("y_mean", "y_std"), ("target_mean", "target_std")
-        )
-        seen = scene.run.targets()
-        over = "0" if seen is not None and len(seen.mean) > 1 else ""
-        code = f"{mean}, {std} = {feed.rows}.mean({over}), {feed.rows}.std({over})"
+        mean, std, code = _statistics(scene, source, feed.rows)
         changes = [before_use(feed.source, [feed], code)]
         changes.append(source.replace(target, f"({source.code(target)} - {mean}) / {std}"))
         for place, call in outside:
@@ -80,6 +81,69 @@ class StandardiseTargets(Edit):
         mean, std = targets.mean(over), targets.std(over).clamp_min(1e-8)
         loss = training.loss
         training.loss = lambda outputs, y: loss(outputs, (y - mean) / std)
+
+
+def _statistics(scene: Scene, source: Source, rows: str) -> tuple[str, str, str]:
+    """Names for mean and standard deviation, and the line that takes them of rows."""
+    names = ("mean", "std"), ("y_mean", "y_std"), ("target_mean", "target_std")
+    mean, std = pair(source, *names)
+    seen = scene.run.targets()
+    over = "0" if seen is not None and len(seen.mean) > 1 else ""
+    return mean, std, f"{mean}, {std} = {rows}.mean({over}), {rows}.std({over})"
+
+
+def _keras(scene: Scene) -> Iterator[Change]:
+    """For the fit() of a Keras model: what it and evaluate() are given, what predict() returns."""
+    source = scene.script
+    fits = [c for c in source.calls("fit") if isinstance(c.func, cst.Attribute)]
+    fits = [c for c in fits if argument(c, "y", 1) is not None]  # no scaler's
+    if len(fits) != 1 or not any(source.calls("compile")):
+        return
+    fit = fits[0]
+    assert isinstance(fit.func, cst.Attribute)
+    owner, scope = dotted(fit.func.value), source.enclosing(fit, cst.FunctionDef, cst.Module)
+    asked = [
+        c
+        for c in source.calls("predict", "predict_on_batch", "evaluate", owner)
+        if last_name(c.func) == owner or _on(c, owner)
+    ]
+    start = source.span(fit)[0]
+    for call in asked:
+        same = source.enclosing(call, cst.FunctionDef, cst.Module) is scope
+        if not same or source.span(call)[0] < start or last_name(call.func) == owner:
+            line = source.lines(call)[0]
+            raise Refused(
+                f"{source.file}:{line} asks the model out of sight of its fit().", BY_HAND
+            )
+    held = argument(fit, "validation_data")
+    if held is not None and not (
+        isinstance(held.value, cst.Tuple) and len(held.value.elements) == 2
+    ):
+        raise Refused("The targets of the validation data are not visible.", BY_HAND)
+    wanted = argument(fit, "y", 1)
+    assert wanted is not None
+    rows = whole(source, wanted.value)
+    mean, std, code = _statistics(scene, source, rows)
+    yield source.before(source.statement(fit), code)
+    targets = [wanted.value]
+    if held is not None:
+        targets.append(held.value.elements[1].value)  # type: ignore[attr-defined]
+    for call in asked:
+        if last_name(call.func) == "evaluate":
+            given = argument(call, "y", 1)
+            if given is None:
+                raise Refused("The targets of evaluate() are not visible.", BY_HAND)
+            targets.append(given.value)
+        else:
+            text = f"{source.code(call)} * {std} + {mean}"
+            alone = isinstance(source.parent(call), (cst.Arg, cst.Assign, cst.Return))
+            yield source.replace(call, text if alone else f"({text})")
+    for node in targets:
+        yield source.replace(node, f"({whole(source, node)} - {mean}) / {std}")
+
+
+def _on(call: cst.Call, owner: str) -> bool:
+    return isinstance(call.func, cst.Attribute) and dotted(call.func.value) == owner
 
 
 def _switched(source: Source, backward: cst.Call, body: cst.CSTNode) -> bool:

@@ -97,6 +97,7 @@ class LossTaskMismatch(Pitfall):
             "(a probability of 0.5) is a yes.",
             "A softmax shares one probability out: two right answers can reach 0.5 each at most.",
             "the targets are counts drawn from one distribution, as in a topic model",
+            edits=("loss",),
         ),
     )
     _regress = (
