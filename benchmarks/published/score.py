@@ -31,7 +31,7 @@ from scipy.stats import binomtest
 
 HERE = Path(__file__).resolve().parent
 HEALTHY = HERE.parent / "healthy"
-SPLITS = ["dev", "test", "blind", *(f"blind{n}" for n in range(2, 17)), "all"]
+SPLITS = ["dev", "test", "blind", *(f"blind{n}" for n in range(2, 18)), "all"]
 NOT_A_TRAINING = {"measure"}  # the tables of benchmarks/healthy
 TIMEOUT = 600.0
 COUNTS = {"critical", "warning"}

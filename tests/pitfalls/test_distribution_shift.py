@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from penlight.core.facts import Exam, Inputs, Predictions, Scales, Targets
+from penlight.core.facts import AskedColumns, Exam, Inputs, Predictions, Scales, Targets
 from penlight.core.vocabulary import LOSS
 from penlight.pitfalls.distribution_shift import DistributionShift
 from penlight.testing import check_card, fake_run, objective
@@ -191,3 +191,31 @@ def test_another_scale_that_does_not_matter():
     assert not rescaled(own=0.15)
     assert not rescaled(own=0.5, rescaled=0.3, rows=40)  # within chance
     assert not rescaled(own=0.1, rescaled=0.9)
+
+
+def raw(**changes):
+    values = {"columns": 10, "trained": 2000, "trained_mean": 0.04, "trained_low": 0.99}
+    values |= {"trained_high": 1.01, "foreign": 2, "rows": 1000, "mean": 0.5, "std": 0.29}
+    facts = [objective(), AskedColumns(**{**values, **changes})]
+    return list(DistributionShift().detect(fake_run({LOSS: [0.3] * 200}, facts, steps=200)))
+
+
+def test_a_scaler_that_was_not_put_to_the_rows_asked():
+    (found,) = raw()
+    assert "mean of 0.5" in found.says
+    assert found.severity == "critical"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"usual": 1},  # other rows than the held-out ones are tried as well
+        {"between": 1},
+        {"trained_mean": 0.4},  # no scaler's work
+        {"trained_low": 0.6},
+        {"trained_high": 1.5},
+        {"rows": 20},
+    ],
+)
+def test_rows_that_may_be_asked(changes):
+    assert not raw(**changes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from penlight.core.facts import Exam, Graph, Module, Op, Optimizer, Parameter, Targets
+from penlight.core.facts import Exam, Graph, Hygiene, Module, Op, Optimizer, Parameter, Targets
 from penlight.core.vocabulary import GRAD_NORM, LOSS, OBJECTIVE_LOSS, WEIGHT_NORM
 from penlight.pitfalls.excessive_regularisation import ExcessiveRegularisation
 from penlight.testing import check_card, fake_run, objective
@@ -114,6 +114,18 @@ def test_dropout_that_keeps_nothing():
     assert "deletes 80%" in found.says
     assert not said(task=0.1, facts=[drop])
     assert not said(task=0.6, facts=[Module(name="drop", type="Dropout", settings={"p": 0.5})])
+
+
+def test_dropout_as_a_function():
+    written = Hygiene(functional_dropout=0.8, functional_dropout_source="train.py:7")
+    (found,) = said(task=0.6, facts=[written])
+    assert found.says.startswith("F.dropout deletes 80%")
+    assert found.source == "train.py:7"
+    assert not said(task=0.1, facts=[written])
+    assert not said(task=0.6, facts=[Hygiene(functional_dropout=0.5)])
+    layer = Module(name="drop", type="Dropout", settings={"p": 0.8})
+    (found,) = said(task=0.6, facts=[written, layer])  # it was the layer that called it
+    assert found.where == "drop"
 
 
 def test_worse_than_guessing_is_not_the_work_of_a_penalty():

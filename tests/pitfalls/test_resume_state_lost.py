@@ -27,6 +27,14 @@ def test_thrown_back():
     assert "0.1 again" in found.says
 
 
+@pytest.mark.parametrize("tensors", [0, 6])
+def test_sgd_counts_no_steps(tensors):
+    (found,) = said(tensors=tensors, age=0)
+    assert found.severity == "warning"
+    assert "averages" not in found.says
+    assert "0.1 again" in found.says
+
+
 def test_same_rate_is_a_note():
     (found,) = said(saved_lr=0.1)
     assert found.severity == "note"
@@ -37,7 +45,7 @@ def test_same_rate_is_a_note():
     [
         {"restored": True},
         {"same": False},  # another optimiser: fine-tuning
-        {"tensors": 0},  # plain SGD has no state to lose
+        {"tensors": 0, "age": 0, "saved_lr": 0.1},  # plain SGD has no state to lose
         {"age": 20},
     ],
 )

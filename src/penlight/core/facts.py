@@ -17,6 +17,7 @@ from typing import Any, ClassVar, TypeVar
 from penlight.core.fact import Fact as Fact
 from penlight.core.loop_facts import NAMED as NAMED
 from penlight.core.loop_facts import Accumulation as Accumulation
+from penlight.core.loop_facts import AskedColumns as AskedColumns
 from penlight.core.loop_facts import Carried as Carried
 from penlight.core.loop_facts import Feed as Feed
 from penlight.core.loop_facts import Hygiene as Hygiene

@@ -206,6 +206,30 @@ class Scales(Fact):
     step: int = 0  # training steps done at the newest of them
 
 
+@dataclass(frozen=True, slots=True)
+class AskedColumns(Fact):
+    """Columns of what a trained model was asked, without gradient, against those of its training.
+
+    Of tables alone. Rows are judged in groups of fifty or more: foreign is one in which four
+    columns of five have another mean and another spread. Only written where there are some.
+    """
+
+    kind: ClassVar[str] = "asked_columns"
+    root: str = ""
+    columns: int = 0  # that vary in training
+    trained: int = 0  # training rows behind the next three
+    trained_mean: float = 0.0  # farthest from 0 of the columns' means
+    trained_low: float = 0.0  # smallest spread of a column
+    trained_high: float = 0.0
+    usual: int = 0  # groups whose columns are as in training
+    between: int = 0
+    foreign: int = 0
+    rows: int = 0  # in the foreign ones
+    mean: float = 0.0  # of their columns, the median
+    std: float = 0.0
+    step: int = 0  # training steps done when the model was last asked
+
+
 NAMED = 8  # modules at most that `Hygiene` names of a kind
 
 
@@ -229,6 +253,8 @@ class Hygiene(Fact):
     eval_eval_mode: int = 0  # ... of a model that was in evaluation mode itself
     eval_modules: tuple[str, ...] = ()  # those modules, by their names within the model
     eval_functional_dropout: int = 0  # F.dropout(training=True) during a gradient-free pass
+    functional_dropout: float = 0.0  # largest p of F.dropout in a pass with gradients
+    functional_dropout_source: str = ""  # line of the user's that led to it
     train_eval_mode: int = 0  # training forwards whose dropout / batch norm was in eval mode
     train_forwards: int = 0
     train_modules: tuple[str, ...] = ()

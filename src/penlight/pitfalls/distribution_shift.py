@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from penlight.core.facts import Exam, Inputs, Predictions, Scales, Targets
+from penlight.core.facts import AskedColumns, Exam, Inputs, Predictions, Scales, Targets
 from penlight.core.finding import Evidence, Finding, Prescription
 from penlight.core.pitfall import Demo, Pitfall, limit
 from penlight.core.run import Run
@@ -53,7 +53,7 @@ class DistributionShift(Pitfall):
 
     family = "generalisation"
     stands_alone = True
-    needs = (Exam, Predictions, Inputs, Scales, Targets)
+    needs = (Exam, Predictions, Inputs, Scales, AskedColumns, Targets)
     caused_by = ("nonfinite-or-corrupt-data",)
     looks_like = {
         "fine-tune-mismatch": (
@@ -99,6 +99,11 @@ class DistributionShift(Pitfall):
         4.0,
         why="largest over smallest batch of another size: a missing division is the same for all, "
         "while a sampler on its way from noise to data meets many sizes",
+    )
+    standard: float = limit(
+        0.05,
+        why="of a column's mean from 0 and its spread from 1, beside the error of the rows that "
+        "were looked at: what a scaler makes, and hardly anything else does",
     )
     copes: float = limit(
         3.0,
@@ -184,6 +189,10 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
         asked = next(filter(None, (self._asked(run, x) for x in run.all(Scales))), None)
         if asked is not None:
             yield asked
+            return
+        raw = next(filter(None, (self._raw(x) for x in run.all(AskedColumns))), None)
+        if raw is not None:
+            yield raw
             return
         seen = shift(run)
         if seen is None or not seen.told_apart or seen.shown or seen.drawn_anew:
@@ -289,6 +298,34 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             ),
             severity="critical",
             confidence=0.93,
+            where=seen.root,
+            first_step=seen.step,
+            prescriptions=self.prescriptions[:2],
+        )
+
+    def _raw(self, seen: AskedColumns) -> Finding | None:
+        """Columns that a scaler has touched in training, and not where the model is asked."""
+        error = SIGMAS / math.sqrt(max(seen.trained, 1))
+        centred = seen.trained_mean < self.standard + error
+        scaled = 1 - self.standard - error < seen.trained_low
+        scaled = scaled and seen.trained_high < 1 + self.standard + error
+        if not (centred and scaled) or seen.usual or seen.between or seen.rows < self.many:
+            return None
+        return self.finding(
+            f"The model was trained on standardised columns, and the {seen.rows:,} rows that it "
+            f"was asked about afterwards are not: their columns have a mean of {seen.mean:.3g} and "
+            f"a standard deviation of {seen.std:.3g}, where in training each has 0 and 1.",
+            Evidence(
+                "asked_columns",
+                f"four of five or more of the {seen.columns} columns have another mean and another "
+                f"spread in all {seen.foreign} groups of rows given without gradient; in training "
+                f"means within {seen.trained_mean:.2g} of 0, spreads from {seen.trained_low:.2g} "
+                f"to {seen.trained_high:.2g}",
+                value=float(seen.foreign),
+                limit=0.0,
+            ),
+            severity="critical",
+            confidence=0.9,
             where=seen.root,
             first_step=seen.step,
             prescriptions=self.prescriptions[:2],

@@ -311,18 +311,25 @@ print("RESULT " + json.dumps({"metric": "mse / var(y)", "value": test_loss}))
 
     def _dropout(self, run: Run, seen: Progress) -> Finding | None:
         """A dropout that keeps almost nothing, in a model that does not fit."""
-        strong = [
-            m for m in run.modules if m.type == "Dropout" and m.settings.get("p", 0) >= self.dropout
-        ]
-        if not strong or (seen.learnt or 0.0) >= self.poor:
+        modules = [m for m in run.modules if m.type == "Dropout" and "p" in m.settings]
+        strong = [m for m in modules if m.settings["p"] >= self.dropout]
+        written = run.hygiene.functional_dropout
+        if any(m.settings["p"] == written for m in modules):
+            written = 0.0  # a layer called it
+        if not (strong or written >= self.dropout) or (seen.learnt or 0.0) >= self.poor:
             return None
-        worst = max(strong, key=lambda m: float(m.settings["p"]))
-        p = float(worst.settings["p"])
+        if strong:
+            worst = max(strong, key=lambda m: float(m.settings["p"]))
+            name, source, p = worst.name, worst.source, float(worst.settings["p"])
+            names = ", ".join(m.name for m in strong)
+        else:
+            name, source, p = "F.dropout", run.hygiene.functional_dropout_source, written
+            names = name
         evidence = [
             Evidence(
                 "module",
-                f"{', '.join(m.name for m in strong)}: p = {p:g} deletes {p:.0%} of the units",
-                where=worst.name,
+                f"{names}: p = {p:g} deletes {p:.0%} of the units",
+                where=name,
                 value=p,
                 limit=self.dropout,
             ),
@@ -334,13 +341,12 @@ print("RESULT " + json.dumps({"metric": "mse / var(y)", "value": test_loss}))
             ),
         ]
         return self._found(
-            f"Dropout {worst.name} deletes {p:.0%} of its units in each step, and the model does "
-            "not "
-            f"fit its own training data ({_percent(seen)} learnt).",
+            f"{'Dropout ' if strong else ''}{name} deletes {p:.0%} of its units in each step, and "
+            f"the model does not fit its own training data ({_percent(seen)} learnt).",
             seen,
             evidence,
-            where=worst.name,
-            source=worst.source,
+            where=name,
+            source=source,
         )
 
     def _found(

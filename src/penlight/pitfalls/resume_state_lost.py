@@ -134,24 +134,27 @@ print("RESULT " + json.dumps({"metric": "validation loss", "value": val_loss}))
 
     def detect(self, run: Run) -> Iterator[Finding]:
         for fact in run.all(Resume):
-            if fact.restored or not fact.same or not fact.tensors or fact.age < self.age:
+            if fact.restored or not fact.same:
                 continue
             thrown = fact.lr > 0 and fact.saved_lr <= self.drop * fact.lr
+            averages = fact.tensors > 0 and fact.age >= self.age
+            if not averages and not (thrown and not fact.age):
+                continue  # SGD counts no steps: there it is the rate alone that is lost
+            lost = f": {fact.age} steps of running averages are lost." if averages else "."
             rate = (
                 f" The rate is {fact.lr:.3g} again, where it had come down to {fact.saved_lr:.3g}."
                 if thrown
                 else ""
             )
             yield self.finding(
-                f"The checkpoint's weights were loaded and its optimiser state was not: {fact.age} "
-                f"steps of running averages are lost.{rate}",
+                f"The checkpoint's weights were loaded and its optimiser state was not{lost}{rate}",
                 Evidence(
                     "resume",
                     f"the file holds a state for {fact.tensors} tensors of an optimiser with the "
                     "same settings, and no optimizer.load_state_dict() came before the next step",
                     steps=(fact.step, fact.step),
-                    value=fact.age,
-                    limit=self.age,
+                    value=fact.age if averages else fact.saved_lr,
+                    limit=self.age if averages else self.drop * fact.lr,
                 ),
                 severity="warning" if thrown else "note",
                 confidence=0.9,

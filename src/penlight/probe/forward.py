@@ -14,12 +14,13 @@ from torch.nn.modules import module as hooks
 from penlight.core import facts as f
 from penlight.core.vocabulary import ACT_ABSMAX, ACT_RMS, DEPENDENCE, OUTPUT_GRAD, STREAM_RMS
 from penlight.probe import keras
+from penlight.probe.columns import Columns
 from penlight.probe.graph import MADE, OUTPUT
 from penlight.probe.leaks import Leaks
 from penlight.probe.models import Root, is_leaf, settings, unwrap
 from penlight.probe.rows import Rows
 from penlight.probe.scales import Scales
-from penlight.probe.state import State, first_tensor, measurable
+from penlight.probe.state import State, first_tensor, measurable, user_line
 from penlight.probe.wiring import has_weights, recut
 from penlight.signals import tensors as measure
 
@@ -44,6 +45,7 @@ class Forward:
         self.state = state
         self.rows = Rows(state)
         self.scales = Scales(state)
+        self.columns = Columns(state, self.rows)
         self.leaks = Leaks(state)
         self.stack: list[nn.Module] = []
         self.calls: dict[str, int] = {}
@@ -136,6 +138,11 @@ class Forward:
         if self.stack and not self.stack[0].training:
             self.state.count("eval_functional_dropout")
 
+    def strong_dropout(self, p: float) -> None:
+        """F.dropout is called with a larger p than ever, by the user or by a layer of torch."""
+        self.state.hygiene["functional_dropout"] = p
+        self.state.hygiene["functional_dropout_source"] = user_line(4)
+
     # -- one forward pass -----------------------------------------------------------------
 
     def within(self) -> bool:
@@ -196,6 +203,7 @@ class Forward:
             self.rows.evaluated(args)
             if unwrap(module) is root.module:
                 self.scales.evaluated(root, args)
+                self.columns.evaluated(root, args)
             if self.pairs is not None:
                 self.pairs.evaluated(args, tensor, self.rows.newest)
             if self.comparisons is not None:

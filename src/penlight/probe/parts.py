@@ -146,6 +146,7 @@ class Parts:
         yield "overlaps", self.overlaps.finish
         yield "input statistics", hidden(self.forward.rows.finish)
         yield "input sizes", self.forward.scales.finish
+        yield "asked columns", self.forward.columns.finish
         yield "training", hidden(self.training.finish)
         yield "hygiene", self._hygiene
         if examine:
@@ -234,6 +235,8 @@ class Parts:
     def _patch_dropout(self, patches: Patches) -> None:
         dropout = nn.functional.dropout
         seen = self.state.ledger.guard("dropout", self.forward.dropout)
+        strongest = self.state.ledger.guard("dropout", self.forward.strong_dropout)
+        known = 0.0
 
         def watched(
             input: Tensor,  # noqa: A002  # torch's own name
@@ -241,8 +244,13 @@ class Parts:
             training: bool = True,
             inplace: bool = False,
         ) -> Tensor:
-            if training and not torch.is_grad_enabled() and not torch.compiler.is_compiling():
-                seen()
+            nonlocal known
+            if training and not torch.compiler.is_compiling():
+                if not torch.is_grad_enabled():
+                    seen()
+                elif p > known:
+                    known = p
+                    strongest(p)
             return dropout(input, p, training, inplace)
 
         patches.wrap(nn.functional, "dropout", watched)
