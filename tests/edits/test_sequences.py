@@ -1,4 +1,4 @@
-"""causal-mask, shift-targets, batch-first: sequence models that see what they may see."""
+"""causal-mask, shift-targets, shift-once, batch-first: sequence models that see what they may see."""
 # ruff: noqa: E501  # one row of the table is one style
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from penlight.edits import Edit, Refused
 from penlight.edits.batch_first import BatchFirst
 from penlight.edits.causal_mask import CausalMask
 from penlight.edits.scene import Scene
+from penlight.edits.shift_once import ShiftOnce
 from penlight.edits.shift_targets import ShiftTargets
 from penlight.edits.training import Training
 from penlight.lab import Recorded
@@ -96,6 +97,62 @@ def test_a_mask_that_may_be_left_out(
     assert rerun(edited).printed.splitlines()[-1] == "False"
 
 
+HANDED = """
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+torch.manual_seed(0)
+ids = torch.randint(0, 7, (6, 5))
+
+
+class Attention(nn.Module):
+    def forward(self, x, mask=None):
+        scores = x @ x.transpose(1, 2)
+        if mask is not None:
+            scores = scores.masked_fill(~mask, float("-inf"))
+        return scores.softmax(-1) @ x
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.token, self.head = nn.Embedding(7, 8), nn.Linear(8, 7)
+        self.attention = Attention()
+
+    def block(self, x, causal_mask):
+        return x + {call}
+
+    def forward(self, ids):
+        return self.head(self.block(self.token(ids), torch.ones(5, 5).tril().bool()))
+
+
+model = Net()
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+for _ in range(2):
+    loss = F.cross_entropy(model(ids)[:, :-1].reshape(-1, 7), ids[:, 1:].reshape(-1))
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+with torch.no_grad():
+    other = ids.clone()
+    other[:, -1] = (other[:, -1] + 1) % 7
+    print((model(ids) - model(other))[:, :-1].abs().max().item() > 1e-6)
+"""
+
+
+@pytest.mark.parametrize("call", ["self.attention(x, mask=None)", "self.attention(x)"])
+def test_a_mask_that_is_not_handed_on(
+    scene: Callable[..., Scene], rerun: Callable[[Scene], Recorded], call: str
+) -> None:
+    found = scene(HANDED.format(call=call))
+    edited = found.after([CausalMask()])
+    wanted = HANDED.format(call="self.attention(x, mask=causal_mask)")
+    assert edited.project.text("train.py") == wanted
+    assert rerun(found).printed.splitlines()[-1] == "True"
+    assert rerun(edited).printed.splitlines()[-1] == "False"
+
+
 OWN = """
 import torch
 import torch.nn.functional as F
@@ -142,6 +199,54 @@ def test_each_token_is_asked_for_the_next_one(
     assert rerun(edited).run.steps == 2
     with pytest.raises(Refused, match="not visible"):
         edited.after([ShiftTargets()])
+
+
+TWICE = """
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+torch.manual_seed(0)
+tokens = torch.randint(0, 7, (6, 5))
+model = nn.Sequential(nn.Embedding(7, 8), nn.Linear(8, 7))
+sizes = [7, 8, 7]
+shapes = list(zip(sizes[:-1], sizes[1:]))
+
+
+def next_token_loss(logits, labels):
+    return F.cross_entropy({said}.transpose(1, 2), {asked})
+
+
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+for _ in range(2):
+    inputs, labels = {inputs}, {labels}
+    loss = next_token_loss(model(inputs), labels)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+"""
+SHIFTED = {"said": "logits[:, :-1, :]", "asked": "labels[:, 1:]"}
+CUT = {"inputs": "tokens[:, :-1]", "labels": "tokens[:, 1:]"}
+
+
+def test_of_two_shifts_the_data_keep_theirs(
+    scene: Callable[..., Scene], rerun: Callable[[Scene], Recorded]
+) -> None:
+    found = scene(TWICE.format(**SHIFTED, **CUT))
+    edited = found.after([ShiftOnce()])
+    wanted = TWICE.format(said="logits", asked="labels", **CUT)
+    assert edited.project.text("train.py") == wanted
+    assert rerun(edited).run.steps == 2
+    alone = edited.after([ShiftOnce()])  # the other one is a loss of some package
+    assert "inputs, labels = tokens, tokens" in alone.project.text("train.py")
+    with pytest.raises(Refused, match="not visible"):
+        alone.after([ShiftOnce()])
+
+
+def test_a_shift_keeps_the_rest_of_its_slice(scene: Callable[..., Scene]) -> None:
+    script = TWICE.format(said="logits[:, 1:-1, :]", asked="labels[..., 1:]", **CUT)
+    text = scene(script.replace("[:, :-1]", "[:, :]")).after([ShiftOnce()]).project.text("train.py")
+    assert "F.cross_entropy(logits[:, 1:, :].transpose(1, 2), labels)" in text
 
 
 def test_attention_to_another_sequence_is_left_alone(scene: Callable[..., Scene]) -> None:

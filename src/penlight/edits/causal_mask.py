@@ -39,7 +39,7 @@ class CausalMask(Edit):
 
     def source(self, scene: Scene) -> Sequence[Change]:
         sources = [scene.source(file) for file in scene.files]
-        for find in (_dropped, _fused, _inverted, _diagonals, _axis, _layers, _by_hand):
+        for find in (_dropped, _ignored, _fused, _inverted, _diagonals, _axis, _layers, _by_hand):
             changes = [c for source in sources for c in find(source)]
             if changes:
                 return list(dict.fromkeys(changes))
@@ -55,6 +55,36 @@ def _dropped(source: Source) -> Iterator[Change]:
         if isinstance(source.parent(call), cst.Expr) and isinstance(call.func, cst.Attribute):
             scores = source.code(call.func.value)
             yield source.insert(source.span(call)[0], f"{scores} = ")
+
+
+def _ignored(source: Source) -> Iterator[Change]:
+    """A mask that a function is given, and not handed on: `attention(x, mask=None)`."""
+    for function in source.all(cst.FunctionDef):
+        names = [p.name.value for p in function.params.params if "mask" in p.name.value]
+        used = {n.value for n in source.all(cst.Name, function.body)}
+        if len(names) != 1 or names[0] in used:
+            continue
+        for call in source.all(cst.Call, function.body):
+            for arg in call.args:
+                masks = arg.keyword is not None and "mask" in arg.keyword.value
+                if masks and source.code(arg.value) == "None":
+                    yield source.replace(arg.value, names[0])
+            asked = _mask_parameter(source, call)
+            if asked and not any(a.keyword and "mask" in a.keyword.value for a in call.args):
+                yield add_argument(source, call, f"{asked}={names[0]}")
+
+
+def _mask_parameter(source: Source, call: cst.Call) -> str:
+    """The mask that a layer of the user's own may be given, and is not at this call."""
+    for maker in source.all(cst.Call):
+        if assigned_to(source, maker) != source.code(call.func):
+            continue
+        for owner in source.all(cst.ClassDef):
+            for forward in source.all(cst.FunctionDef, owner):
+                if owner.name.value == last_name(maker.func) and forward.name.value == "forward":
+                    params = [p.name.value for p in forward.params.params[1:]]
+                    return next((p for p in params[len(call.args) :] if "mask" in p), "")
+    return ""
 
 
 def _fused(source: Source) -> Iterator[Change]:

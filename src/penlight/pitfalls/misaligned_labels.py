@@ -216,6 +216,7 @@ class MisalignedLabels(Pitfall):
             "(those of transformers do), or shift by hand and compute the loss yourself.",
             "The answer to each token is then the one that follows.",
             "the model is meant to guess two tokens ahead, and another loss asks for the next",
+            edits=("shift-once",),
         ),
     )
     prescriptions = (
