@@ -134,3 +134,37 @@ def test_an_overlap_that_is_made_smaller():
 )
 def test_overlaps_that_count_the_right_way(changes):
     assert not overlapped(**changes)
+
+
+def fell(curve, *facts, function="binary_cross_entropy", task=0.5):
+    site = replace(LOSS, function=function)
+    series = {RECORDED: list(curve), (OBJECTIVE_LOSS, site.site): [task] * len(curve)}
+    return list(WrongSign().detect(fake_run(series, [site, WEIGHT, ADAM, PLAIN, *facts])))
+
+
+RUNS_AWAY = 0.7 - 0.01 * np.exp(np.linspace(0, 12, 80))
+
+
+def test_a_divergence_that_is_subtracted():
+    (found,) = fell(RUNS_AWAY)
+    assert "no bottom" in found.says
+    assert found.severity == "critical"
+    at_rest = np.concatenate([RUNS_AWAY[:5], np.full(75, -1.7e24)])  # where float32 holds no more
+    assert fell(at_rest)
+
+
+@pytest.mark.parametrize(
+    "curve",
+    [
+        0.7 - 40 * np.log1p(np.linspace(0, 9, 80)),  # a likelihood slows down
+        0.7 - 0.1 * np.exp(np.linspace(0, 4, 80)),  # not deep yet
+        np.linspace(300.0, -900.0, 80),  # steadily, and the loss was large
+        RUNS_AWAY[:10],
+    ],
+)
+def test_losses_below_zero_by_nature(curve):
+    assert not fell(curve)
+
+
+def test_who_maximises_is_asked_first():
+    assert not fell(RUNS_AWAY, replace(ADAM, index=1))  # two optimisers: an adversary

@@ -73,6 +73,7 @@ class RepresentationCollapse(Pitfall):
         "dying-relu",
         "loss-broadcast",
         "excessive-regularisation",
+        "wrong-sign",
     )
     looks_like = {
         "forward-collapse": (

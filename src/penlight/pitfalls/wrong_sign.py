@@ -41,12 +41,15 @@ class WrongSign(Pitfall):
       likelihood or a reward needs that minus; torch's losses have it inside.
     - `maximize=True` given to the optimiser, or `w += lr * w.grad` in an update of one's own.
     - The mean logarithm of the right class's probability, written by hand, without its minus.
+    - A divergence that is subtracted, or written with its signs turned around: `bce - kl`.
     - Dice's coefficient or an IoU as a loss, where `1 - dice` was meant.
 
     ## When not to worry
     Adversarial training, gradient reversal and attacks on inputs ascend one loss on purpose, beside
     another one or with a tensor that is no model's weight. Penlight only speaks up where one
-    optimiser moves one model by one loss, of torch's or known by its form, and that loss rises.
+    optimiser moves one model by one loss, of torch's or known by its form, and that loss rises, or
+    where any loss falls ever faster below zero. Likelihoods and entropies are below zero by nature:
+    they slow down.
 
     ## References
     - torch documentation of `torch.optim.SGD`, parameter `maximize`.
@@ -69,11 +72,35 @@ class WrongSign(Pitfall):
     values: float = limit(
         6, why="of the loss, all finite: fewer make no trend, and a steep climb overflows soon"
     )
+    enough: float = limit(
+        20, why="losses, before it is asked whether they fall ever faster: two halves of ten"
+    )
     looks: float = limit(
         3, why="losses in which the overlap was recognised: its way takes a few steps to show"
     )
     lost: float = limit(
         0.8, why="of the first overlap, at most, at the end: 0.0 in GH15-brats3d-7, which falls"
+    )
+    deep: float = limit(
+        20,
+        why="times below zero what the loss first was: a likelihood or an entropy in a loss gets "
+        "there slowly or never, a divergence with the wrong sign in an epoch or two (450 to 1e24 "
+        "in variational autoencoders on MNIST)",
+    )
+    faster: float = limit(
+        2, why="times the first half's fall in the second half: a term that is made larger grows "
+        "the faster the larger it is, while a likelihood slows down"
+    )  # fmt: skip
+    abyss: float = limit(
+        1e6, why="times below zero: no loss has its bottom there, however it came to be so deep"
+    )
+    _other_sign = (
+        Prescription(
+            "Print each term of the loss on its own, and turn the sign of the one that runs away: "
+            "a divergence such as KL is added, loss = reconstruction + kl, and kl itself is never "
+            "below zero.",
+            "An optimiser makes what it is given smaller: what is subtracted becomes larger.",
+        ),
     )
     _from_one = (
         Prescription(
@@ -138,29 +165,31 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
     )  # fmt: skip
 
     def detect(self, run: Run) -> Iterator[Finding]:
-        found = self._overlap(run)
+        found = self._overlap(run) or self._turned(run) or self._bottomless(run)
         if found is not None:
             yield found
-            return
+
+    def _turned(self, run: Run) -> Finding | None:
+        """A loss of torch's, or one of known form, that is made larger."""
         objective = run.objective
         several = len(run.optimizers) != 1 or len(run.objectives) != 1
         if objective is None or several:
-            return
+            return None
         optimizer = run.optimizers[0]
         mirrored = objective.by_hand and _mirrored(run, objective)
         if objective.by_hand and not (mirrored or optimizer.maximize):
-            return
+            return None
         negated = mirrored or _negated(run, objective)
         if not (negated ^ optimizer.maximize) or not _moves_a_model(run):
-            return
+            return None
         curve = run.series(LOSS).finite
         if len(curve) < self.values:
-            return
+            return None
         sign = -1.0 if negated else 1.0  # what backward() was called on is what is recorded
         before = sign * float(np.median(curve.head(0.1, 3)[:EARLY]))
         after = sign * float(np.median(curve.tail(0.1, 3)))
         if before <= 0 or after < self.rise * before:
-            return
+            return None
         how, cure = f"the {optimizer.type} optimiser has maximize=True", self.prescriptions[1]
         if mirrored:
             how, cure = "backward() is called on it without its minus", self.prescriptions[3]
@@ -169,7 +198,7 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             cure = self.prescriptions[0]
         elif optimizer.own:
             how, cure = "the script's own update adds the gradient", self.prescriptions[2]
-        yield self.finding(
+        return self.finding(
             f"The training makes its {objective.function} larger, from {before:.3g} to "
             f"{after:.3g}: {how}.",
             Evidence(
@@ -190,6 +219,43 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             source=objective.source if negated else optimizer.source,
             first_step=0,
             prescriptions=(cure,),
+        )
+
+    def _bottomless(self, run: Run) -> Finding | None:
+        """A term that has no upper end is subtracted: the loss falls ever faster below zero."""
+        curve, objective = run.series(LOSS).finite, run.objective
+        if objective is None or len(run.optimizers) != 1 or run.optimizers[0].maximize:
+            return None
+        if len(curve) < self.enough or not _moves_a_model(run):
+            return None
+        own = run.series(OBJECTIVE_LOSS, objective.site).finite
+        values = curve.values
+        first = max(abs(float(np.median(values[:EARLY]))), 1e-12)
+        if own:
+            first = max(first, abs(float(np.median(own.values[:EARLY]))))
+        middle, last = (
+            float(np.median(part[-EARLY:])) for part in (values[: len(values) // 2], values)
+        )
+        late, early = middle - last, max(float(np.median(values[:EARLY])) - middle, 1e-12)
+        runs_away = last < -self.deep * first and late > self.faster * early
+        if not runs_away and last > -self.abyss * first:
+            return None
+        return self.finding(
+            f"The loss fell from {values[0]:.3g} to {last:.3g} and has no bottom: a term in it "
+            "that can grow without end is made larger, so its sign is turned around.",
+            Evidence(
+                "loss",
+                f"{values[0]:.3g} at first, {middle:.3g} halfway, {last:.3g} at the end",
+                where=objective.site,
+                steps=(int(curve.steps[0]), int(curve.steps[-1])),
+                value=last,
+                limit=-self.deep * first,
+            ),
+            confidence=0.9,
+            where=objective.site,
+            source=objective.source,
+            first_step=0,
+            prescriptions=self._other_sign,
         )
 
     def _overlap(self, run: Run) -> Finding | None:
