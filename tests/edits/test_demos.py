@@ -34,7 +34,6 @@ BY_HAND = (
     "no-information-from-input",
     "output-logit-drift",
     "representation-collapse",
-    "resume-state-lost",
     "shortcut-feature",
     "train-val-leakage",
 )

@@ -280,7 +280,8 @@ def test_who_has_learnt_a_rule_or_has_none_to_learn():
     assert not beside(own=0.7)  # hard to read for a small learner, in both
     assert not beside(own_t=2.0)  # noise
     assert not beside(model=0.3)  # the model found the rule
-    assert not beside(apart=0.9, z=9.0)  # rows of another kind
+    assert not beside(apart=0.95, z=12.0)  # rows of quite another kind
+    assert beside(apart=0.66, z=7.0)  # of another writer, say: the rows teach nothing all the same
     assert not beside(repeated=0.0)  # changed at random: an augmentation may hide the rule
     values = {"classes": False, "inside": 0.7, "outside": 1.4, "own": 0.2, "blank": 0.66}
     assert not beside(**values, model=1.1)

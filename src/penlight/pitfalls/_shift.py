@@ -59,16 +59,20 @@ class Shift:
         return _apart(self.apart, self.z)
 
     @property
+    def taught(self) -> bool:
+        """Whether training rows teach a small learner anything about other training rows."""
+        return self.inside < NOTHING * (self.blank if self.classes else 1.0)
+
+    @property
     def unrelated(self) -> bool:
         """Whether training targets say nothing of their rows, where held-out targets do.
 
         The run's own model must have found nothing, either: a small learner alone may fail on
         rows that are hard to read.
         """
-        if self.told_apart or self.drawn_anew or self.model is None or not self.sure:
+        if self.apart > PLAIN or self.drawn_anew or self.model is None or not self.sure:
             return False
-        nothing = self.blank if self.classes else 1.0
-        taught = self.inside < NOTHING * nothing or self.outside < NOTHING * self.blank
+        taught = self.taught or self.outside < NOTHING * self.blank
         return not taught and self.own < RULE * self.blank and self.model > NOTHING * self.blank
 
     @property

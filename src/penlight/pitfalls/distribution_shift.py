@@ -197,6 +197,8 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
         seen = shift(run)
         if seen is None or not seen.told_apart or seen.shown or seen.drawn_anew:
             return
+        if seen.unrelated:
+            return  # nothing is learnt that could fail elsewhere
         if not seen.lost or not seen.beaten or self._left_behind(run):
             return
         lost = seen.outside - seen.own

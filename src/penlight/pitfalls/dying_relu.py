@@ -62,6 +62,7 @@ class DyingRelu(Pitfall):
         "init-loss-off",
         "symmetric-init",
         "output-activation-mismatch",
+        "not-shuffled",
     )
     looks_like = {
         "plasticity-loss": (

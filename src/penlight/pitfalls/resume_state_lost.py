@@ -61,6 +61,7 @@ class ResumeStateLost(Pitfall):
             "device.",
             "It holds the averages, the step count and the learning rate.",
             "you fine-tune with a fresh optimiser on purpose",
+            edits=("restore-state",),
         ),
         Prescription(
             "Save and load the scheduler, the GradScaler and the epoch in the same way.",

@@ -51,6 +51,7 @@ WINDOW = 1024  # training rows that are judged together
 RARE = 0.003  # neighbours expected within a twin's distance
 CHANNELS = (2, 3, 4)
 PIXELS = 8  # along each side of an image
+NARROW = 256  # columns that are looked at one by one in no time
 SIDE = 6  # pixels of a picture, at least
 WAYS = {
     "mirrored left to right": (-1,),
@@ -86,8 +87,10 @@ class Inspection:
             tests.append(("numbering", lambda: numbering(held.logits, held.labels)))
         if first is not None:
             tests.append(("layout", lambda: layout(first)))
-            tests.append(("mistaken", lambda: mistaken(first, last)))
             tests.append(("wrapped", lambda: wrapped(first.x.reshape(-1, *first.shape))))
+            if first.x.shape[1] <= NARROW:
+                tests.append(("columns", lambda: columns(first)))
+            tests.append(("mistaken", lambda: mistaken(first, last)))
         if few is not None and recent is not None:
             tests.append(("shift", lambda: self._shift(recent, few)))
         if first is not None and self.pairs.alone:  # what a row means may lie in a second input
@@ -96,7 +99,7 @@ class Inspection:
             tests.append(("facing", lambda: facing(*self._rows[:3])))
         if held is not None and recent is not None:
             tests.append(("twins", lambda: twins(first, last, held)))
-        if first is not None:
+        if first is not None and first.x.shape[1] > NARROW:
             tests.append(("columns", lambda: columns(first)))
         for name, test in tests:
             if thread_time() > self.deadline:

@@ -1,7 +1,8 @@
 """Proves the repair of a fault that flatters: it is gone in every run, and the model still learns.
 
 A language model that sees its answers has a lower loss than an honest one, so that outcomes of the
-script as it is say nothing of the repaired one.
+script as it is say nothing of the repaired one. One that is asked for the token after the next is
+as good at that as it will be at the next one: the two outcomes answer different questions.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from penlight.trial.parts import flattered
 from penlight.trial.search import Search
 from penlight.trial.tried import Tried
 
+ASKED_OTHERWISE = {"misaligned-labels"}  # where it is proven, the repair asks another question
+
 
 @dataclass(frozen=True)
 class Absence:
@@ -31,8 +34,11 @@ class Absence:
 
 def absence(search: Search) -> Absence | None:
     """The repair of faults that flatter, if one takes them away on fresh random numbers."""
-    faults = flattered(search.diagnosis)
-    known = frozenset(f.pitfall for f in search.diagnosis.alarms) - faults
+    alarms = search.diagnosis.alarms
+    faults = flattered(search.diagnosis) | {
+        f.pitfall for f in alarms if f.exact and f.pitfall in ASKED_OTHERWISE
+    }
+    known = frozenset(f.pitfall for f in alarms) - faults
     for tried in search.tried:
         parts = tried.joint.parts
         repairs = {p.pitfall for p in parts} <= faults and all(p.certain for p in parts)
