@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from penlight.core.facts import Exam, Hygiene, Module, Parameter
-from penlight.core.vocabulary import LOSS, OBJECTIVE_LOSS
+from penlight.core.vocabulary import GRAD_NORM, LOSS, OBJECTIVE_LOSS
 from penlight.pitfalls.gradient_cut import GradientCut
 from penlight.testing import check_card, fake_run, objective
 
@@ -133,3 +133,23 @@ def test_one_model_feeds_another_through_detach(net):
     assert not said(own, HEAD, apart, layer("head", 1, 5), graph)
     later = replace(encoder, order=2)  # a model that runs for itself
     assert not said(own, HEAD, layer("head", 1, 5), later, graph)
+
+
+ROUNDING = [3e-9, -2e-9, 5e-10, -4e-9, 0.0] * 6
+
+
+@pytest.mark.parametrize(
+    ("losses", "gradient", "fires"),
+    [
+        (ROUNDING, 8e-10, True),
+        (ROUNDING[:10], 8e-10, False),  # not long enough
+        (ROUNDING, 1e-3, False),  # small, and on its way
+        ([abs(x) for x in ROUNDING], 8e-10, False),  # a perfect fit
+        ([1e3 * x for x in ROUNDING], 8e-10, False),
+    ],
+)
+def test_a_loss_that_depends_on_no_weight(losses, gradient, fires):
+    series = {LOSS: losses, (GRAD_NORM, "fc.weight"): [gradient] * len(losses)}
+    found = said(series=series)
+    assert [x.severity for x in found] == ["critical"] * fires
+    assert not fires or "whatever the weights are" in found[0].says

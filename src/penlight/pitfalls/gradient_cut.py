@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from penlight.core.facts import Exam, Graph, Hygiene, Module, Objective, Parameter
 from penlight.core.finding import Evidence, Finding, Prescription
 from penlight.core.pitfall import Demo, Pitfall, limit
 from penlight.core.run import Run
-from penlight.core.vocabulary import LOSS, OBJECTIVE_LOSS
+from penlight.core.vocabulary import GRAD_NORM, LOSS, OBJECTIVE_LOSS
 from penlight.pitfalls._frontier import before_the_cut, felt, idle_term
 from penlight.pitfalls._graph import Wiring, wirings
 from penlight.pitfalls._untrained import looks_untrained
@@ -38,6 +40,7 @@ class GradientCut(Pitfall):
     - A `detach()`, `torch.no_grad()` or `.data` left over from debugging or from another script.
     - A round trip through numpy, or a tensor rebuilt with `torch.tensor(...)`.
     - Rounding or thresholding in the forward pass.
+    - A loss that is the same for all weights, as a sum over a softmax's outputs is.
     - The `detach()` of a discriminator's step, copied into the generator's: `netD(fake.detach())`.
 
     ## When not to worry
@@ -52,7 +55,7 @@ class GradientCut(Pitfall):
     """
 
     family = "loop bug"
-    needs = (Parameter, Graph, Hygiene, Module, Objective, Exam, LOSS, OBJECTIVE_LOSS)
+    needs = (Parameter, Graph, Hygiene, Module, Objective, Exam, LOSS, OBJECTIVE_LOSS, GRAD_NORM)
     caused_by = ("single-unit-softmax", "params-not-optimised", "missing-zero-grad")
     looks_like = {
         "missing-zero-grad": (
@@ -78,6 +81,15 @@ class GradientCut(Pitfall):
         why="steps without any gradient: fewer may wait for another model, as at the start of an "
         "alternating training",
     )
+    zero: float = limit(
+        1e-7,
+        why="size of every loss and of every gradient: what float32 makes of sums that are 0, a "
+        "few 1e-9 in a policy whose loss adds its probabilities up (SO17-50181477)",
+    )
+    watched: int = limit(20, why="losses, before their signs are counted")
+    either: float = limit(
+        0.1, why="of the losses have the rarer sign: a fit that became perfect is never below 0"
+    )
     prescriptions = (
         Prescription(
             "Remove detach(), no_grad(), .data or the numpy round trip between these layers and "
@@ -96,6 +108,14 @@ class GradientCut(Pitfall):
             "belongs into the judge's own step alone.",
             "The gradient of that judgement is what the other model is to learn from.",
             edits=("keep-graph",),
+        ),
+    )
+    _constant = (
+        Prescription(
+            "Let the loss depend on the answer: for a policy -(log_prob_of_the_action * "
+            "reward).mean(), for classes the cross-entropy. Probabilities alone add up to 1, "
+            "whatever the weights are.",
+            "A number that is always the same has no direction in which it gets better.",
         ),
     )
     _rounding = (
@@ -165,6 +185,10 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
     )
 
     def detect(self, run: Run) -> Iterator[Finding]:
+        constant = self._always_zero(run)
+        if constant is not None:
+            yield constant
+            return
         graphs = list(wirings(run))
         for wiring in graphs:
             flat = [i for i, n in enumerate(wiring.names) if n in FLAT and wiring.is_bottleneck(i)]
@@ -196,6 +220,34 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
         before = proven or before_the_cut(run, cut, graphs)
         if before:
             yield self._cut(before, bool(proven))
+
+    def _always_zero(self, run: Run) -> Finding | None:
+        """A loss that is 0 but for rounding, and so is every gradient: it depends on no weight."""
+        losses = run.series(LOSS).finite.values
+        sizes = [s.finite.values for s in run.every(GRAD_NORM)]
+        gradients = np.concatenate(sizes) if sizes else np.zeros(0)
+        if len(losses) < self.watched or not len(gradients):
+            return None
+        rarer = min(float(np.mean(losses > 0)), float(np.mean(losses < 0)))
+        largest, steepest = float(np.abs(losses).max()), float(gradients.max())
+        if max(largest, steepest) > self.zero or rarer < self.either:
+            return None
+        return self.finding(
+            f"The loss is 0 whatever the weights are: between {losses.min():.1g} and "
+            f"{losses.max():.1g} in all {len(losses)} steps that were seen, which is rounding, and "
+            "so is every gradient.",
+            Evidence(
+                "grad_norm",
+                f"no gradient of any weight is larger than {steepest:.1g}",
+                steps=(0, run.steps),
+                value=steepest,
+                limit=self.zero,
+            ),
+            confidence=0.95,
+            exact=True,
+            first_step=0,
+            prescriptions=self._constant,
+        )
 
     def _cut(self, before: list[Parameter], proven: bool) -> Finding:
         weights = [p for p in before if len(p.shape) > 1]
