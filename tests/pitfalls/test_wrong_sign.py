@@ -166,5 +166,9 @@ def test_losses_below_zero_by_nature(curve):
     assert not fell(curve)
 
 
+def test_a_loss_function_that_goes_below_zero_itself():
+    assert not fell(RUNS_AWAY, task=-3.0)  # labels 1 and 2 under a binary cross-entropy, say
+
+
 def test_who_maximises_is_asked_first():
     assert not fell(RUNS_AWAY, replace(ADAM, index=1))  # two optimisers: an adversary

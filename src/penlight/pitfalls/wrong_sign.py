@@ -229,6 +229,8 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
         if len(curve) < self.enough or not _moves_a_model(run):
             return None
         own = run.series(OBJECTIVE_LOSS, objective.site).finite
+        if own and float(own.values.min()) < 0:
+            return None  # the loss function itself is given what it is not made for
         values = curve.values
         first = max(abs(float(np.median(values[:EARLY]))), 1e-12)
         if own:
