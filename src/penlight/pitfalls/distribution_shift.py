@@ -320,11 +320,9 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
             Evidence(
                 "asked_columns",
                 f"four of five or more of the {seen.columns} columns have another mean and another "
-                f"spread in all {seen.foreign} groups of rows given without gradient; in training "
+                "spread wherever the model was asked without gradient; in training "
                 f"means within {seen.trained_mean:.2g} of 0, spreads from {seen.trained_low:.2g} "
                 f"to {seen.trained_high:.2g}",
-                value=float(seen.foreign),
-                limit=0.0,
             ),
             severity="critical",
             confidence=0.9,
