@@ -2,35 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 torch = pytest.importorskip("torch")
-from torch import Tensor, nn  # noqa: E402  # after the check that torch is there
+from torch import Tensor  # noqa: E402  # after the check that torch is there
 
 from penlight.core import facts as f  # noqa: E402
-from penlight.probe import Probe  # noqa: E402
-from penlight.store.memory import MemorySink  # noqa: E402
+from penlight.core.run import Run  # noqa: E402
 
 
-def asked(*batches: Tensor, columns: int = 6) -> list[f.AskedColumns]:
+@pytest.fixture
+def asked(ask: Callable[..., Run]) -> Callable[..., list[f.AskedColumns]]:
     """Train on standardised rows, then ask about the batches."""
-    torch.manual_seed(0)
-    net, sink = nn.Sequential(nn.Linear(columns, 8), nn.ReLU(), nn.Linear(8, 1)), MemorySink()
-    probe = Probe(sink, budget=10.0)
-    probe.start()
-    optimizer = torch.optim.SGD(net.parameters(), lr=0.01)
-    for _ in range(20):
-        optimizer.zero_grad()
-        net(torch.randn(64, columns)).square().mean().backward()
-        optimizer.step()
-    with torch.no_grad():
-        for x in batches:
-            net(x)
-    probe.finish(0)
-    return sink.run().all(f.AskedColumns)
+
+    def run(*batches: Tensor, columns: int = 6) -> list[f.AskedColumns]:
+        return ask(batches, columns=columns, rows=64, steps=20).all(f.AskedColumns)
+
+    return run
 
 
-def test_rows_that_no_scaler_has_touched() -> None:
+def test_rows_that_no_scaler_has_touched(asked: Callable[..., list[f.AskedColumns]]) -> None:
     raw = 40 + 12 * torch.randn(200, 6)
     (seen,) = asked(raw)
     assert (seen.usual, seen.between, seen.foreign, seen.rows) == (0, 0, 1, 200)
@@ -43,14 +36,14 @@ def test_rows_that_no_scaler_has_touched() -> None:
     assert (seen.foreign, seen.rows) == (2, 100)
 
 
-def test_usual_rows_are_counted_beside_them() -> None:
+def test_usual_rows_are_counted_beside_them(asked: Callable[..., list[f.AskedColumns]]) -> None:
     half = torch.randn(60, 6)
     half[:, :3] = 40 + 12 * half[:, :3]
     (seen,) = asked(torch.randn(200, 6), 40 + 12 * torch.randn(200, 6), half)
     assert (seen.usual, seen.between, seen.foreign) == (1, 1, 1)
 
 
-def test_nothing_foreign() -> None:
+def test_nothing_foreign(asked: Callable[..., list[f.AskedColumns]]) -> None:
     noise = 0.5 * torch.randn(200, 6)  # narrower, around the same mean
     moved = 1 + torch.randn(200, 6)  # moved, as wide as before
     few = 40 + 12 * torch.randn(20, 6)

@@ -2,35 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 torch = pytest.importorskip("torch")
-from torch import Tensor, nn  # noqa: E402  # after the check that torch is there
 
 from penlight.core import facts as f  # noqa: E402
-from penlight.probe import Probe  # noqa: E402
-from penlight.store.memory import MemorySink  # noqa: E402
+from penlight.core.run import Run  # noqa: E402
 
 
-def asked(*batches: Tensor) -> list[f.Scales]:
+@pytest.fixture
+def asked(ask: Callable[..., Run]) -> Callable[..., list[f.Scales]]:
     """Train on inputs of size 1, then ask about the batches."""
-    torch.manual_seed(0)
-    net, sink = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 1)), MemorySink()
-    probe = Probe(sink, budget=10.0)
-    probe.start()
-    optimizer = torch.optim.SGD(net.parameters(), lr=0.01)
-    for _ in range(12):
-        optimizer.zero_grad()
-        net(torch.randn(16, 4)).square().mean().backward()
-        optimizer.step()
-    with torch.no_grad():
-        for x in batches:
-            net(x)
-    probe.finish(0)
-    return sink.run().all(f.Scales)
+    return lambda *batches: ask(batches, columns=4, rows=16, steps=12).all(f.Scales)
 
 
-def test_inputs_far_off() -> None:
+def test_inputs_far_off(asked: Callable[..., list[f.Scales]]) -> None:
     (seen,) = asked(torch.randn(8, 4), 255 * torch.randn(8, 4), 255 * torch.randn(8, 4))
     assert (seen.usual, seen.between, seen.far, seen.rows) == (1, 0, 2, 16)
     assert seen.batches == 12
@@ -40,5 +28,5 @@ def test_inputs_far_off() -> None:
     assert (seen.between, seen.far) == (1, 1)
 
 
-def test_inputs_as_usual_and_constants() -> None:
+def test_inputs_as_usual_and_constants(asked: Callable[..., list[f.Scales]]) -> None:
     assert asked(torch.randn(8, 4), torch.zeros(8, 4), torch.full((8, 4), 1e6)) == []

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import libcst as cst
 
 from penlight.edits.edit import Edit, Refused
 from penlight.edits.flow import assigned_to, calls_in, last_value, made_of, put, uses, whole
+from penlight.edits.losses import definitions
 from penlight.edits.names import member
 from penlight.edits.scene import Scene
 from penlight.edits.source import Change, Source, argument, dotted, last_name
@@ -39,7 +41,8 @@ class CausalMask(Edit):
 
     def source(self, scene: Scene) -> Sequence[Change]:
         sources = [scene.source(file) for file in scene.files]
-        for find in (_dropped, _ignored, _fused, _inverted, _diagonals, _axis, _layers, _by_hand):
+        ignored = partial(_ignored, scene)
+        for find in (_dropped, ignored, _fused, _inverted, _diagonals, _axis, _layers, _by_hand):
             changes = [c for source in sources for c in find(source)]
             if changes:
                 return list(dict.fromkeys(changes))
@@ -57,7 +60,7 @@ def _dropped(source: Source) -> Iterator[Change]:
             yield source.insert(source.span(call)[0], f"{scores} = ")
 
 
-def _ignored(source: Source) -> Iterator[Change]:
+def _ignored(scene: Scene, source: Source) -> Iterator[Change]:
     """A mask that a function is given, and not handed on: `attention(x, mask=None)`."""
     for function in source.all(cst.FunctionDef):
         names = [p.name.value for p in function.params.params if "mask" in p.name.value]
@@ -69,21 +72,17 @@ def _ignored(source: Source) -> Iterator[Change]:
                 masks = arg.keyword is not None and "mask" in arg.keyword.value
                 if masks and source.code(arg.value) == "None":
                     yield source.replace(arg.value, names[0])
-            asked = _mask_parameter(source, call)
+            asked = _mask_parameter(scene, source, call)
             if asked and not any(a.keyword and "mask" in a.keyword.value for a in call.args):
                 yield add_argument(source, call, f"{asked}={names[0]}")
 
 
-def _mask_parameter(source: Source, call: cst.Call) -> str:
+def _mask_parameter(scene: Scene, source: Source, call: cst.Call) -> str:
     """The mask that a layer of the user's own may be given, and is not at this call."""
-    for maker in source.all(cst.Call):
-        if assigned_to(source, maker) != source.code(call.func):
-            continue
-        for owner in source.all(cst.ClassDef):
-            for forward in source.all(cst.FunctionDef, owner):
-                if owner.name.value == last_name(maker.func) and forward.name.value == "forward":
-                    params = [p.name.value for p in forward.params.params[1:]]
-                    return next((p for p in params[len(call.args) :] if "mask" in p), "")
+    for _, forward in definitions(scene, source, call):
+        if forward.name.value == "forward":
+            params = [p.name.value for p in forward.params.params[1:]]
+            return next((p for p in params[len(call.args) :] if "mask" in p), "")
     return ""
 
 

@@ -388,19 +388,24 @@ def last_layer_at(scene: Scene) -> LastLayer:
     )
 
 
+def from_model(scene: Scene, source: Source, value: cst.BaseExpression) -> bool:
+    """Whether a model had a part in making an expression."""
+    roots = {m.root for m in scene.run.modules} | {"model", "net"}
+    return any(last_name(c.func) in roots for c in calls_in(source, value))
+
+
 def thresholds(scene: Scene) -> Iterator[Change]:
     """Where the script takes the model's output for a probability: above 0.5 is above 0 now.
 
     Raises:
         Refused: it rounds it.
     """
-    roots = {m.root for m in scene.run.modules} | {"model", "net"}
     for file in scene.files:
         source = scene.source(file)
         for call in source.calls("round"):
             if any(isinstance(a.value, cst.Integer) for a in call.args):
                 continue  # digits of a number that is printed
-            if any(last_name(c.func) in roots for c in calls_in(source, call)):
+            if from_model(scene, source, call):
                 raise Refused(
                     f"{file}:{source.lines(call)[0]} rounds the model's output, which would no "
                     "longer be a probability.",
@@ -409,5 +414,5 @@ def thresholds(scene: Scene) -> Iterator[Change]:
         for test in source.all(cst.Comparison):
             right = test.comparisons[0].comparator
             half = isinstance(right, cst.Float) and float(right.value) == 0.5
-            if half and any(last_name(c.func) in roots for c in calls_in(source, test.left)):
+            if half and from_model(scene, source, test.left):
                 yield source.replace(right, "0.0")

@@ -10,8 +10,8 @@ import libcst as cst
 from penlight.core.finding import Finding
 from penlight.edits.compiled import compiled
 from penlight.edits.edit import Edit, Refused
-from penlight.edits.flow import calls_in, put
-from penlight.edits.heads import bare, head_op, thresholds
+from penlight.edits.flow import put
+from penlight.edits.heads import bare, from_model, head_op, thresholds
 from penlight.edits.losses import CLASSES, LossCall, any_loss_call, renamed, twins
 from penlight.edits.names import member
 from penlight.edits.scene import Scene
@@ -132,12 +132,9 @@ def _each_alone(scene: Scene, function: str) -> Iterator[Change]:
     objective = scene.run.objective
     if function != LOGITS[1] or objective is None or not objective.multi_hot:
         return
-    roots = {m.root for m in scene.run.modules} | {"model", "net"}
     for source in map(scene.source, scene.files):
         for call in source.calls("softmax"):
-            if not isinstance(call.func, cst.Attribute):
-                continue
-            if any(last_name(c.func) in roots for c in calls_in(source, call)):
+            if isinstance(call.func, cst.Attribute) and from_model(scene, source, call):
                 module = last_name(call.func.value) in ("torch", "F", "functional")
                 outputs = call.args[0].value if module and call.args else call.func.value
                 name, imports = member(source, "torch", "sigmoid")

@@ -95,9 +95,16 @@ def loss_call(scene: Scene, objective: Objective | None = None) -> LossCall:
         for made_in, maker in makers:
             if last_name(call.func) and last_name(call.func) == _given_name(made_in, maker):
                 return LossCall(source, call, function, made_in, maker)
+    aliases = [
+        (s, a.value)  # the F.mse_loss of criterion = F.mse_loss
+        for s in map(scene.source, scene.files)
+        for a in s.all(cst.Assign)
+        if last_name(a.value) == function
+    ]
     for call in near:
-        for made_in, node in _aliases(scene, last_name(call.func), function):
-            return LossCall(source, call, function, source, alias=(made_in, node))
+        for named_in, named in aliases:
+            if last_name(call.func) and last_name(call.func) == _given_name(named_in, named):
+                return LossCall(source, call, function, source, alias=(named_in, named))
     pairs = [c for c in near if len(c.args) >= 2 and not isinstance(c.func, cst.Call)]
     if len(makers) == 1 and pairs:
         return LossCall(source, pairs[0], function, *makers[0])
@@ -105,21 +112,6 @@ def loss_call(scene: Scene, objective: Objective | None = None) -> LossCall:
         f"Where the loss of {objective.source} is built cannot be told from the text.",
         f"Look for {name or function}.",
     )
-
-
-def _aliases(scene: Scene, name: str, function: str) -> Iterator[tuple[Source, cst.BaseExpression]]:
-    """Where a function of torch gets a name: the `F.mse_loss` of `criterion = F.mse_loss`."""
-    for source in map(scene.source, scene.files):
-        for target in source.all(cst.AssignTarget):
-            assign = source.parent(target)
-            if (
-                name
-                and last_name(target.target) == name
-                and isinstance(assign, cst.Assign)
-                and isinstance(assign.value, cst.Name | cst.Attribute)
-                and last_name(assign.value) == function
-            ):
-                yield source, assign.value
 
 
 def any_loss_call(scene: Scene) -> LossCall:
@@ -187,9 +179,9 @@ def twins(scene: Scene, found: LossCall) -> Iterator[LossCall]:
                 yield replace(found, source=source, call=call)
 
 
-def _given_name(source: Source, maker: cst.Call) -> str:
-    """The name that a loss module is assigned to."""
-    parent = source.parent(maker)
+def _given_name(source: Source, loss: cst.BaseExpression) -> str:
+    """The name that a loss module, or a loss function, is assigned to."""
+    parent = source.parent(loss)
     return last_name(parent.targets[0].target) if isinstance(parent, cst.Assign) else ""
 
 

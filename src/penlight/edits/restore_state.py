@@ -49,12 +49,11 @@ def _restored(source: Source, saved: dict[str, str]) -> Iterator[Change]:
             continue
         scope, file = source.enclosing(call, cst.FunctionDef, cst.Module), given.value.value
         used = {
-            source.code(part.slice)[1:-1]
+            _key(source, node)
             for node in source.all(cst.Subscript, scope)
             if isinstance(node.value, cst.Name) and node.value.value == file
-            for part in node.slice
         }
-        if source.code(given)[len(file) + 2 : -2] not in saved:
+        if _key(source, given) not in saved:
             continue
         names = set(_names(source, call))
         missing = [(k, v) for k, v in saved.items() if k not in used and v in names]
@@ -63,15 +62,20 @@ def _restored(source: Source, saved: dict[str, str]) -> Iterator[Change]:
             yield source.after(source.statement(call), code)
 
 
+def _key(source: Source, entry: cst.Subscript) -> str:
+    """The key of an entry: `optimizer` of `checkpoint["optimizer"]`."""
+    return source.code(entry.slice[0].slice)[1:-1]
+
+
 def _last(source: Source, call: cst.Call, file: str) -> bool:
     """Whether it is the last statement of its function that loads something from this file."""
     scope = source.enclosing(call, cst.FunctionDef, cst.Module)
-    others = [
+    loads = [
         c
         for c in source.calls("load_state_dict", within=scope)
         if c.args and source.code(c.args[0].value).startswith(f"{file}[")
     ]
-    return not others or source.span(others[-1]) == source.span(call)
+    return loads[-1] is call
 
 
 def _names(source: Source, call: cst.Call) -> Iterator[str]:

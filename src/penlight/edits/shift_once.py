@@ -75,9 +75,11 @@ def _without(source: Source, node: cst.Subscript) -> Change:
     for element in node.slice:
         part = source.code(element.slice)
         tight = part.replace(" ", "")
-        left.append(part[: part.rindex("-")] if tight.endswith(":-1") else part)
         if tight == "1:":
-            left[-1] = ":"
+            part = ":"
+        elif tight.endswith(":-1"):
+            part = part[: part.rindex("-")]
+        left.append(part)
     base = source.code(node.value)
     if all(part.strip() in WHOLE for part in left):
         return source.replace(node, base)

@@ -66,9 +66,7 @@ class StandardiseTargets(Edit):
         changes = [before_use(feed.source, [feed], code)]
         changes.append(source.replace(target, f"({source.code(target)} - {mean}) / {std}"))
         for place, call in outside:
-            text = f"{place.code(call)} * {std} + {mean}"
-            alone = isinstance(place.parent(call), (cst.Arg, cst.Assign, cst.Return))
-            changes.append(place.replace(call, text if alone else f"({text})"))
+            changes.append(_put_back(place, call, mean, std))
         return changes
 
     def live(self, training: Training) -> None:
@@ -90,6 +88,13 @@ def _statistics(scene: Scene, source: Source, rows: str) -> tuple[str, str, str]
     seen = scene.run.targets()
     over = "0" if seen is not None and len(seen.mean) > 1 else ""
     return mean, std, f"{mean}, {std} = {rows}.mean({over}), {rows}.std({over})"
+
+
+def _put_back(source: Source, call: cst.Call, mean: str, std: str) -> Change:
+    """A prediction in the original scale."""
+    text = f"{source.code(call)} * {std} + {mean}"
+    alone = isinstance(source.parent(call), (cst.Arg, cst.Assign, cst.Return))
+    return source.replace(call, text if alone else f"({text})")
 
 
 def _keras(scene: Scene) -> Iterator[Change]:
@@ -135,9 +140,7 @@ def _keras(scene: Scene) -> Iterator[Change]:
                 raise Refused("The targets of evaluate() are not visible.", BY_HAND)
             targets.append(given.value)
         else:
-            text = f"{source.code(call)} * {std} + {mean}"
-            alone = isinstance(source.parent(call), (cst.Arg, cst.Assign, cst.Return))
-            yield source.replace(call, text if alone else f"({text})")
+            yield _put_back(source, call, mean, std)
     for node in targets:
         yield source.replace(node, f"({whole(source, node)} - {mean}) / {std}")
 

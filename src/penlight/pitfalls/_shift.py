@@ -59,11 +59,6 @@ class Shift:
         return _apart(self.apart, self.z)
 
     @property
-    def taught(self) -> bool:
-        """Whether training rows teach a small learner anything about other training rows."""
-        return self.inside < NOTHING * (self.blank if self.classes else 1.0)
-
-    @property
     def unrelated(self) -> bool:
         """Whether training targets say nothing of their rows, where held-out targets do.
 
@@ -72,7 +67,8 @@ class Shift:
         """
         if self.apart > PLAIN or self.drawn_anew or self.model is None or not self.sure:
             return False
-        taught = self.taught or self.outside < NOTHING * self.blank
+        nothing = self.blank if self.classes else 1.0
+        taught = self.inside < NOTHING * nothing or self.outside < NOTHING * self.blank
         return not taught and self.own < RULE * self.blank and self.model > NOTHING * self.blank
 
     @property

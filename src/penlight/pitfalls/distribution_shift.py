@@ -197,10 +197,8 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
         seen = shift(run)
         if seen is None or not seen.told_apart or seen.shown or seen.drawn_anew:
             return
-        if seen.unrelated:
-            return  # nothing is learnt that could fail elsewhere
-        if not seen.lost or not seen.beaten or self._left_behind(run):
-            return
+        if seen.unrelated or not seen.lost or not seen.beaten or self._left_behind(run):
+            return  # unrelated: nothing is learnt that could fail elsewhere
         lost = seen.outside - seen.own
         yield self.finding(
             self._says(run),

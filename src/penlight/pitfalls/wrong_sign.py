@@ -232,13 +232,14 @@ print("RESULT " + json.dumps({"metric": "accuracy", "value": accuracy}))
         if own and float(own.values.min()) < 0:
             return None  # the loss function itself is given what it is not made for
         values = curve.values
-        first = max(abs(float(np.median(values[:EARLY]))), 1e-12)
+        start = float(np.median(values[:EARLY]))
+        first = max(abs(start), 1e-12)
         if own:
             first = max(first, abs(float(np.median(own.values[:EARLY]))))
         middle, last = (
             float(np.median(part[-EARLY:])) for part in (values[: len(values) // 2], values)
         )
-        late, early = middle - last, max(float(np.median(values[:EARLY])) - middle, 1e-12)
+        late, early = middle - last, max(start - middle, 1e-12)
         runs_away = last < -self.deep * first and late > self.faster * early
         if not runs_away and last > -self.abyss * first:
             return None

@@ -6,7 +6,7 @@ itself, and no targets are needed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -15,7 +15,8 @@ from torch import Tensor
 from penlight.core import facts as f
 from penlight.probe.models import Root
 from penlight.probe.rows import Rows
-from penlight.probe.state import State, first_tensor, measurable
+from penlight.probe.scales import given
+from penlight.probe.state import State
 
 FEWEST, MOST = 4, 512  # columns: two or three may be a grid that is drawn
 ROWS = 50  # that are judged together, at least; so many are asked at once, or one after the other
@@ -54,10 +55,8 @@ class Columns:
 
     def evaluated(self, root: Root, args: Any) -> None:
         """Take in a batch that came without gradient."""
-        x = first_tensor(args)
-        if x is None or x.dim() != 2 or not FEWEST <= x.shape[1] <= MOST or not len(x):
-            return
-        if not x.is_floating_point() or not measurable(x) or not self.state.room(keep=0.0):
+        x = given(self.state, args)
+        if x is None or x.dim() != 2 or not FEWEST <= x.shape[1] <= MOST:
             return
         asked = self.asked.setdefault(root.label, Asked())
         if len(asked.groups) >= GROUPS:
@@ -79,45 +78,47 @@ class Columns:
         """Write what was foreign."""
         for label, asked in self.asked.items():
             _, trained = self.rows.moments.get(label, (None, None))
-            if trained is None or trained.total is None or trained.squares is None:
+            if trained is None or trained.entries < TRAINED or len(trained.shape) != 2:
                 continue
-            if trained.entries < TRAINED or len(trained.shape) != 2:
-                continue
-            mean = trained.total.cpu() / trained.entries
-            std = (trained.squares.cpu() / trained.entries - mean.square()).clamp_min(0).sqrt()
-            varies = std > 1e-6 * (1 + mean.abs())
-            usual = between = foreign = rows = 0
-            moved, wider = [], []
-            for count, own, square in asked.groups:
-                if own.shape != mean.shape or not bool(own.isfinite().all()):
-                    continue
-                spread = (square - own.square()).clamp_min(0).sqrt()
-                off = ((own - mean).abs() / std)[varies]
-                times = (spread / std)[varies]
-                strange = (off > MOVED) & ((times > WIDER) | (times < 1 / WIDER))
-                share = float(strange.double().mean()) if len(strange) else 0.5
-                usual += share <= 1 - NEARLY
-                between += 1 - NEARLY < share < NEARLY
-                if share >= NEARLY:
-                    foreign += 1
-                    rows += count
-                    moved.append(float(own[varies].median()))
-                    wider.append(float(spread[varies].median()))
-            if foreign:
-                self.state.write(
-                    f.AskedColumns(
-                        root=label,
-                        columns=int(varies.sum()),
-                        trained=trained.rows,
-                        trained_mean=float(mean[varies].abs().max()),
-                        trained_low=float(std[varies].min()),
-                        trained_high=float(std[varies].max()),
-                        usual=usual,
-                        between=between,
-                        foreign=foreign,
-                        rows=rows,
-                        mean=sum(moved) / foreign,
-                        std=sum(wider) / foreign,
-                        step=asked.step,
-                    )
-                )
+            found = trained.spread()
+            if found is not None:
+                fact = compared(found[0].cpu(), found[1].cpu(), asked)
+                if fact is not None:
+                    self.state.write(replace(fact, root=label, trained=trained.rows))
+
+
+def compared(mean: Tensor, std: Tensor, asked: Asked) -> f.AskedColumns | None:
+    """What was asked beside (columns,) means and spreads in training; None: nothing foreign."""
+    varies = std > 1e-6 * (1 + mean.abs())
+    usual = between = rows = 0
+    foreign = []  # median mean and spread of each such group
+    for count, own, square in asked.groups:
+        if own.shape != mean.shape or not bool(own.isfinite().all()):
+            continue
+        spread = (square - own.square()).clamp_min(0).sqrt()
+        off = ((own - mean).abs() / std)[varies]
+        times = (spread / std)[varies]
+        strange = (off > MOVED) & ((times > WIDER) | (times < 1 / WIDER))
+        share = float(strange.double().mean()) if len(strange) else 0.5
+        if share >= NEARLY:
+            rows += count
+            foreign.append((float(own[varies].median()), float(spread[varies].median())))
+        elif share > 1 - NEARLY:
+            between += 1
+        else:
+            usual += 1
+    if not foreign:
+        return None
+    return f.AskedColumns(
+        columns=int(varies.sum()),
+        trained_mean=float(mean[varies].abs().max()),
+        trained_low=float(std[varies].min()),
+        trained_high=float(std[varies].max()),
+        usual=usual,
+        between=between,
+        foreign=len(foreign),
+        rows=rows,
+        mean=sum(m for m, _ in foreign) / len(foreign),
+        std=sum(s for _, s in foreign) / len(foreign),
+        step=asked.step,
+    )

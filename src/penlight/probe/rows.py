@@ -58,6 +58,13 @@ class Moments:
     repeated: int = 0
     done: bool = False
 
+    def spread(self) -> tuple[Tensor, Tensor] | None:
+        """(features,) means and standard deviations; None where nothing finite was seen."""
+        if self.total is None or self.squares is None:
+            return None
+        mean = self.total / self.entries
+        return mean, (self.squares / self.entries - mean.square()).clamp_min(0).sqrt()
+
 
 class Rows:
     """Keeps input moments for each root and the fingerprints of training rows."""
@@ -178,12 +185,10 @@ class Rows:
                 m.second = flat.T @ flat + (0 if m.second is None else m.second)
 
     def _fact(self, root: Root, m: Moments) -> f.Inputs:
-        if m.total is None or m.squares is None or m.low is None or m.high is None:
+        found = m.spread()
+        if found is None or m.squares is None or m.low is None or m.high is None:
             return f.Inputs(root=root.label, shape=m.shape, samples=m.rows, nonfinite=m.nonfinite)
-        n = m.entries
-        mean = m.total / n
-        var = (m.squares / n - mean.square()).clamp_min(0)
-        std = var.sqrt()
+        n, (mean, std) = m.entries, found
         moving = std > 1e-7 * (m.squares / n).sqrt().clamp_min(1e-30)
         kept = std[moving]
         first = first_layer(root)

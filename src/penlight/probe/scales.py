@@ -58,7 +58,7 @@ class Scales:
 
     def trained(self, root: Root, args: Any) -> None:
         """Take in a training batch of a looked-at step."""
-        x = self._given(args)
+        x = given(self.state, args)
         if x is not None:
             self.waiting.append((root.label, numbers(x)))
 
@@ -66,7 +66,7 @@ class Scales:
         """Take in a batch that came without gradient."""
         self._read()
         known = self.sizes.get(root.label)
-        x = self._given(args) if known is not None else None
+        x = given(self.state, args) if known is not None else None
         size = rms(numbers(x)) if x is not None else None
         if known is None or x is None or size is None:
             return
@@ -110,12 +110,13 @@ class Scales:
                     )
                 )
 
-    def _given(self, args: Any) -> Tensor | None:
-        """The input of a pass; None for ids and single numbers, and where there is no room."""
-        x = first_tensor(args)
-        if x is None or x.dim() < 2 or x.numel() < 2 or not x.is_floating_point():
-            return None
-        return x if measurable(x) and self.state.room(keep=0.0) else None
+
+def given(state: State, args: Any) -> Tensor | None:
+    """The input of a pass; None for ids and single numbers, and where there is no room."""
+    x = first_tensor(args)
+    if x is None or x.dim() < 2 or x.numel() < 2 or not x.is_floating_point():
+        return None
+    return x if measurable(x) and state.room(keep=0.0) else None
 
 
 def numbers(x: Tensor) -> Tensor:
